@@ -1,0 +1,58 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One array for every target of ours: a warning is an error, and each feature names the proposal it comes from.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .treatWarning("DeprecatedDeclaration", as: .warning),
+    .strictMemorySafety(),  // SE-0458
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),  // SE-0461
+    .enableUpcomingFeature("InferIsolatedConformances"),  // SE-0470
+]
+
+func target(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "plugin-starter",
+    products: [.executable(name: "plugin-starter", targets: ["plugin-starter"])],
+    targets: [
+        .systemLibrary(name: "CRdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+        .systemLibrary(name: "CLinux"),
+
+        target("Crypto", ["CCrypto"]),
+        target("Core", ["Crypto"]),
+        target("Kafka", ["Core", "CRdkafka", "CLinux"]),
+        target("HTTP", ["Core", "CCurl", "CMicrohttpd", "CLinux"]),
+        target("HSS", ["Core", "Crypto", "HTTP"]),
+        target("Settings", ["Core", "CYaml"]),
+        target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
+        target("Sandbox", ["Core", "Crypto", "HTTP", "HSS"]),
+        .executableTarget(
+            name: "plugin-starter",
+            dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "CLinux"],
+            swiftSettings: strict),
+
+        tests("CoreTests", ["Core", "Crypto"]),
+        tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
+        tests("HTTPTests", ["HTTP", "Core"]),
+        tests("HSSTests", ["HSS", "HTTP", "Core", "Crypto"]),
+        tests("SettingsTests", ["Settings", "Core"]),
+        tests("WorkerTests", ["Worker", "Core", "HSS", "HTTP"]),
+        tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
+        tests("IntegrationTests", ["Core", "Crypto", "HTTP", "Kafka", "CLinux"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,12 @@
+#pragma once
+#include <microhttpd.h>
+
+// Swift imports no variadic C function: the options go through one array.
+static inline struct MHD_Daemon *psmhd_start(unsigned int flags, uint16_t port, MHD_AccessHandlerCallback handler,
+                                             void *context, struct MHD_OptionItem *options) {
+    return MHD_start_daemon(flags, port, NULL, NULL, handler, context, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+static inline uint16_t psmhd_port(struct MHD_Daemon *daemon) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+    return info ? info->port : 0;
+}

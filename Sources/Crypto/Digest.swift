@@ -1,0 +1,47 @@
+internal import CCrypto
+
+/// SHA-256, HMAC-SHA256 and comparison in constant time, by libcrypto (OpenSSL 3). Pure: bytes in, bytes out.
+package enum Digest {
+    /// The 32-byte SHA-256 of `bytes` (FIPS 180-4).
+    package static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: 32) { out, count in
+            unsafe bytes.withUnsafeBufferPointer { unsafe _ = SHA256($0.baseAddress, $0.count, out.baseAddress) }
+            count = 32
+        }
+    }
+
+    /// The 32-byte HMAC-SHA256 of `bytes` under `key` (RFC 2104).
+    package static func hmacSHA256(key: [UInt8], _ bytes: [UInt8]) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: 32) { out, count in
+            var length: UInt32 = 0
+            unsafe key.withUnsafeBufferPointer { key in
+                unsafe bytes.withUnsafeBufferPointer {
+                    unsafe _ = HMAC(
+                        EVP_sha256(), key.baseAddress, Int32(key.count), $0.baseAddress, $0.count, out.baseAddress,
+                        &length)
+                }
+            }
+            count = Int(length)
+        }
+    }
+
+    /// Lower-case hexadecimal digits, two a byte.
+    package static func hex(_ bytes: some Collection<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var out: [UInt8] = []
+        out.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            out.append(digits[Int(byte >> 4)])
+            out.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// Whether both are the same bytes, in a time that depends on their length only.
+    package static func equal(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+        guard a.count == b.count else { return false }
+        return unsafe a.withUnsafeBufferPointer { a in
+            unsafe b.withUnsafeBufferPointer { unsafe CRYPTO_memcmp(a.baseAddress, $0.baseAddress, a.count) == 0 }
+        }
+    }
+}

@@ -126,7 +126,9 @@ private struct JSONReader {
         if current == UInt8(ascii: "-") { index += 1 }
         let firstDigit = index
         guard skipDigits() > 0 else { throw error("a number needs a digit") }
-        if bytes[firstDigit] == UInt8(ascii: "0"), index > firstDigit + 1 { throw error("a number with a leading zero") }
+        if bytes[firstDigit] == UInt8(ascii: "0"), index > firstDigit + 1 {
+            throw error("a number with a leading zero")
+        }
         var isWhole = true
         if current == UInt8(ascii: ".") {
             isWhole = false

@@ -106,7 +106,9 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
             + "\(two(c.hour)):\(two(c.minute)):\(two(c.second)) GMT"
     }
 
-    private static let monthNames = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    private static let monthNames = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 
     private struct Reader {
         let bytes: [UInt8]

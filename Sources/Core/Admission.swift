@@ -1,0 +1,115 @@
+/// A record comes in: from its bytes to a place in line, or straight to a result.
+extension Pipeline {
+    mutating func assigned(_ number: Int32, _ ledger: Ledger) {
+        partitions[number] = Partition(ledger: ledger)
+        if intake.isPaused {
+            partitions[number]?.isPaused = true
+            effects.append(.pause([number]))
+        }
+    }
+
+    mutating func admit(_ record: Record, _ now: Now) {
+        let number = record.position.partition
+        // A partition that is gone or going admits nothing; its next owner reads the record again.
+        guard !isDraining, let partition = partitions[number], partition.revokedBy == nil else { return }
+        guard partitions[number]?.tracker.open(record.position.offset) ?? false else { return }
+        if partition.ledger.isAnswered(record.position.offset) {
+            done(record.position)
+            return
+        }
+        nextRequest += 1
+        let id = nextRequest
+        var entry = OpenRequest(
+            position: record.position, timestamp: record.timestamp, recordKey: record.key, size: record.size,
+            admittedAt: now.uptime)
+        intake.add(entry.size)
+        partitions[number]?.requests.insert(id)
+        switch decoder.decode(record) {
+        case .failure(let rejection):
+            open[id] = entry
+            end(id, .rejected, failure: Failure(rejection), fields: rejection.fields, now)
+        case .success(let request):
+            entry.request = request
+            entry.scopedKey = request.scopedKey
+            entry.fingerprint = request.fingerprint
+            open[id] = entry
+            judge(id, now)
+        }
+    }
+
+    /// Decides what a valid request is: a first time, a repeat, a conflict, too late.
+    mutating func judge(_ id: RequestID, _ now: Now) {
+        guard let entry = open[id], let request = entry.request, let key = entry.scopedKey,
+            let partition = partitions[entry.position.partition]
+        else { return }
+        if let expiresAt = request.expiresAt, expiresAt <= now.wall {
+            end(id, .expired, failure: .expired(expiresAt), now)
+        } else if let holder = partition.holders[key] {
+            open[id]?.stage = .parked
+            open[holder]?.followers.append(id)
+        } else if let outcome = partition.ledger.outcome(
+            for: key, now: now.wall, window: configuration.dedupeWindow)
+        {
+            repeated(id, of: outcome, now)
+        } else {
+            partitions[entry.position.partition]?.holders[key] = id
+            lineUp(id, request, now)
+        }
+    }
+
+    /// Ends a request whose key has an outcome.
+    mutating func repeated(_ id: RequestID, of outcome: Ledger.Outcome, _ now: Now) {
+        let isSame = open[id]?.fingerprint == outcome.fingerprint
+        end(
+            id, isSame ? .duplicate : .conflict,
+            failure: isSame ? outcome.failure : .conflict, now,
+            original: .init(status: outcome.status, offset: outcome.offset))
+    }
+
+    private mutating func lineUp(_ id: RequestID, _ request: StartRequest, _ now: Now) {
+        open[id]?.unsettled = request.operateAll ? 1 : request.hostIDs.count
+        if let expiresAt = request.expiresAt {
+            expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
+        }
+        guard configuration.keepsKeyOrder, let chain = chain(of: id) else {
+            enqueue(id, now.uptime)
+            return
+        }
+        let isFirst = chains[chain]?.isEmpty ?? true
+        chains[chain, default: Queue()].append(id)
+        if isFirst { enqueue(id, now.uptime) } else { open[id]?.stage = .chained }
+    }
+
+    func chain(of id: RequestID) -> Chain? {
+        guard let entry = open[id], let key = entry.recordKey else { return nil }
+        return Chain(partition: entry.position.partition, key: key)
+    }
+
+    mutating func enqueue(_ id: RequestID, _ now: Duration) {
+        guard let request = open[id]?.request else { return }
+        open[id]?.stage = .calling
+        coalescer.add(
+            id, scope: Scope(request), priority: request.priority, hosts: request.hostIDs,
+            arrived: open[id]?.admittedAt ?? now)
+    }
+}
+
+extension Failure {
+    init(_ rejection: Rejection) {
+        self.init(
+            category: rejection.category == .policy ? .policy : .invalid, disposition: .refuse, scope: .request,
+            code: rejection.category == .policy ? "policy" : "invalid",
+            title: rejection.category == .policy ? "Not allowed by the policy" : "Not a valid request",
+            detail: rejection.message)
+    }
+
+    static func expired(_ at: Timestamp) -> Failure {
+        Failure(
+            category: .expired, disposition: .refuse, scope: .request, code: "expired",
+            title: "Expired before a call could be made", detail: "expires_at was \(at)")
+    }
+
+    static let conflict = Failure(
+        category: .request, disposition: .refuse, scope: .request, code: "conflict",
+        title: "The key was used for another action")
+}

@@ -1,0 +1,161 @@
+/// Calls go out, answers come back, requests are settled host by host.
+extension Pipeline {
+    /// Sends what may go now: quota, gate and concurrency allow it and something waits.
+    mutating func dispatch(_ now: Now) {
+        guard !isDraining else { return }
+        while calls.count < configuration.concurrency, coalescer.waitingCount > 0, gate.allows(now: now.uptime),
+            quota.isFree(now: now.uptime), let batch = coalescer.next(now: now.uptime)
+        {
+            send(batch, now)
+        }
+    }
+
+    private mutating func send(_ batch: Batch, _ now: Now) {
+        nextCall += 1
+        gate.sent()
+        quota.sent()
+        calls[nextCall] = batch
+        for part in batch.parts {
+            open[part.request]?.inFlight += 1
+            if open[part.request]?.firstAttempt == nil { open[part.request]?.firstAttempt = now.uptime }
+        }
+        let call = StartCall(
+            id: nextCall, projectID: batch.scope.project.text, enterpriseProjectID: batch.scope.enterpriseProject?.text,
+            pluginCode: batch.scope.plugin.text, operateAll: batch.scope.operateAll, hostIDs: batch.hosts)
+        effects.append(.call(call))
+        effects.append(.log(.called(call, requests: batch.parts.count)))
+    }
+
+    mutating func answered(_ call: CallID, _ reply: Reply, _ now: Now) {
+        guard let batch = calls.removeValue(forKey: call) else { return }
+        quota.answered(now: now.uptime)
+        let summary = StartResult.CallSummary(
+            id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
+            requests: batch.parts.count, hosts: batch.hosts.count, latency: reply.latency)
+        let failure = Failure(reply)
+        for part in batch.parts {
+            open[part.request]?.inFlight -= 1
+            open[part.request]?.call = summary
+            if failure.map({ $0.disposition == .retry || $0.disposition == .refuse }) ?? true {
+                open[part.request]?.attempts += 1
+            }
+        }
+        guard let failure else {
+            if gate.accepted() { effects.append(.log(.gateOpened)) }
+            coalescer.succeeded(batch.scope)
+            effects.append(
+                .log(
+                    .callSucceeded(
+                        call, latency: reply.latency, requests: batch.parts.count, hosts: batch.hosts.count)))
+            for part in batch.parts { settle(part, failure: nil, now) }
+            return
+        }
+        failed(call, batch, failure, reply, now)
+    }
+
+    private mutating func failed(_ call: CallID, _ batch: Batch, _ failure: Failure, _ reply: Reply, _ now: Now) {
+        if !failure.isKnown { effects.append(.log(.unknownCode(failure.code, detail: failure.detail))) }
+        if failure.disposition != .stop {
+            if reply.transport == nil && reply.source == .hss {
+                if gate.accepted() { effects.append(.log(.gateOpened)) }
+            } else {
+                gate.inconclusive()
+            }
+        }
+        var nextIn: Duration?
+        switch failure.disposition {
+        case .refuse:
+            coalescer.succeeded(batch.scope)
+            for part in batch.parts { settle(part, failure: failure, now) }
+        case .retry:
+            let failures = coalescer.failures(batch.scope) + 1
+            let pause = retry.pause(after: failures, using: &generator)
+            nextIn = pause
+            putBack(batch, failure, notBefore: now.uptime + pause, failures: failures, now)
+        case .wait:
+            quota.throttled(now: now.uptime, retryAfter: reply.retryAfter, named: reply.rateLimit)
+            effects.append(.log(.throttled(reply.rateLimit)))
+            putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
+        case .stop:
+            let wasOpen = gate.refused(now: now.uptime)
+            if wasOpen, let until = gate.deadline {
+                effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
+            }
+            putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
+        }
+        effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
+    }
+
+    /// Back into line, but for those whose time is over.
+    private mutating func putBack(
+        _ batch: Batch, _ failure: Failure, notBefore: Duration, failures: Int, _ now: Now
+    ) {
+        var parts: [(part: Batch.Part, priority: Priority, arrived: Duration)] = []
+        for part in batch.parts {
+            guard let entry = open[part.request], let request = entry.request else { continue }
+            open[part.request]?.failure = failure
+            let budgetEnds = (entry.firstAttempt ?? now.uptime) + retry.budget
+            let isOver = failure.disposition == .retry && notBefore >= budgetEnds
+            if isOver || isGivenUp(entry) {
+                settle(part, failure: failure, now)
+            } else {
+                parts.append((part, request.priority, entry.admittedAt))
+            }
+        }
+        coalescer.putBack(parts, scope: batch.scope, notBefore: notBefore, failures: failures)
+    }
+
+    /// Whether the request's partition is going or the worker is, so that it is not called again here.
+    private func isGivenUp(_ entry: OpenRequest) -> Bool {
+        isDraining || partitions[entry.position.partition]?.revokedBy != nil
+    }
+
+    /// Hosts of one request have their outcome; the last of them ends the request.
+    mutating func settle(_ part: Batch.Part, failure: Failure?, _ now: Now) {
+        guard var entry = open[part.request], let request = entry.request else { return }
+        if isGivenUp(entry), let failure, failure.isRetryable {
+            // No outcome yet, and none will come here: the next owner calls again.
+            leaveBehind(part.request)
+            return
+        }
+        let count = request.operateAll ? 1 : part.hosts.count
+        entry.unsettled -= count
+        if let failure {
+            entry.failure = failure
+            if !request.operateAll {
+                entry.failedHosts.append(contentsOf: part.hosts.map { .init(hostID: $0, failure: failure) })
+            }
+        } else {
+            entry.succeeded += count
+        }
+        open[part.request] = entry
+        guard entry.unsettled <= 0 else { return }
+        let status: Status =
+            entry.succeeded == 0 ? .failed : entry.failedHosts.isEmpty ? .succeeded : .partiallySucceeded
+        end(part.request, status, failure: status == .succeeded ? nil : entry.failure, now)
+    }
+
+    /// `expires_at` has come, or no call can be made before it.
+    mutating func expire(_ id: RequestID, _ now: Now) {
+        guard let entry = open[id], entry.stage == .calling || entry.stage == .chained, entry.inFlight == 0,
+            let expiresAt = entry.request?.expiresAt
+        else { return }
+        coalescer.remove(id)
+        if entry.attempts == 0 && entry.succeeded == 0 && entry.failedHosts.isEmpty {
+            end(id, .expired, failure: .expired(expiresAt), now)
+            return
+        }
+        // Calls were made: what they came to is the result, with the hosts that are left as failed.
+        open[id]?.unsettled = 0
+        let failure = entry.failure ?? .expired(expiresAt)
+        let settled = Set(entry.failedHosts.map { ExactText($0.hostID) })
+        if entry.succeeded == 0 {
+            end(id, .failed, failure: failure, now)
+        } else {
+            let left = (entry.request?.hostIDs ?? []).filter { !settled.contains(ExactText($0)) }
+            open[id]?.failedHosts.append(
+                contentsOf: left.dropFirst(entry.succeeded).map { .init(hostID: $0, failure: .expired(expiresAt)) })
+            end(id, .partiallySucceeded, failure: failure, now)
+        }
+    }
+}

@@ -1,0 +1,219 @@
+/// Names an open request within one process.
+package typealias RequestID = UInt64
+
+/// What a call acts on, besides its hosts: requests with one scope can share a call.
+package struct Scope: Hashable, Sendable {
+    var project: ExactText
+    var enterpriseProject: ExactText?
+    var plugin: ExactText
+    var operateAll: Bool
+
+    init(_ request: StartRequest) {
+        project = ExactText(request.projectID)
+        enterpriseProject = request.enterpriseProjectID.map(ExactText.init)
+        plugin = ExactText(request.pluginCode)
+        operateAll = request.operateAll
+    }
+}
+
+/// What one call covers: hosts without repeats, and which of them each request waits for.
+struct Batch {
+    struct Part {
+        var request: RequestID
+        /// Empty for `operate_all`.
+        var hosts: [String]
+    }
+
+    var scope: Scope
+    var hosts: [String]
+    var parts: [Part]
+}
+
+/// The requests that wait for a call, and which call comes next. Calls are scarce, so whatever waits for the same scope
+/// goes together; there is no timer that holds a call back.
+struct Coalescer {
+    /// Most hosts in one call.
+    let hostsPerCall: Int
+    /// Waiting this long raises a request by one class, so that nothing waits for ever.
+    static let agingStep: Duration = .seconds(300)
+    /// How many requests that do not fit may be passed over for smaller ones behind them.
+    private static let passOver = 64
+
+    private struct Demand {
+        var scope: Scope
+        var priority: Priority
+        var arrived: Duration
+        var hosts: [String]
+    }
+
+    private struct Line {
+        /// By priority's rank; names may stand for requests that wait no longer.
+        var waiting: [Queue<RequestID>] = [.init(), .init(), .init()]
+        var count = 0
+        var notBefore: Duration = .zero
+        var failures = 0
+    }
+
+    private var demands: [RequestID: Demand] = [:]
+    private var lines: [Scope: Line] = [:]
+    /// When a project had a call last: a project that had none goes before one that had.
+    private var served: [ExactText: Duration] = [:]
+
+    init(hostsPerCall: Int) { self.hostsPerCall = hostsPerCall }
+
+    var waitingCount: Int { demands.count }
+
+    /// Adds a request, or hosts to one that waits.
+    mutating func add(
+        _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Duration
+    ) {
+        if demands[request] != nil {
+            demands[request]?.hosts.append(contentsOf: hosts)
+            return
+        }
+        demands[request] = Demand(scope: scope, priority: priority, arrived: arrived, hosts: hosts)
+        lines[scope, default: Line()].waiting[priority.rank].append(request)
+        lines[scope]?.count += 1
+    }
+
+    /// Puts a batch back in front, not to be called before a time.
+    mutating func putBack(
+        _ parts: [(part: Batch.Part, priority: Priority, arrived: Duration)], scope: Scope, notBefore: Duration,
+        failures: Int
+    ) {
+        for rank in 0..<3 {
+            var fresh: [RequestID] = []
+            for (part, priority, arrived) in parts where priority.rank == rank {
+                if demands[part.request] != nil {
+                    demands[part.request]?.hosts.insert(contentsOf: part.hosts, at: 0)
+                } else {
+                    demands[part.request] = Demand(
+                        scope: scope, priority: priority, arrived: arrived, hosts: part.hosts)
+                    fresh.append(part.request)
+                }
+            }
+            lines[scope, default: Line()].waiting[rank].prepend(contentsOf: fresh)
+            lines[scope]?.count += fresh.count
+        }
+        lines[scope]?.notBefore = notBefore
+        lines[scope]?.failures = failures
+    }
+
+    /// Calls in a row that failed for this scope.
+    func failures(_ scope: Scope) -> Int { lines[scope]?.failures ?? 0 }
+
+    mutating func succeeded(_ scope: Scope) {
+        lines[scope]?.failures = 0
+        lines[scope]?.notBefore = .zero
+    }
+
+    /// A request that waits no longer. True where it did wait.
+    @discardableResult
+    mutating func remove(_ request: RequestID) -> Bool {
+        guard let demand = demands.removeValue(forKey: request),
+            var line = lines.removeValue(forKey: demand.scope)
+        else { return false }
+        line.count -= 1
+        settle(line, of: demand.scope)
+        return true
+    }
+
+    /// Puts a line back after a change: with a request that waits at the head of each queue, or not at all.
+    private mutating func settle(_ changed: Line, of scope: Scope) {
+        var line = changed
+        guard line.count > 0 || line.failures > 0 else { return }
+        for rank in 0..<3 {
+            while let request = line.waiting[rank].first, demands[request] == nil { line.waiting[rank].popFirst() }
+            if line.waiting[rank].count > 2 * line.count + 64 {
+                line.waiting[rank].removeAll { demands[$0] == nil }
+            }
+        }
+        lines[scope] = line
+    }
+
+    /// When a scope that waits for its pause may go; nil where none does.
+    func nextEligible(now: Duration) -> Duration? {
+        lines.values.lazy.filter { $0.count > 0 && $0.notBefore > now }.map(\.notBefore).min()
+    }
+
+    /// The next call, taken out of the waiting; nil where nothing may go now.
+    ///
+    /// Class first (raised by waiting), then the project that had no call for longest, then the longest waiting.
+    mutating func next(now: Duration) -> Batch? {
+        var best: (scope: Scope, rank: Int, served: Duration, arrived: Duration)?
+        for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
+            guard let (rank, arrived) = head(of: line, now: now) else { continue }
+            let served = served[scope.project] ?? .zero
+            if let b = best, (b.rank, b.served, b.arrived) <= (rank, served, arrived) { continue }
+            best = (scope, rank, served, arrived)
+        }
+        guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
+        served[scope.project] = now
+        if served.count > 4096 { served = served.filter { $0.value > now - .seconds(3600) } }
+        let batch = scope.operateAll ? everything(of: &line, scope) : fill(from: &line, scope)
+        settle(line, of: scope)
+        return batch
+    }
+
+    /// The class and age of what waits longest in the highest class.
+    private func head(of line: Line, now: Duration) -> (rank: Int, arrived: Duration)? {
+        var best: (rank: Int, arrived: Duration)?
+        for rank in 0..<3 {
+            guard let request = line.waiting[rank].first, let demand = demands[request] else { continue }
+            let raised = max(0, rank - Int((now - demand.arrived) / Self.agingStep))
+            if let b = best, b <= (raised, demand.arrived) { continue }
+            best = (raised, demand.arrived)
+        }
+        return best
+    }
+
+    private mutating func everything(of line: inout Line, _ scope: Scope) -> Batch {
+        var batch = Batch(scope: scope, hosts: [], parts: [])
+        for rank in 0..<3 {
+            while let request = line.waiting[rank].popFirst() {
+                guard demands.removeValue(forKey: request) != nil else { continue }
+                batch.parts.append(.init(request: request, hosts: []))
+                line.count -= 1
+            }
+        }
+        return batch
+    }
+
+    private mutating func fill(from line: inout Line, _ scope: Scope) -> Batch {
+        var batch = Batch(scope: scope, hosts: [], parts: [])
+        var union: Set<ExactText> = []
+        var passedOver = 0
+        for rank in 0..<3 {
+            var place = 0
+            while batch.hosts.count < hostsPerCall, passedOver < Self.passOver, place < line.waiting[rank].count {
+                let request = line.waiting[rank][place]
+                if place == 0 { line.waiting[rank].popFirst() } else { place += 1 }
+                guard let demand = demands.removeValue(forKey: request) else { continue }
+                let fresh = demand.hosts.filter { !union.contains(ExactText($0)) }
+                let room = hostsPerCall - batch.hosts.count
+                if fresh.count <= room {
+                    take(fresh, into: &batch, &union)
+                    batch.parts.append(.init(request: request, hosts: demand.hosts))
+                    line.count -= 1
+                    continue
+                }
+                // It does not fit, and keeps its place.
+                demands[request] = demand
+                if place == 0 { line.waiting[rank].prepend(contentsOf: [request]) }
+                place = max(place, 1)
+                passedOver += 1
+                guard demand.hosts.count > hostsPerCall else { continue }
+                // It fits no call: as many hosts as there is room for go now.
+                let covered = demand.hosts.filter { union.contains(ExactText($0)) }
+                take(Array(fresh.prefix(room)), into: &batch, &union)
+                batch.parts.append(.init(request: request, hosts: covered + fresh.prefix(room)))
+                demands[request]?.hosts = Array(fresh.dropFirst(room))
+            }
+        }
+        return batch
+    }
+
+    private func take(_ hosts: [String], into batch: inout Batch, _ union: inout Set<ExactText>) {
+        for host in hosts where hostsPerCall == 1 || union.insert(ExactText(host)).inserted { batch.hosts.append(host) }
+    }
+}

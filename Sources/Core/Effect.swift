@@ -1,0 +1,63 @@
+/// What the shell tells the core: a fact, with the time it was learned.
+package enum Fact {
+    /// A partition is ours, and its results have been read.
+    case assigned(Int32, Ledger)
+    case received(Record)
+    case answered(CallID, Reply)
+    /// The results topic has acknowledged a request's result.
+    case published(RequestID)
+    /// The results topic has not taken it.
+    case publishFailed(RequestID, reason: String)
+    /// Partitions are to be given up by the deadline (uptime), or are lost already.
+    case revoked([Int32], isLost: Bool, deadline: Duration)
+    case credentialChanged
+    /// Stop: finish what is in flight, start nothing.
+    case drain
+    case tick
+}
+
+/// When something happened: on the clock that never jumps, and on the one that people read.
+package struct Now: Equatable, Sendable {
+    package var uptime: Duration
+    package var wall: Timestamp
+
+    package init(uptime: Duration, wall: Timestamp) {
+        self.uptime = uptime
+        self.wall = wall
+    }
+}
+
+/// What the core wants done; small cases, carried out in order.
+package enum Effect: Equatable {
+    case call(StartCall)
+    case publish(RequestID, StartResult)
+    /// The next offset to commit for a partition.
+    case store(partition: Int32, offset: Int64)
+    case pause([Int32])
+    case resume([Int32])
+    /// The revoke may be answered: nothing of these partitions is open, or their time is up.
+    case release([Int32])
+    /// Nothing is open and nothing will be started.
+    case drained
+    case log(Note)
+}
+
+/// Something an operator wants to know of; the shell words and counts it.
+package enum Note: Equatable {
+    /// A request's result was acknowledged.
+    case ended(StartResult, took: Duration)
+    case called(StartCall, requests: Int)
+    /// `nextIn` nil: not again.
+    case callFailed(CallID, Failure, nextIn: Duration?, requests: Int)
+    case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
+    /// The vendor's code is not in the table.
+    case unknownCode(String, detail: String?)
+    case throttled(RateLimit?)
+    case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
+    case gateOpened
+    case publishFailed(Position, reason: String)
+    case full(openCount: Int, bytes: Int)
+    case room
+    /// Records of these positions were given up unanswered; the next owner has them.
+    case leftBehind(partition: Int32, count: Int)
+}

@@ -1,0 +1,102 @@
+/// What a failed call means: decided once, here, from a table that is data.
+package struct Failure: Error, Equatable, Sendable {
+    package enum Category: String, Sendable {
+        case invalid, policy, expired, throttled, transient, auth, host, request, unknown
+    }
+
+    /// What the worker does about it.
+    package enum Disposition: String, Sendable {
+        /// Again after a back-off, until the retry budget or `expires_at` ends it.
+        case retry
+        /// No further attempt: the result is `failed`.
+        case refuse
+        /// Again after the quota's window; costs no attempt.
+        case wait
+        /// All calls on this credential stop until it is mended; costs no attempt.
+        case stop
+    }
+
+    /// Whose doing it can be.
+    package enum Scope: String, Sendable { case host, request, credential, service }
+
+    package var category: Category
+    package var disposition: Disposition
+    package var scope: Scope
+    /// The vendor's code, `HTTP nnn` where there is none, or one of ours.
+    package var code: String
+    package var title: String
+    package var httpStatus: Int?
+    package var detail: String?
+    /// Whether the call may have had its effect although it failed.
+    package var effectUnknown = false
+    /// False where the code is not in the table.
+    package var isKnown = true
+
+    package init(
+        category: Category, disposition: Disposition, scope: Scope, code: String, title: String,
+        httpStatus: Int? = nil, detail: String? = nil
+    ) {
+        self.category = category
+        self.disposition = disposition
+        self.scope = scope
+        self.code = code
+        self.title = title
+        self.httpStatus = httpStatus
+        self.detail = detail
+    }
+
+    /// Whether sending the same request again can end otherwise.
+    package var isRetryable: Bool { disposition != .refuse }
+
+    /// One row of the table: a code as the vendor prints it, gateway codes without their prefix.
+    package struct Row: Sendable {
+        package let code: String
+        /// Only with this status; nil is any.
+        package let httpStatus: Int?
+        package let category: Category
+        package let disposition: Disposition
+        package let scope: Scope
+        package let title: String
+    }
+
+    /// The failure in a reply; nil where it succeeded.
+    package init?(_ reply: Reply) {
+        if let transport = reply.transport {
+            self.init(transport)
+            return
+        }
+        guard let status = reply.httpStatus, !reply.isSuccess else { return nil }
+        let row = reply.errorCode.flatMap { Self.row(code: $0, httpStatus: status) } ?? Self.row(httpStatus: status)
+        self.init(
+            category: row.category, disposition: row.disposition, scope: row.scope,
+            code: reply.errorCode ?? "HTTP \(status)", title: row.title, httpStatus: status,
+            detail: reply.errorMessage)
+        isKnown = reply.errorCode.map { Self.row(code: $0, httpStatus: nil) != nil } ?? true
+        effectUnknown = status == 502 || status == 504
+        if reply.source == .iam {
+            // Nothing was called: whatever IAM says is about the credential or passes.
+            effectUnknown = false
+            scope = .credential
+            if disposition == .refuse { (category, disposition) = (.auth, .stop) }
+        }
+    }
+
+    private init(_ transport: Reply.Transport) {
+        switch transport {
+        case .notSent(let text):
+            self.init(
+                category: .transient, disposition: .retry, scope: .service, code: "connection", title: "No connection",
+                detail: text)
+        case .lost(let text):
+            self.init(
+                category: .transient, disposition: .retry, scope: .service, code: "answer-lost",
+                title: "No answer: the call may have had its effect", detail: text)
+            effectUnknown = true
+        case .tooLarge(let text):
+            self.init(
+                category: .transient, disposition: .retry, scope: .service, code: "answer-too-large",
+                title: "The answer was larger than the bound", detail: text)
+            effectUnknown = true
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// How much is held open, and when to stop taking more. Full for a moment only leaves the queue alone; full for longer
+/// pauses the partitions, so that the consumer's queue can be read for other events; half empty resumes them.
+struct Intake: Equatable {
+    var count = 0
+    var bytes = 0
+    private(set) var isFull = false
+    private(set) var isPaused = false
+    private var fullSince: Duration?
+    /// Full for this long pauses.
+    static let patience: Duration = .seconds(1)
+
+    mutating func add(_ size: Int) {
+        count += 1
+        bytes += size
+    }
+
+    mutating func remove(_ size: Int) {
+        count -= 1
+        bytes -= size
+    }
+
+    var deadline: Duration? { isPaused ? nil : fullSince.map { $0 + Self.patience } }
+
+    enum Change { case pause, resume }
+
+    mutating func balance(maximumCount: Int, maximumBytes: Int, now: Duration) -> Change? {
+        if count >= maximumCount || bytes >= maximumBytes {
+            isFull = true
+            if fullSince == nil { fullSince = now }
+            guard !isPaused, let since = fullSince, now - since >= Self.patience else { return nil }
+            isPaused = true
+            return .pause
+        }
+        let hasRoom = count <= maximumCount / 2 && bytes <= maximumBytes / 2
+        if isPaused {
+            guard hasRoom else { return nil }
+            (isFull, isPaused, fullSince) = (false, false, nil)
+            return .resume
+        }
+        (isFull, fullSince) = (false, nil)
+        return nil
+    }
+}
+
+extension Pipeline {
+    mutating func balanceIntake(_ now: Duration) {
+        switch intake.balance(
+            maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes, now: now)
+        {
+        case .pause:
+            let running = partitions.filter { !$0.value.isPaused && $0.value.revokedBy == nil }.keys.sorted()
+            for number in running { partitions[number]?.isPaused = true }
+            effects.append(.log(.full(openCount: intake.count, bytes: intake.bytes)))
+            if !running.isEmpty { effects.append(.pause(running)) }
+        case .resume:
+            let paused = partitions.filter { $0.value.isPaused && $0.value.revokedBy == nil }.keys.sorted()
+            for number in paused { partitions[number]?.isPaused = false }
+            effects.append(.log(.room))
+            if !paused.isEmpty { effects.append(.resume(paused)) }
+        case nil: break
+        }
+    }
+}

@@ -1,0 +1,65 @@
+/// Partitions go, or the worker does: drain first, fence second.
+extension Pipeline {
+    mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Duration) {
+        for number in numbers where partitions[number] != nil {
+            if isLost {
+                forget(number)
+                effects.append(.release([number]))
+            } else {
+                partitions[number]?.revokedBy = deadline
+                abandonWaiting(of: number)
+            }
+        }
+    }
+
+    mutating func drain() {
+        isDraining = true
+        for number in partitions.keys { abandonWaiting(of: number) }
+    }
+
+    /// Lets go of what no call or result is under way for; the next owner has it again from its topic.
+    private mutating func abandonWaiting(of number: Int32) {
+        var count = 0
+        for id in partitions[number]?.requests ?? [] {
+            guard let entry = open[id], entry.inFlight == 0 else { continue }
+            if case .publishing = entry.stage { continue }
+            leaveBehind(id)
+            count += 1
+        }
+        if count > 0 { effects.append(.log(.leftBehind(partition: number, count: count))) }
+    }
+
+    /// Drops a request without a result: its offset stays open here for good.
+    mutating func leaveBehind(_ id: RequestID) {
+        guard let entry = open.removeValue(forKey: id) else { return }
+        coalescer.remove(id)
+        intake.remove(entry.size)
+        partitions[entry.position.partition]?.requests.remove(id)
+        if let key = entry.scopedKey, partitions[entry.position.partition]?.holders[key] == id {
+            partitions[entry.position.partition]?.holders[key] = nil
+        }
+    }
+
+    /// Everything of a partition, at once. Answers and acknowledgements that come later find nothing.
+    private mutating func forget(_ number: Int32) {
+        for id in partitions[number]?.requests ?? [] { leaveBehind(id) }
+        partitions[number] = nil
+        chains = chains.filter { $0.key.partition != number }
+    }
+
+    /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
+    mutating func releaseWhatIsDone(_ now: Duration) {
+        for (number, partition) in partitions {
+            guard let deadline = partition.revokedBy, partition.requests.isEmpty || now >= deadline else { continue }
+            if !partition.requests.isEmpty {
+                effects.append(.log(.leftBehind(partition: number, count: partition.requests.count)))
+            }
+            forget(number)
+            effects.append(.release([number]))
+        }
+        if isDraining && !saidDrained && open.isEmpty && calls.isEmpty {
+            saidDrained = true
+            effects.append(.drained)
+        }
+    }
+}

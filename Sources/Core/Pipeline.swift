@@ -1,0 +1,173 @@
+/// Requests from admission to the acknowledged result: `(fact, now) -> [Effect]`, a value without I/O, clock or chance of
+/// its own.
+///
+/// A request is *waiting* (in the coalescer, or behind an earlier one with its key), *called*, or *publishing*; it ends
+/// when its result is acknowledged, and only then is its offset done and its key remembered.
+package struct Pipeline {
+    package struct Configuration: Equatable, Sendable {
+        package var quota: RateLimit?
+        package var hostsPerCall = 100
+        /// Calls in flight at most.
+        package var concurrency = 16
+        package var retryFor: Duration = .seconds(900)
+        package var dedupeWindow: Duration = .seconds(86_400)
+        /// Open requests, and bytes of their records, at which no more are taken.
+        package var maximumOpen = 10_000
+        package var maximumOpenBytes = 64 << 20
+        package var maximumRequestBytes = 256 << 10
+        /// Whether requests with one Kafka key are called in order.
+        package var keepsKeyOrder = false
+        package var policy = Policy()
+        /// Starts every call id, so that ids of different processes differ.
+        package var callPrefix = "call"
+        package var seed: UInt64 = 0
+
+        package init(quota: RateLimit?) { self.quota = quota }
+    }
+
+    package let configuration: Configuration
+    let decoder: RequestDecoder
+    let retry: RetryPolicy
+    var generator: SplitMix64
+    var partitions: [Int32: Partition] = [:]
+    var open: [RequestID: OpenRequest] = [:]
+    var calls: [CallID: Batch] = [:]
+    var coalescer: Coalescer
+    var quota: Quota
+    var gate = AuthGate()
+    var intake = Intake()
+    var expiries = Heap<Expiry>()
+    var republish: [(at: Duration, request: RequestID)] = []
+    var chains: [Chain: Queue<RequestID>] = [:]
+    var nextRequest: RequestID = 0
+    var nextCall: CallID = 0
+    var isDraining = false
+    var saidDrained = false
+    var lastLedgerExpiry: Duration = .zero
+    /// Filled while one fact is handled.
+    var effects: [Effect] = []
+
+    package init(_ configuration: Configuration) {
+        self.configuration = configuration
+        decoder = RequestDecoder(maximumBytes: configuration.maximumRequestBytes, policy: configuration.policy)
+        retry = RetryPolicy(budget: configuration.retryFor)
+        generator = SplitMix64(seed: configuration.seed)
+        coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
+        quota = Quota(configuration.quota)
+    }
+
+    /// The one way in.
+    package mutating func handle(_ fact: Fact, now: Now) -> [Effect] {
+        effects.removeAll(keepingCapacity: true)
+        switch fact {
+        case .assigned(let partition, let ledger): assigned(partition, ledger)
+        case .received(let record): admit(record, now)
+        case .answered(let call, let reply): answered(call, reply, now)
+        case .published(let request): published(request, now)
+        case .publishFailed(let request, let reason): publishFailed(request, reason, now)
+        case .revoked(let revoked, let isLost, let deadline): self.revoked(revoked, isLost: isLost, deadline: deadline)
+        case .credentialChanged: gate.renewed(now: now.uptime)
+        case .drain: drain()
+        case .tick: tick(now)
+        }
+        dispatch(now)
+        balanceIntake(now.uptime)
+        releaseWhatIsDone(now.uptime)
+        return effects
+    }
+
+    // MARK: What the shell asks
+
+    package var openCount: Int { open.count }
+    package var openBytes: Int { intake.bytes }
+    package var waitingCount: Int { coalescer.waitingCount }
+    package var inFlight: Int { calls.count }
+    package var gateState: AuthGate.State { gate.state }
+    /// Whether there is room for another record.
+    package var wantsRecords: Bool { !intake.isFull && !isDraining }
+    package var assignedPartitions: [Int32] { partitions.keys.sorted() }
+    package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
+    package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }
+
+    /// When `tick` is wanted at the latest, as uptime; nil where only a fact can change anything.
+    package func deadline(_ now: Duration) -> Duration? {
+        var earliest: Duration?
+        func consider(_ time: Duration?) {
+            if let time { earliest = min(earliest ?? time, time) }
+        }
+        if coalescer.waitingCount > 0 && calls.count < configuration.concurrency {
+            // Not before all three allow a call; one that waits for an answer is woken by it.
+            if let free = quota.nextFree(now: now), gate.state != .probing {
+                consider(max(free, gate.deadline ?? now, coalescer.nextEligible(now: now) ?? now))
+            }
+        }
+        consider(expiries.first?.at)
+        consider(republish.map(\.at).min())
+        consider(intake.deadline)
+        for partition in partitions.values { consider(partition.revokedBy) }
+        return earliest
+    }
+}
+
+/// One assigned partition.
+struct Partition {
+    var tracker = OffsetTracker()
+    var ledger: Ledger
+    /// The open request that holds each key.
+    var holders: [Fingerprint: RequestID] = [:]
+    /// Its open requests, so that giving it up does not look through everybody's.
+    var requests: Set<RequestID> = []
+    var isPaused = false
+    /// Set while it is being given up: when it goes at the latest.
+    var revokedBy: Duration?
+}
+
+/// A request between admission and the acknowledged result.
+struct OpenRequest {
+    enum Stage: Equatable {
+        /// Behind the earlier request that holds its key.
+        case parked
+        /// Behind an earlier request with its Kafka key.
+        case chained
+        /// In the coalescer, in a call, or partly in both.
+        case calling
+        case publishing(StartResult)
+    }
+
+    var position: Position
+    var timestamp: Timestamp?
+    var recordKey: [UInt8]?
+    var size: Int
+    var admittedAt: Duration
+    /// Nil for a record that is no valid request.
+    var request: StartRequest?
+    var scopedKey: Fingerprint?
+    var fingerprint: Fingerprint?
+    var stage: Stage = .calling
+    /// Hosts (or the one `operate_all`) with neither success nor final failure.
+    var unsettled = 0
+    var succeeded = 0
+    /// Parts of it that are in a call now.
+    var inFlight = 0
+    var attempts = 0
+    var firstAttempt: Duration?
+    var failedHosts: [StartResult.FailedHost] = []
+    var failure: Failure?
+    var call: StartResult.CallSummary?
+    /// Requests with the same key that wait for this one's end, in order.
+    var followers: [RequestID] = []
+}
+
+/// When a request may no longer be called, by uptime.
+struct Expiry: Comparable {
+    var at: Duration
+    var request: RequestID
+
+    static func < (a: Self, b: Self) -> Bool { (a.at, a.request) < (b.at, b.request) }
+}
+
+/// Records of one partition with one Kafka key, which are called in order.
+struct Chain: Hashable {
+    var partition: Int32
+    var key: [UInt8]
+}

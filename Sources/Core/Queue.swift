@@ -1,0 +1,47 @@
+/// First in, first out, both ends O(1) on average; an array whose used-up front is cut off now and then.
+struct Queue<Element> {
+    private var storage: [Element] = []
+    private var head = 0
+
+    var isEmpty: Bool { head == storage.count }
+    var count: Int { storage.count - head }
+    var first: Element? { isEmpty ? nil : storage[head] }
+    var last: Element? { isEmpty ? nil : storage.last }
+    var elements: ArraySlice<Element> { storage[head...] }
+
+    mutating func append(_ element: Element) { storage.append(element) }
+
+    mutating func prepend(contentsOf elements: [Element]) {
+        if elements.count == 1 && head > 0 {
+            head -= 1
+            storage[head] = elements[0]
+        } else {
+            storage.replaceSubrange(0..<head, with: elements)
+            head = 0
+        }
+    }
+
+    mutating func removeAll(where isGone: (Element) -> Bool) {
+        storage = elements.filter { !isGone($0) }
+        head = 0
+    }
+
+    @discardableResult
+    mutating func popFirst() -> Element? {
+        guard let element = first else { return nil }
+        head += 1
+        if head >= 64 && head * 2 >= storage.count {
+            storage.removeFirst(head)
+            head = 0
+        }
+        return element
+    }
+
+    /// The element at a place counted from the front.
+    subscript(place: Int) -> Element {
+        get { storage[head + place] }
+        set { storage[head + place] = newValue }
+    }
+}
+
+extension Queue: Sendable where Element: Sendable {}

@@ -1,0 +1,178 @@
+/// From a record to a validated request, or to the rejection that names field and rule. No input traps.
+package struct RequestDecoder: Sendable {
+    /// Records with a longer value are rejected unread, in bytes.
+    package var maximumBytes: Int
+    package var policy: Policy
+
+    package init(maximumBytes: Int, policy: Policy) {
+        self.maximumBytes = maximumBytes
+        self.policy = policy
+    }
+
+    package func decode(_ record: Record) -> Result<StartRequest, Rejection> {
+        var reading = Reading()
+        do throws(Envelope.Fault) {
+            return .success(try read(record, into: &reading))
+        } catch {
+            return .failure(
+                Rejection(
+                    category: reading.isPolicy ? .policy : .invalid, field: error.field, rule: error.rule,
+                    fields: reading.fields))
+        }
+    }
+
+    /// What is known so far; outlives the fault.
+    private struct Reading {
+        var fields = RequestFields()
+        var isPolicy = false
+    }
+
+    private func read(_ record: Record, into reading: inout Reading) throws(Envelope.Fault) -> StartRequest {
+        let envelope = try Envelope(opening: record, maximumBytes: maximumBytes)
+        let data = envelope.data
+        reading.fields.traceparent = envelope.traceparent
+        reading.fields.tracestate = envelope.tracestate
+
+        // Everything that is merely copied comes first, so that a rejection can be told apart by its sender.
+        var key = try text("idempotency_key", in: data, 1...256)
+        if key == nil { key = try keyOutside(record, envelope) }
+        reading.fields.idempotencyKey = key
+        let correlation = try text("correlation_id", in: data, 0...256)
+        reading.fields.correlationID = correlation
+        if correlation == nil {
+            reading.fields.correlationID = try check(envelope.correlationID, field: "correlationid", 0...256)
+        }
+        let project = try text("project_id", in: data, 1...256)
+        reading.fields.projectID = project
+        let enterpriseProject = try text("enterprise_project_id", in: data, 1...256)
+        reading.fields.enterpriseProjectID = enterpriseProject
+        let plugin = try text("plugin_code", in: data, 1...64)
+        reading.fields.pluginCode = plugin
+        reading.fields.requestedBy = try text("requested_by", in: data, 0...256)
+        reading.fields.reason = try text("reason", in: data, 0...1024)
+
+        guard let key else {
+            throw .init(
+                field: "idempotency_key",
+                rule: "is required: as a field, as header idempotency-key, or as CloudEvents source and id")
+        }
+        guard let project else { throw .init(field: "project_id", rule: "is required") }
+        guard let plugin else { throw .init(field: "plugin_code", rule: "is required") }
+        let operateAll = try flag("operate_all", in: data) ?? false
+        reading.fields.operateAll = operateAll
+        let hosts = try self.hosts(in: data, operateAll: operateAll)
+        reading.fields.hostIDs = hosts
+        let expiresAt = try expiry(in: data, envelope)
+        var priority = Priority.normal
+        if let name = try text("priority", in: data, 0...64) {
+            guard let known = Priority(rawValue: name) else {
+                throw .init(field: "priority", rule: "must be critical, normal or bulk")
+            }
+            priority = known
+        }
+        reading.isPolicy = true
+        try checkPolicy(project, enterpriseProject, plugin, operateAll: operateAll, hosts: hosts.count)
+        return StartRequest(
+            idempotencyKey: key, projectID: project, enterpriseProjectID: enterpriseProject, pluginCode: plugin,
+            operateAll: operateAll, hostIDs: hosts, expiresAt: expiresAt, priority: priority, fields: reading.fields)
+    }
+
+    /// A key that does not stand in the body: the header, else the event's source and id. A source is a URI reference
+    /// and holds no blank, so the blank between them keeps different pairs different.
+    private func keyOutside(_ record: Record, _ envelope: Envelope) throws(Envelope.Fault) -> String? {
+        if record.headers.contains(where: { $0.name.lowercased() == "idempotency-key" }) {
+            guard let key = record.header("idempotency-key") else {
+                throw .init(field: "header idempotency-key", rule: "must be UTF-8 text")
+            }
+            return try check(key, field: "header idempotency-key", 1...256)
+        }
+        guard let source = envelope.source, let id = envelope.id else { return nil }
+        return try check("\(source) \(id)", field: "CloudEvents source and id", 1...256)
+    }
+
+    private func hosts(in data: JSON, operateAll: Bool) throws(Envelope.Fault) -> [String] {
+        let field = "host_id_list"
+        guard let value = data[field] else {
+            if operateAll { return [] }
+            throw .init(field: field, rule: "is required unless operate_all is true")
+        }
+        guard let elements = value.array else {
+            throw .init(field: field, rule: "must be an array of strings, and is \(value.typeName)")
+        }
+        var seen: Set<ExactText> = []
+        var hosts: [String] = []
+        hosts.reserveCapacity(elements.count)
+        for (index, element) in elements.enumerated() {
+            guard let host = element.string else {
+                throw .init(field: "\(field)[\(index)]", rule: "must be a string, and is \(element.typeName)")
+            }
+            try check(host, field: "\(field)[\(index)]", 1...128)
+            if elements.count == 1 || seen.insert(ExactText(host)).inserted { hosts.append(host) }
+        }
+        if operateAll { return [] }
+        guard !hosts.isEmpty else { throw .init(field: field, rule: "must not be empty unless operate_all is true") }
+        return hosts
+    }
+
+    private func expiry(in data: JSON, _ envelope: Envelope) throws(Envelope.Fault) -> Timestamp? {
+        let field = data["expires_at"] == nil ? "expirytime" : "expires_at"
+        guard let text = try text("expires_at", in: data, 0...64) ?? envelope.expiryTime else { return nil }
+        guard let time = Timestamp(rfc3339: text) else {
+            throw .init(field: field, rule: "must be a time of RFC 3339, such as 2026-01-02T03:04:05Z")
+        }
+        return time
+    }
+
+    private func checkPolicy(
+        _ project: String, _ enterpriseProject: String?, _ plugin: String, operateAll: Bool, hosts: Int
+    ) throws(Envelope.Fault) {
+        if operateAll && !policy.allowOperateAll {
+            throw .init(field: "operate_all", rule: "is not allowed by the policy (allow-operate-all)")
+        }
+        if enterpriseProject == "all_granted_eps" && !policy.allowAllGrantedEnterpriseProjects {
+            throw .init(
+                field: "enterprise_project_id",
+                rule: "must not be all_granted_eps: not allowed by the policy (allow-all-granted-eps)")
+        }
+        if let allowed = policy.projects, !allowed.contains(where: { ExactText($0) == ExactText(project) }) {
+            throw .init(field: "project_id", rule: "is not among the policy's projects")
+        }
+        if let allowed = policy.plugins, !allowed.contains(where: { ExactText($0) == ExactText(plugin) }) {
+            throw .init(field: "plugin_code", rule: "is not among the policy's plugins")
+        }
+        if let maximum = policy.maximumHosts, hosts > maximum {
+            throw .init(field: "host_id_list", rule: "must name at most \(maximum) hosts by the policy (max-hosts)")
+        }
+    }
+
+    // MARK: One field
+
+    private func text(_ field: String, in data: JSON, _ length: ClosedRange<Int>) throws(Envelope.Fault) -> String? {
+        guard let value = data[field] else { return nil }
+        guard let text = value.string else {
+            throw .init(field: field, rule: "must be a string, and is \(value.typeName)")
+        }
+        return try check(text, field: field, length)
+    }
+
+    private func flag(_ field: String, in data: JSON) throws(Envelope.Fault) -> Bool? {
+        guard let value = data[field] else { return nil }
+        guard let flag = value.bool else {
+            throw .init(field: field, rule: "must be a boolean, and is \(value.typeName)")
+        }
+        return flag
+    }
+
+    /// Lengths are counted in Unicode scalars, as JSON Schema counts them.
+    @discardableResult
+    private func check(_ text: String?, field: String, _ length: ClosedRange<Int>) throws(Envelope.Fault) -> String? {
+        guard let text else { return nil }
+        if length.lowerBound > 0 && text.isEmpty { throw .init(field: field, rule: "must not be empty") }
+        guard text.utf8.count <= length.upperBound || text.unicodeScalars.count <= length.upperBound else {
+            throw .init(
+                field: field,
+                rule: "must be at most \(length.upperBound) characters, and is \(text.unicodeScalars.count)")
+        }
+        return text
+    }
+}

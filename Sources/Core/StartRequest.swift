@@ -1,0 +1,63 @@
+/// Which waiting requests get the next call.
+package enum Priority: String, CaseIterable, Sendable, Comparable {
+    case critical, normal, bulk
+
+    /// Lower goes first.
+    package var rank: Int {
+        switch self {
+        case .critical: 0
+        case .normal: 1
+        case .bulk: 2
+        }
+    }
+
+    package static func < (a: Self, b: Self) -> Bool { a.rank < b.rank }
+}
+
+/// What a request asks for, as far as it could be read: a rejected one is answered with the same fields.
+package struct RequestFields: Equatable, Sendable {
+    package var idempotencyKey: String?
+    package var projectID: String?
+    package var enterpriseProjectID: String?
+    package var pluginCode: String?
+    package var operateAll: Bool?
+    package var hostIDs: [String] = []
+    package var correlationID: String?
+    package var requestedBy: String?
+    package var reason: String?
+    /// W3C trace context, carried through to the result.
+    package var traceparent: String?
+    package var tracestate: String?
+
+    package init() {}
+}
+
+/// A request that passed validation (the contract's "Start request").
+package struct StartRequest: Equatable, Sendable {
+    package var idempotencyKey: String
+    package var projectID: String
+    package var enterpriseProjectID: String?
+    package var pluginCode: String
+    package var operateAll: Bool
+    /// Without repeats, in the order given; empty when `operateAll`.
+    package var hostIDs: [String]
+    package var expiresAt: Timestamp?
+    package var priority: Priority
+    /// All that the result repeats.
+    package var fields: RequestFields
+}
+
+/// Why a request is answered without a call: which field, and the rule it breaks.
+package struct Rejection: Error, Equatable, Sendable {
+    package enum Category: String, Sendable { case invalid, policy }
+
+    package var category: Category
+    /// The field's name, `value` for the record's value as a whole, `header NAME` for a header.
+    package var field: String
+    /// Completes the sentence "`field` ...", such as "must not be empty".
+    package var rule: String
+    /// What could be read all the same.
+    package var fields: RequestFields
+
+    package var message: String { "\(field) \(rule)" }
+}

@@ -1,0 +1,50 @@
+/// The seven things that can become of a request.
+package enum Status: String, CaseIterable, Sendable {
+    case succeeded
+    case partiallySucceeded = "partially_succeeded"
+    case failed, rejected, duplicate, conflict, expired
+}
+
+/// One result, before it is written as a record: the contract's "Result". Absent means not applicable.
+package struct StartResult: Equatable, Sendable {
+    /// The call that covered the request last.
+    package struct CallSummary: Equatable, Sendable {
+        package var id: String
+        package var httpStatus: Int?
+        package var requestID: String?
+        /// How many requests and hosts shared the call.
+        package var requests: Int
+        package var hosts: Int
+        package var latency: Duration
+    }
+
+    /// What a duplicate or conflict points to; in the same partition.
+    package struct Original: Equatable, Sendable {
+        package var status: Status
+        package var offset: Int64
+    }
+
+    package struct FailedHost: Equatable, Sendable {
+        package var hostID: String
+        package var failure: Failure
+    }
+
+    package var status: Status
+    package var fields: RequestFields
+    package var position: Position
+    package var requestTimestamp: Timestamp?
+    /// The request record's Kafka key: the result's where there is no idempotency key.
+    package var recordKey: [UInt8]?
+    package var completedAt: Timestamp
+    package var attempts = 0
+    package var call: CallSummary?
+    package var failedHosts: [FailedHost] = []
+    package var failure: Failure?
+    package var original: Original?
+    /// `observed` where ListPluginStatus showed the hosts as started after an answer was lost.
+    package var evidence: String?
+    /// What the ledger needs to know the request again; nil where nothing claims a key.
+    package var scopedKey: Fingerprint?
+    package var fingerprint: Fingerprint?
+    package var priority: Priority?
+}

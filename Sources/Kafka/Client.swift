@@ -1,0 +1,90 @@
+internal import CLinux
+internal import CRdkafka
+internal import Core
+
+/// The one owner of a librdkafka handle, its event queue, and the eventfd that says when the queue is no longer empty.
+@safe struct Client: ~Copyable {
+    enum Role { case consumer, producer }
+
+    let handle: OpaquePointer
+    let queue: OpaquePointer
+    /// Readable when the queue went from empty to not empty: whoever stops before it is empty has to come back unasked.
+    let descriptor: Int32
+
+    /// Takes over `conf`, whatever happens.
+    init(_ role: Role, conf: OpaquePointer, events: Int32) throws(KafkaError) {
+        unsafe rd_kafka_conf_set_events(conf, events | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG)
+        var text = [CChar](repeating: 0, count: 512)
+        let type = role == .consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER
+        guard let handle = unsafe rd_kafka_new(type, conf, &text, text.count) else {
+            unsafe rd_kafka_conf_destroy(conf)
+            throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, ClientConfiguration.text(text))
+        }
+        if role == .consumer { unsafe _ = rd_kafka_poll_set_consumer(handle) }
+        guard
+            let queue = unsafe role == .consumer
+                ? rd_kafka_queue_get_consumer(handle) : rd_kafka_queue_get_main(handle)
+        else {
+            unsafe rd_kafka_destroy(handle)
+            throw KafkaError(RD_KAFKA_RESP_ERR__FAIL, "the client has no queue")
+        }
+        unsafe self.handle = unsafe handle
+        unsafe self.queue = unsafe queue
+        descriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+        unsafe _ = rd_kafka_set_log_queue(handle, queue)
+        var one: UInt64 = 1
+        unsafe rd_kafka_queue_io_event_enable(queue, descriptor, &one, MemoryLayout<UInt64>.size)
+    }
+
+    /// A consumer was closed before, or is given up without a farewell to the group: waiting here would block.
+    deinit {
+        unsafe rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
+        unsafe rd_kafka_queue_destroy(queue)
+        unsafe rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+        close(descriptor)
+    }
+
+    /// Forgets that the queue was announced as not empty.
+    func acknowledge() {
+        var count: UInt64 = 0
+        unsafe _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
+    }
+
+    /// The next event; whoever takes it destroys it.
+    func poll(milliseconds: Int32 = 0) -> OpaquePointer? { unsafe rd_kafka_queue_poll(queue, milliseconds) }
+
+    /// What an event of type ERROR says.
+    func error(in event: OpaquePointer) -> KafkaError {
+        unsafe error(rd_kafka_event_error(event), text: rd_kafka_event_error_string(event))
+    }
+
+    func error(_ code: rd_kafka_resp_err_t, text: UnsafePointer<CChar>?) -> KafkaError {
+        if code == RD_KAFKA_RESP_ERR__FATAL {
+            // The event only says that there is one; the reason is kept by the handle.
+            var reason = [CChar](repeating: 0, count: 512)
+            let cause = unsafe rd_kafka_fatal_error(handle, &reason, reason.count)
+            var error = KafkaError(cause, ClientConfiguration.text(reason))
+            error.isFatal = true
+            return error
+        }
+        return KafkaError(code, unsafe text.map { unsafe String(cString: $0) } ?? "")
+    }
+}
+
+/// A line of the library's log.
+package struct LibraryLog: Equatable, Sendable {
+    /// As in syslog: 3 is an error, 4 a warning, 6 information, 7 debugging.
+    package var level: Int32
+    package var facility: String
+    package var text: String
+
+    init(_ event: OpaquePointer) {
+        var facility: UnsafePointer<CChar>?
+        var text: UnsafePointer<CChar>?
+        var level: Int32 = 6
+        unsafe _ = rd_kafka_event_log(event, &facility, &text, &level)
+        self.level = level
+        self.facility = unsafe facility.map { unsafe String(cString: $0) } ?? ""
+        self.text = unsafe text.map { unsafe String(cString: $0) } ?? ""
+    }
+}

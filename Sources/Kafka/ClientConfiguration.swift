@@ -1,0 +1,72 @@
+internal import CRdkafka
+
+/// How to reach the cluster, for every client of one process.
+package struct ClientConfiguration: Sendable {
+    package var bootstrapServers: String
+    /// Properties of librdkafka, passed through: TLS, SASL, timeouts, fetch sizes.
+    package var properties: [(name: String, value: String)]
+
+    package init(bootstrapServers: String, properties: [(name: String, value: String)] = []) {
+        self.bootstrapServers = bootstrapServers
+        self.properties = properties
+    }
+
+    /// Properties that delivery and dedupe rest on, each with what to do in place of setting it.
+    package static let controlled: [(name: String, instead: String)] = [
+        ("bootstrap.servers", "use --bootstrap-servers"),
+        ("metadata.broker.list", "use --bootstrap-servers"),
+        ("group.id", "use --group"),
+        ("enable.auto.commit", "offsets are committed from what was stored"),
+        ("auto.commit.enable", "offsets are committed from what was stored"),
+        ("enable.auto.offset.store", "an offset is stored when its result is acknowledged"),
+        ("enable.partition.eof", "the worker sets it where it reads to the end"),
+        ("enable.idempotence", "results are always written by an idempotent producer"),
+        ("acks", "results are always written with acks=all"),
+        ("request.required.acks", "results are always written with acks=all"),
+        ("message.timeout.ms", "a result is never given up"),
+        ("delivery.timeout.ms", "a result is never given up"),
+        ("transactional.id", "results are not written in transactions"),
+        ("log.queue", "the library's log goes through the worker's"),
+        ("auto.offset.reset", "a new group starts at the beginning, so that no request is passed over"),
+    ]
+
+    /// Why a property cannot be passed through; nil where it can.
+    package static func refusal(of name: String) -> String? {
+        controlled.first { $0.name == name }.map { "is the worker's own: \($0.instead)" }
+    }
+
+    /// Added where a SCRAM login fails with a library that repeats the client's nonce.
+    package var authenticationHint: String? {
+        let mechanism = properties.last { $0.name == "sasl.mechanism" || $0.name == "sasl.mechanisms" }?.value
+        guard let mechanism, mechanism.uppercased().hasPrefix("SCRAM"), rd_kafka_version() < 0x0206_01ff else {
+            return nil
+        }
+        let version = unsafe String(cString: rd_kafka_version_str())
+        return "librdkafka \(version) repeats the client's SCRAM nonce, which brokers from 3.7.2 refuse "
+            + "(mended in 2.6.1): use PLAIN over TLS, a client certificate or OAUTHBEARER, or a newer librdkafka"
+    }
+
+    /// The library's configuration object: the defaults of the role, over them what the user passed, over that what the
+    /// worker's promises need.
+    func make(
+        defaults: [(String, String)], required: [(String, String)]
+    ) throws(KafkaError) -> OpaquePointer {
+        guard let conf = unsafe rd_kafka_conf_new() else { throw KafkaError(RD_KAFKA_RESP_ERR__FAIL) }
+        let all =
+            [("client.id", "plugin-starter"), ("socket.keepalive.enable", "true"), ("log.queue", "true")] + defaults
+            + properties.map { ($0.name, $0.value) } + [("bootstrap.servers", bootstrapServers)] + required
+        for (name, value) in all {
+            var text = [CChar](repeating: 0, count: 512)
+            let outcome = unsafe rd_kafka_conf_set(conf, name, value, &text, text.count)
+            if outcome != RD_KAFKA_CONF_OK {
+                unsafe rd_kafka_conf_destroy(conf)
+                throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, Self.text(text))
+            }
+        }
+        return unsafe conf
+    }
+
+    static func text(_ buffer: [CChar]) -> String {
+        String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

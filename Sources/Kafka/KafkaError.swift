@@ -1,0 +1,62 @@
+internal import CRdkafka
+
+/// A failure of the Kafka client, as librdkafka reports it (its `rd_kafka_resp_err_t`: local errors are negative, the
+/// protocol's positive).
+package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What it asks of whoever meets it.
+    package enum Kind: Sendable {
+        /// A property is unknown or its value wrong: nothing helps but another setting.
+        case configuration
+        /// The broker does not take who we are, or does not let us.
+        case notPermitted
+        /// TLS: the broker's certificate, or ours.
+        case insecure
+        /// A topic or partition that is not there.
+        case missing
+        case unreachable
+        case other
+    }
+
+    package var code: Int32
+    /// The library's name for the code, such as `_ALL_BROKERS_DOWN`.
+    package var name: String
+    package var text: String
+    /// The client that raised it is unusable; only a new one helps.
+    package var isFatal = false
+    package var isRetriable = false
+
+    package var kind: Kind {
+        switch rd_kafka_resp_err_t(rawValue: code) {
+        case RD_KAFKA_RESP_ERR__INVALID_ARG, RD_KAFKA_RESP_ERR__CONFLICT, RD_KAFKA_RESP_ERR__NOT_CONFIGURED:
+            .configuration
+        case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+            RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+            RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+            .notPermitted
+        case RD_KAFKA_RESP_ERR__SSL: .insecure
+        case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+            RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+            .missing
+        case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
+            RD_KAFKA_RESP_ERR__TIMED_OUT:
+            .unreachable
+        default: .other
+        }
+    }
+
+    package var description: String { text.isEmpty ? name : "\(text) (\(name))" }
+
+    init(_ code: rd_kafka_resp_err_t, _ text: String = "") {
+        self.code = code.rawValue
+        name = unsafe String(cString: rd_kafka_err2name(code))
+        self.text = unsafe text.isEmpty ? String(cString: rd_kafka_err2str(code)) : text
+    }
+
+    /// Takes over and frees the library's error object.
+    init(consuming error: OpaquePointer) {
+        unsafe self.init(rd_kafka_error_code(error), String(cString: rd_kafka_error_string(error)))
+        isFatal = unsafe rd_kafka_error_is_fatal(error) != 0
+        isRetriable = unsafe rd_kafka_error_is_retriable(error) != 0
+        unsafe rd_kafka_error_destroy(error)
+    }
+}

@@ -1,0 +1,39 @@
+internal import CRdkafka
+internal import Core
+
+extension Record {
+    /// Copies a message of the library, once.
+    init(_ message: UnsafePointer<rd_kafka_message_t>) {
+        let m = unsafe message.pointee
+        var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+        let time = unsafe rd_kafka_message_timestamp(message, &type)
+        unsafe self.init(
+            position: Position(partition: m.partition, offset: m.offset),
+            timestamp: type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time < 0 ? nil : Timestamp(milliseconds: time),
+            key: Self.bytes(m.key, m.key_len), value: Self.bytes(m.payload, m.len), headers: Self.headers(message))
+    }
+
+    private static func bytes(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8]? {
+        guard let start = unsafe start else { return nil }
+        return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))
+    }
+
+    private static func headers(_ message: UnsafePointer<rd_kafka_message_t>) -> [Header] {
+        var list: OpaquePointer?
+        guard unsafe rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR, let list = unsafe list
+        else { return [] }
+        let count = unsafe rd_kafka_header_cnt(list)
+        var headers: [Header] = []
+        headers.reserveCapacity(count)
+        for index in 0..<count {
+            var name: UnsafePointer<CChar>?
+            var value: UnsafeRawPointer?
+            var size = 0
+            guard unsafe rd_kafka_header_get_all(list, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR,
+                let name = unsafe name
+            else { break }
+            unsafe headers.append(Header(String(cString: name), bytes(value, size)))
+        }
+        return headers
+    }
+}

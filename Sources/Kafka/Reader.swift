@@ -1,0 +1,99 @@
+internal import CRdkafka
+package import Core
+
+package enum ReaderEvent {
+    case record(Record)
+    /// Everything up to the partition's end at that moment was read.
+    case end(Int32)
+    case failed(KafkaError)
+}
+
+/// Reads whole partitions of one topic, outside any consumer group.
+package final class Reader {
+    package enum Start: Sendable {
+        case beginning, end
+        case offset(Int64)
+
+        fileprivate var value: Int64 {
+            switch self {
+            case .beginning: Int64(RD_KAFKA_OFFSET_BEGINNING)
+            case .end: Int64(RD_KAFKA_OFFSET_END)
+            case .offset(let offset): offset
+            }
+        }
+    }
+
+    private let client: Client
+    private let topic: String
+
+    package init(
+        _ configuration: ClientConfiguration, topic: String, defaults: [(String, String)] = []
+    ) throws(KafkaError) {
+        let conf = unsafe try configuration.make(
+            defaults: [("fetch.wait.max.ms", "50"), ("allow.auto.create.topics", "false")] + defaults,
+            required: [
+                ("group.id", "plugin-starter-reader"), ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"), ("auto.offset.reset", "earliest"),
+                ("enable.partition.eof", "true"),
+            ])
+        client = unsafe try Client(.consumer, conf: conf, events: 0)
+        self.topic = topic
+    }
+
+    package var descriptor: Int32 { client.descriptor }
+    package func acknowledge() { client.acknowledge() }
+
+    /// Reads these partitions, from these places, in place of those before.
+    package func read(_ starts: [(partition: Int32, start: Start)]) throws(KafkaError) {
+        let list = TopicPartitions(topic: topic, offsets: starts.map { ($0.partition, $0.start.value) })
+        let code = unsafe rd_kafka_assign(client.handle, list.list)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+    }
+
+    /// For each partition the first offset at or after the time; its end where there is none. Blocks: not for the loop.
+    package func offsets(
+        at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
+    ) throws(KafkaError) -> [(partition: Int32, start: Start)] {
+        let list = TopicPartitions(topic: topic, offsets: partitions.map { ($0, time.milliseconds) })
+        let code = unsafe rd_kafka_offsets_for_times(client.handle, list.list, milliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+        return list.entries.map { ($0.partition, $0.offset >= 0 ? .offset($0.offset) : .end) }
+    }
+
+    /// First offset and end of a partition, asked of its leader. Blocks: not for the loop.
+    package func range(_ partition: Int32, milliseconds: Int32) throws(KafkaError) -> Range<Int64> {
+        var (low, high): (Int64, Int64) = (0, 0)
+        let code = unsafe rd_kafka_query_watermark_offsets(client.handle, topic, partition, &low, &high, milliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+        return low..<max(low, high)
+    }
+
+    /// The next event within the time, or nil.
+    package func next(milliseconds: Int32 = 0) -> ReaderEvent? {
+        while let event = unsafe client.poll(milliseconds: milliseconds) {
+            defer { unsafe rd_kafka_event_destroy(event) }
+            switch unsafe rd_kafka_event_type(event) {
+            case RD_KAFKA_EVENT_FETCH:
+                guard let message = unsafe rd_kafka_event_message_next(event) else { continue }
+                switch unsafe message.pointee.err {
+                case RD_KAFKA_RESP_ERR_NO_ERROR: return unsafe .record(Record(message))
+                case RD_KAFKA_RESP_ERR__PARTITION_EOF: return unsafe .end(message.pointee.partition)
+                default:
+                    return unsafe .failed(client.error(message.pointee.err, text: rd_kafka_message_errstr(message)))
+                }
+            case RD_KAFKA_EVENT_ERROR:
+                let error = unsafe client.error(in: event)
+                if error.code == RD_KAFKA_RESP_ERR__PARTITION_EOF.rawValue {
+                    if let entry = unsafe rd_kafka_event_topic_partition(event) {
+                        defer { unsafe rd_kafka_topic_partition_destroy(entry) }
+                        return unsafe .end(entry.pointee.partition)
+                    }
+                    continue
+                }
+                return .failed(error)
+            default: continue
+            }
+        }
+        return nil
+    }
+}

@@ -8,3 +8,6 @@
 #include <sys/wait.h>
 #include <signal.h>
 #include <unistd.h>
+
+// prctl is variadic, and Swift imports no variadic C function.
+static inline int psprctl_parent_death_signal(int number) { return prctl(PR_SET_PDEATHSIG, number, 0, 0, 0); }

@@ -85,6 +85,10 @@ package struct Pipeline {
     package var gateState: AuthGate.State { gate.state }
     /// Whether there is room for another record.
     package var wantsRecords: Bool { !intake.isFull && !isDraining }
+    /// Whether too much has been open for so long that the partitions are paused.
+    package var isPaused: Bool { intake.isPaused }
+    /// Whether a result was refused by the results topic and waits to go out again.
+    package var hasUnpublished: Bool { !republish.isEmpty }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
     package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
     package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }

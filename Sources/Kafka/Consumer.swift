@@ -122,11 +122,11 @@ package enum ConsumerEvent {
     }
 
     /// Gives partitions up; when the last one that was asked for is given up, the revoke is answered, and what was stored
-    /// is committed with it.
-    package func release(_ numbers: [Int32]) throws(KafkaError) {
-        guard toRevoke != nil else { return }
+    /// is committed with it. True where that answered it.
+    package func release(_ numbers: [Int32]) throws(KafkaError) -> Bool {
+        guard toRevoke != nil else { return false }
         toRevoke?.subtract(numbers)
-        guard toRevoke?.isEmpty ?? false else { return }
+        guard toRevoke?.isEmpty ?? false else { return false }
         toRevoke = nil
         paused.subtract(revoking)
         assignment.subtract(revoking)
@@ -139,6 +139,7 @@ package enum ConsumerEvent {
             let code = unsafe rd_kafka_assign(client.handle, nil)
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
         }
+        return true
     }
 
     /// The next offsets to commit. A partition that is no longer ours is refused by the library, which is as it should be.

@@ -2,8 +2,8 @@ internal import CRdkafka
 package import Core
 
 package enum ProducerEvent {
-    /// The topic has it, on all in-sync replicas.
-    case acknowledged(UInt64)
+    /// The topic has it, on all in-sync replicas, at this position.
+    case acknowledged(UInt64, Position)
     case refused(UInt64, KafkaError)
     /// Not about one record; a fatal one means that the producer must be built anew once it is `isEmpty`.
     case failed(KafkaError)
@@ -106,9 +106,13 @@ package enum ProducerEvent {
             while let message = unsafe rd_kafka_event_message_next(event) {
                 let id = unsafe UInt64(UInt(bitPattern: message.pointee._private))
                 let code = unsafe message.pointee.err
-                unsafe events.append(
-                    code == RD_KAFKA_RESP_ERR_NO_ERROR ? .acknowledged(id) : .refused(id, client.error(code, text: nil))
-                )
+                if code == RD_KAFKA_RESP_ERR_NO_ERROR {
+                    let position = unsafe Position(
+                        partition: message.pointee.partition, offset: message.pointee.offset)
+                    events.append(.acknowledged(id, position))
+                } else {
+                    unsafe events.append(.refused(id, client.error(code, text: nil)))
+                }
             }
         case RD_KAFKA_EVENT_ERROR:
             let error = unsafe client.error(in: event)

@@ -1,0 +1,113 @@
+@testable import Core
+
+/// A pipeline with everything around it played by hand: records in, calls and results out, time moved by the test.
+struct Bench {
+    var pipeline: Pipeline
+    var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    var calls: [StartCall] = []
+    var results: [StartResult] = []
+    var unacknowledged: [RequestID] = []
+    var stored: [Int32: Int64] = [:]
+    var paused: Set<Int32> = []
+    var released: [Int32] = []
+    var isDrained = false
+    /// Whether results are acknowledged as they come.
+    var acknowledges = true
+    private var nextOffset: [Int32: Int64] = [:]
+
+    init(partitions: [Int32] = [0], _ change: (inout Pipeline.Configuration) -> Void = { _ in }) {
+        var configuration = Pipeline.Configuration(quota: nil)
+        change(&configuration)
+        pipeline = Pipeline(configuration)
+        // As after a first good answer; the gate has tests of its own.
+        _ = pipeline.gate.accepted()
+        for partition in partitions { hand(.assigned(partition, Ledger())) }
+    }
+
+    mutating func hand(_ fact: Fact) {
+        var facts = [fact]
+        while !facts.isEmpty {
+            for effect in pipeline.handle(facts.removeFirst(), now: now) {
+                switch effect {
+                case .call(let call): calls.append(call)
+                case .publish(let id, let result):
+                    results.append(result)
+                    if acknowledges { facts.append(.published(id)) } else { unacknowledged.append(id) }
+                case .store(let partition, let offset): stored[partition] = offset
+                case .pause(let numbers): paused.formUnion(numbers)
+                case .resume(let numbers): paused.subtract(numbers)
+                case .release(let numbers): released += numbers
+                case .drained: isDrained = true
+                case .log: break
+                }
+            }
+        }
+    }
+
+    /// A record at the partition's next offset.
+    mutating func receive(
+        _ json: String, partition: Int32 = 0, key: String? = nil, headers: [Header] = [], skipping: Int64 = 0
+    ) {
+        let offset = (nextOffset[partition] ?? 0) + skipping
+        nextOffset[partition] = offset + 1
+        hand(
+            .received(
+                Record(
+                    position: Position(partition: partition, offset: offset), timestamp: now.wall,
+                    key: key.map { Array($0.utf8) }, value: Array(json.utf8), headers: headers)))
+    }
+
+    mutating func receive(
+        key: String, hosts: [String] = ["h1"], project: String = "p", plugin: String = "ndr", partition: Int32 = 0,
+        recordKey: String? = nil, more: String = ""
+    ) {
+        let list = hosts.map { "\"\($0)\"" }.joined(separator: ",")
+        receive(
+            #"{"idempotency_key":"\#(key)","project_id":"\#(project)","plugin_code":"\#(plugin)","host_id_list":[\#(list)]\#(more)}"#,
+            partition: partition, key: recordKey)
+    }
+
+    /// Answers the oldest call that is open.
+    mutating func answer(_ status: Int, code: String? = nil, text: String? = nil, limit: RateLimit? = nil) {
+        guard !calls.isEmpty else { return }
+        var reply = Reply()
+        reply.httpStatus = status
+        reply.errorCode = code
+        reply.errorMessage = text
+        reply.rateLimit = limit
+        hand(.answered(calls.removeFirst().id, reply))
+    }
+
+    mutating func lose() {
+        guard !calls.isEmpty else { return }
+        var reply = Reply()
+        reply.transport = .lost("timeout")
+        hand(.answered(calls.removeFirst().id, reply))
+    }
+
+    mutating func acknowledge() {
+        let ids = unacknowledged
+        unacknowledged = []
+        for id in ids { hand(.published(id)) }
+    }
+
+    mutating func pass(_ time: Duration) {
+        now = Now(uptime: now.uptime + time, wall: now.wall + time)
+        hand(.tick)
+    }
+
+    /// Moves to each deadline in turn, answering every call with success, until nothing more happens by itself.
+    mutating func settle(limit: Int = 10_000) {
+        for _ in 0..<limit {
+            if !calls.isEmpty {
+                answer(200)
+            } else if pipeline.openCount > 0, let deadline = pipeline.deadline(now.uptime) {
+                pass(max(.milliseconds(1), deadline - now.uptime))
+            } else {
+                return
+            }
+        }
+    }
+
+    var statuses: [Status] { results.map(\.status) }
+}

@@ -1,0 +1,298 @@
+import Testing
+
+@testable import Core
+
+@Suite struct PipelineTests {
+    @Test func `a request is called, answered, published, and only then is its offset done`() {
+        var bench = Bench()
+        bench.acknowledges = false
+        bench.receive(key: "k", hosts: ["a", "b"])
+        #expect(bench.calls.map(\.hostIDs) == [["a", "b"]])
+        #expect(bench.stored.isEmpty)
+        bench.answer(200)
+        #expect(bench.statuses == [.succeeded])
+        #expect(bench.results[0].attempts == 1)
+        #expect(bench.stored.isEmpty)
+        bench.acknowledge()
+        #expect(bench.stored == [0: 1])
+        #expect(bench.pipeline.openCount == 0)
+    }
+
+    @Test func `offsets are stored up to the first that is open, and gaps do not hold them back`() {
+        var bench = Bench { $0.hostsPerCall = 1 }
+        for key in ["a", "b", "c"] { bench.receive(key: key, plugin: key) }
+        bench.receive(#"{}"#, skipping: 5)
+        #expect(bench.stored.isEmpty)
+        let first = bench.calls.removeFirst()
+        bench.answer(200)
+        bench.answer(200)
+        #expect(bench.stored.isEmpty)
+        bench.calls = [first]
+        bench.answer(200)
+        #expect(bench.stored == [0: 9])
+    }
+
+    struct Repeat: Sendable, CustomTestStringConvertible {
+        var name: String
+        var firstAnswer: (Int, String?)
+        var second: [String]
+        var expected: [Status]
+        var calls: Int
+        var testDescription: String { name }
+    }
+
+    @Test(arguments: [
+        Repeat(
+            name: "after success", firstAnswer: (200, nil), second: ["h1"], expected: [.succeeded, .duplicate], calls: 0
+        ),
+        Repeat(name: "conflict", firstAnswer: (200, nil), second: ["h2"], expected: [.succeeded, .conflict], calls: 0),
+        Repeat(
+            name: "after terminal failure", firstAnswer: (403, nil), second: ["h1"], expected: [.failed, .duplicate],
+            calls: 0),
+    ]) func `a key that came before is answered without a call`(_ example: Repeat) {
+        var bench = Bench()
+        bench.receive(key: "k")
+        bench.answer(example.firstAnswer.0, code: example.firstAnswer.1)
+        bench.receive(key: "k", hosts: example.second)
+        #expect(bench.statuses == example.expected)
+        #expect(bench.calls.count == example.calls)
+        #expect(bench.results[1].original?.offset == 0)
+        #expect(bench.results[1].original?.status == example.expected[0])
+        #expect(bench.stored == [0: 2])
+    }
+
+    @Test func `a repeat waits while the first is open and gets its outcome`() {
+        var bench = Bench()
+        bench.receive(key: "k")
+        bench.receive(key: "k")
+        bench.receive(key: "k", hosts: ["other"])
+        #expect(bench.calls.count == 1)
+        #expect(bench.results.isEmpty)
+        bench.answer(200)
+        #expect(bench.statuses == [.succeeded, .duplicate, .conflict])
+        #expect(bench.stored == [0: 3])
+    }
+
+    @Test func `a key is free again after a failure that can pass`() {
+        var bench = Bench { $0.retryFor = .zero }
+        bench.receive(key: "k")
+        bench.answer(503)
+        #expect(bench.statuses == [.failed])
+        #expect(bench.results[0].failure?.isRetryable == true)
+        bench.receive(key: "k")
+        bench.settle()
+        #expect(bench.statuses == [.failed, .succeeded])
+    }
+
+    @Test func `rejected and expired do not claim the key`() {
+        var bench = Bench()
+        bench.receive(key: "k", more: #","expires_at":"2020-01-01T00:00:00Z""#)
+        bench.receive(#"{"idempotency_key":"k","project_id":"p"}"#)
+        bench.receive(key: "k")
+        bench.answer(200)
+        #expect(bench.statuses == [.expired, .rejected, .succeeded])
+    }
+
+    @Test func `equal keys of different projects are different keys`() {
+        var bench = Bench()
+        bench.receive(key: "k", project: "p")
+        bench.receive(key: "k", project: "q")
+        bench.settle()
+        #expect(bench.statuses == [.succeeded, .succeeded])
+    }
+
+    @Test func `a key older than the window is a first time`() {
+        var bench = Bench { $0.dedupeWindow = .seconds(60) }
+        bench.receive(key: "k")
+        bench.answer(200)
+        bench.pass(.seconds(61))
+        bench.receive(key: "k")
+        bench.settle()
+        #expect(bench.statuses == [.succeeded, .succeeded])
+    }
+
+    @Test func `the same record again is passed over in silence`() {
+        var bench = Bench()
+        bench.receive(key: "k")
+        let record = Record(
+            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
+            value: Array(RequestDecoderTests.good.utf8))
+        bench.hand(.received(record))
+        bench.settle()
+        #expect(bench.results.count == 1)
+    }
+
+    @Test func `a transient failure is tried again with growing pauses until the budget ends`() {
+        var bench = Bench { $0.retryFor = .seconds(600) }
+        bench.receive(key: "k")
+        var tries = 0
+        for _ in 0..<1000 where bench.results.isEmpty {
+            if bench.calls.isEmpty {
+                guard let deadline = bench.pipeline.deadline(bench.now.uptime) else { break }
+                bench.pass(max(.milliseconds(1), deadline - bench.now.uptime))
+            } else {
+                tries += 1
+                bench.answer(503)
+            }
+        }
+        #expect(bench.statuses == [.failed])
+        #expect(bench.results[0].attempts == tries)
+        #expect(tries > 5 && tries < 100)
+        #expect(bench.results[0].failure?.category == .transient)
+    }
+
+    @Test func `a lost answer is tried again`() {
+        var bench = Bench()
+        bench.receive(key: "k")
+        bench.lose()
+        bench.settle()
+        #expect(bench.statuses == [.succeeded])
+        #expect(bench.results[0].attempts == 2)
+    }
+
+    @Test func `a throttled call costs no attempt and waits a full window`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        bench.receive(key: "k")
+        let sentAt = bench.now.uptime
+        bench.answer(429, code: "APIGW.0308")
+        bench.pass(.seconds(59))
+        #expect(bench.calls.isEmpty)
+        bench.pass(.seconds(1))
+        #expect(bench.calls.count == 1)
+        #expect(bench.now.uptime - sentAt >= .seconds(60))
+        bench.answer(200)
+        #expect(bench.results[0].attempts == 1)
+    }
+
+    @Test func `a refused credential stops calls and fails nothing`() {
+        var bench = Bench { $0.hostsPerCall = 1 }
+        for n in 0..<5 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
+        var refusals = 0
+        for _ in 0..<200 {
+            if bench.calls.isEmpty {
+                bench.pass(.seconds(5))
+            } else {
+                refusals += 1
+                bench.answer(401, code: "APIGW.0301")
+            }
+        }
+        #expect(bench.results.isEmpty)
+        #expect(refusals <= 12, "1000 s hold at most three refusals in any 300")
+        bench.hand(.credentialChanged)
+        for _ in 0..<100 where bench.results.count < 5 {
+            if bench.calls.isEmpty { bench.pass(.seconds(10)) } else { bench.answer(200) }
+        }
+        #expect(bench.statuses == Array(repeating: .succeeded, count: 5))
+    }
+
+    @Test func `expiry while waiting answers expired and makes no call`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "a", plugin: "x")
+        let soon = (bench.now.wall + .seconds(5)).description
+        bench.receive(key: "b", plugin: "y", more: #","expires_at":"\#(soon)""#)
+        bench.answer(200)
+        bench.pass(.seconds(6))
+        #expect(bench.statuses == [.succeeded, .expired])
+        #expect(bench.calls.isEmpty)
+        #expect(bench.stored == [0: 2])
+    }
+
+    @Test func `a full intake pauses after a moment and resumes at half`() {
+        var bench = Bench {
+            $0.maximumOpen = 4
+            $0.hostsPerCall = 1
+        }
+        for n in 0..<4 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
+        #expect(!bench.pipeline.wantsRecords)
+        #expect(bench.paused.isEmpty)
+        bench.pass(.seconds(1))
+        #expect(bench.paused == [0])
+        bench.answer(200)
+        #expect(bench.paused == [0])
+        bench.answer(200)
+        #expect(bench.paused.isEmpty)
+        #expect(bench.pipeline.wantsRecords)
+    }
+
+    @Test func `a revoke waits for what is in flight, stores it, and leaves the rest`() {
+        var bench = Bench(partitions: [0, 1]) { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "a", plugin: "x")
+        bench.receive(key: "b", plugin: "y")
+        bench.hand(.revoked([0], isLost: false, deadline: bench.now.uptime + .seconds(20)))
+        #expect(bench.released.isEmpty)
+        bench.receive(key: "c")
+        bench.answer(200)
+        #expect(bench.statuses == [.succeeded])
+        #expect(bench.stored == [0: 1])
+        #expect(bench.released == [0])
+        #expect(bench.pipeline.assignedPartitions == [1])
+    }
+
+    @Test func `a lost partition stores nothing and a late answer is dropped`() {
+        var bench = Bench()
+        bench.receive(key: "a")
+        bench.hand(.revoked([0], isLost: true, deadline: .zero))
+        #expect(bench.released == [0])
+        bench.answer(200)
+        #expect(bench.results.isEmpty)
+        #expect(bench.stored.isEmpty)
+    }
+
+    @Test func `a drain finishes calls, leaves what waits, and says when it is over`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "a", plugin: "x")
+        bench.receive(key: "b", plugin: "y")
+        bench.hand(.drain)
+        #expect(!bench.isDrained)
+        bench.answer(200)
+        #expect(bench.isDrained)
+        #expect(bench.statuses == [.succeeded])
+        #expect(bench.stored == [0: 1])
+    }
+
+    @Test func `a result that was not taken goes out again`() {
+        var bench = Bench()
+        bench.acknowledges = false
+        bench.receive(key: "a")
+        bench.answer(200)
+        bench.hand(.publishFailed(bench.unacknowledged.removeFirst(), reason: "no"))
+        #expect(bench.results.count == 1)
+        bench.pass(.seconds(1))
+        #expect(bench.results.count == 2)
+        bench.acknowledge()
+        #expect(bench.stored == [0: 1])
+    }
+
+    @Test func `a request larger than a call is split and gets one result`() {
+        var bench = Bench { $0.hostsPerCall = 2 }
+        bench.receive(key: "a", hosts: ["1", "2", "3", "4", "5"])
+        bench.settle()
+        #expect(bench.statuses == [.succeeded])
+        #expect(bench.results[0].attempts == 3)
+    }
+
+    @Test func `waiting requests of one scope share a call`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "first", hosts: ["h"])
+        for n in 0..<50 { bench.receive(key: "k\(n)", hosts: ["h\(n)", "shared"]) }
+        bench.answer(200)
+        bench.pass(.seconds(60))
+        #expect(bench.calls.count == 1)
+        #expect(bench.calls[0].hostIDs.count == 51)
+        bench.answer(200)
+        #expect(bench.statuses == Array(repeating: .succeeded, count: 51))
+    }
+
+    @Test func `with ordering by key the second waits for the first`() {
+        var bench = Bench {
+            $0.keepsKeyOrder = true
+            $0.hostsPerCall = 1
+        }
+        bench.receive(key: "a", hosts: ["1"], recordKey: "same")
+        bench.receive(key: "b", hosts: ["2"], recordKey: "same")
+        bench.receive(key: "c", hosts: ["3"], recordKey: "other")
+        #expect(bench.calls.map(\.hostIDs) == [["1"], ["3"]])
+        bench.answer(200)
+        #expect(bench.calls.map(\.hostIDs) == [["3"], ["2"]])
+    }
+}

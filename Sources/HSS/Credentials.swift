@@ -1,0 +1,136 @@
+package import Core
+internal import Glibc
+
+package struct CredentialsError: Error, Equatable, CustomStringConvertible {
+    package var variable: String
+    package var rule: String
+    package var description: String { "\(variable) \(rule)" }
+}
+
+/// Who calls: an access key, or a user whose token comes from IAM. Read from the environment under the vendor's own
+/// names, or from the files that `NAME_FILE` names, which are read again when they change.
+package struct Credentials {
+    package enum Identity: Equatable, Sendable {
+        case keys(accessKey: String, secretKey: Secret, securityToken: Secret?)
+        case user(name: String, password: Secret, domain: String)
+    }
+
+    package private(set) var identity: Identity
+    private let environment: [String: String]
+    private var stamps: [String: Stamp]
+    private var checkedAt: Duration = .zero
+
+    /// What tells that a file is another one than before.
+    private struct Stamp: Equatable {
+        var inode: UInt
+        var size: Int
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    private static let prefix = "HUAWEICLOUD_SDK_"
+    private static let names = ["AK", "SK", "SECURITY_TOKEN", "USERNAME", "PASSWORD", "DOMAIN"]
+    private static let maximumBytes = 64 << 10
+
+    package init(environment: [String: String]) throws(CredentialsError) {
+        self.environment = environment
+        stamps = Self.stamps(environment)
+        identity = try Self.read(environment)
+    }
+
+    /// Looks, at most once a second, whether a file changed. True where the credential is another one now; what cannot be
+    /// read leaves the old one in place.
+    package mutating func refresh(now: Duration) -> Bool {
+        guard !stamps.isEmpty, now - checkedAt >= .seconds(1) else { return false }
+        checkedAt = now
+        let current = Self.stamps(environment)
+        guard current != stamps, let fresh = try? Self.read(environment) else { return false }
+        stamps = current
+        guard fresh != identity else { return false }
+        identity = fresh
+        return true
+    }
+
+    private static func read(_ environment: [String: String]) throws(CredentialsError) -> Identity {
+        var values: [String: String] = [:]
+        for name in names { values[name] = try value(name, environment) }
+        let (keys, user) = (["AK", "SK"], ["USERNAME", "PASSWORD", "DOMAIN"])
+        let hasKeys = keys.contains { values[$0] != nil }
+        let hasUser = user.contains { values[$0] != nil }
+        if hasKeys && hasUser {
+            throw CredentialsError(
+                variable: prefix + "AK",
+                rule: "and \(prefix)USERNAME are both set: give an access key or a user, not both")
+        }
+        for name in hasUser ? user : keys where values[name] == nil {
+            throw CredentialsError(variable: prefix + name, rule: "is not set (nor is \(prefix)\(name)_FILE)")
+        }
+        if hasUser {
+            return .user(
+                name: values["USERNAME"] ?? "", password: Secret(values["PASSWORD"] ?? ""),
+                domain: values["DOMAIN"] ?? "")
+        }
+        return .keys(
+            accessKey: values["AK"] ?? "", secretKey: Secret(values["SK"] ?? ""),
+            securityToken: values["SECURITY_TOKEN"].map(Secret.init))
+    }
+
+    private static func value(_ name: String, _ environment: [String: String]) throws(CredentialsError) -> String? {
+        let variable = prefix + name
+        // An empty variable is how many tools say "none".
+        let direct = environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+        let file = environment[variable + "_FILE"].flatMap { $0.isEmpty ? nil : $0 }
+        if direct != nil && file != nil {
+            throw CredentialsError(variable: variable, rule: "and \(variable)_FILE are both set: keep one")
+        }
+        var text = direct
+        if let file {
+            guard let bytes = contents(of: file) else {
+                throw CredentialsError(variable: variable + "_FILE", rule: "names a file that cannot be read: \(file)")
+            }
+            guard let read = String(validating: bytes, as: UTF8.self) else {
+                throw CredentialsError(
+                    variable: variable + "_FILE", rule: "names a file that is not UTF-8 text: \(file)")
+            }
+            text = String(read.reversed().drop { $0.isNewline || $0 == " " }.reversed())
+            if text?.isEmpty ?? true {
+                throw CredentialsError(variable: variable + "_FILE", rule: "names an empty file: \(file)")
+            }
+        }
+        if let text, text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
+            throw CredentialsError(variable: variable, rule: "must not contain control characters or line breaks")
+        }
+        return text
+    }
+
+    private static func stamps(_ environment: [String: String]) -> [String: Stamp] {
+        var found: [String: Stamp] = [:]
+        for name in names {
+            guard let file = environment[prefix + name + "_FILE"], !file.isEmpty else { continue }
+            var about = stat()
+            if unsafe stat(file, &about) == 0 {
+                found[file] = Stamp(
+                    inode: UInt(about.st_ino), size: Int(about.st_size), seconds: about.st_mtim.tv_sec,
+                    nanoseconds: about.st_mtim.tv_nsec)
+            } else {
+                found[file] = Stamp(inode: 0, size: -1, seconds: 0, nanoseconds: 0)
+            }
+        }
+        return found
+    }
+
+    private static func contents(of file: String) -> [UInt8]? {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 4096)
+        while bytes.count <= maximumBytes {
+            let count = unsafe Glibc.read(descriptor, &block, block.count)
+            if count < 0 { return nil }
+            if count == 0 { return bytes }
+            bytes += block[..<count]
+        }
+        return nil
+    }
+}

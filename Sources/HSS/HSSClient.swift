@@ -1,0 +1,189 @@
+package import Core
+package import HTTP
+
+/// The HSS API, as far as it is used: StartPlugin and ListPluginStatus (HSS API reference, "Plugin management"). Calls go
+/// out and come back by id, on the loop's thread; which may go when is not decided here.
+package final class HSSClient {
+    package struct Target: Sendable {
+        package var hss: Endpoint
+        /// Needed for a user's token only.
+        package var iam: Endpoint?
+        /// The project's name that a token is scoped to; by custom the region's.
+        package var projectName: String?
+
+        package init(hss: Endpoint, iam: Endpoint? = nil, projectName: String? = nil) {
+            self.hss = hss
+            self.iam = iam
+            self.projectName = projectName
+        }
+    }
+
+    private enum Operation {
+        case start(StartCall)
+        case status(StatusQuery)
+
+        var id: CallID {
+            switch self {
+            case .start(let call): call.id
+            case .status(let query): query.id
+            }
+        }
+    }
+
+    private let target: Target
+    private let http: HTTPClient
+    private var credentials: Credentials
+    private var tokens = TokenSource()
+    /// Sent, by id; and whether that was with a renewed token already.
+    private var sent: [CallID: (operation: Operation, isSecond: Bool)] = [:]
+    private var waiting: [(operation: Operation, isSecond: Bool)] = []
+    private static let tokenRequest = UInt64.max
+
+    package init(_ target: Target, credentials: Credentials, http: HTTPClient.Configuration) throws(HTTPError) {
+        self.target = target
+        self.credentials = credentials
+        self.http = try HTTPClient(http)
+    }
+
+    package var descriptor: Int32 { http.descriptor }
+    package var inFlight: Int { sent.count + waiting.count }
+
+    package var deadline: Duration? {
+        [http.deadline, tokens.deadline].compactMap { $0 }.min()
+    }
+
+    package func start(_ call: StartCall, now: Now) { begin(.start(call), isSecond: false, now) }
+    package func status(_ query: StatusQuery, now: Now) { begin(.status(query), isSecond: false, now) }
+
+    /// Whether a credential file changed since the last time this was asked.
+    package func credentialsChanged(now: Now) -> Bool {
+        guard credentials.refresh(now: now.uptime) else { return false }
+        tokens.forget()
+        return true
+    }
+
+    /// Serves the connections, without waiting, and takes the replies that are complete.
+    package func turn(now: Now) -> [(CallID, Reply)] {
+        var replies: [(CallID, Reply)] = []
+        for completion in http.turn(now: now.uptime) {
+            if completion.id == Self.tokenRequest {
+                tokenAnswered(completion, now, &replies)
+                continue
+            }
+            guard let (operation, isSecond) = sent.removeValue(forKey: completion.id) else { continue }
+            let isStatus = if case .status = operation { true } else { false }
+            let reply = ReplyParser.reply(completion, isStatus: isStatus)
+            if case .user = credentials.identity, reply.httpStatus == 401, !isSecond {
+                // A token can be void before its time: one new one, then the answer counts.
+                tokens.forget()
+                begin(operation, isSecond: true, now)
+            } else {
+                replies.append((completion.id, reply))
+            }
+        }
+        if case .user = credentials.identity { fetchToken(isNeeded: !waiting.isEmpty, now) }
+        return replies
+    }
+
+    private func begin(_ operation: Operation, isSecond: Bool, _ now: Now) {
+        switch credentials.identity {
+        case .keys: send(operation, isSecond: isSecond, token: nil, now)
+        case .user:
+            if let token = tokens.token(now.uptime) {
+                send(operation, isSecond: isSecond, token: token, now)
+            } else {
+                waiting.append((operation, isSecond))
+                fetchToken(isNeeded: true, now)
+            }
+        }
+    }
+
+    private func fetchToken(isNeeded: Bool, _ now: Now) {
+        guard case .user(let name, let password, let domain) = credentials.identity,
+            tokens.wantsFetch(isNeeded: isNeeded, now.uptime), let iam = target.iam
+        else { return }
+        tokens.fetching()
+        http.send(
+            TokenSource.request(
+                iam, name: name, password: password, domain: domain, project: target.projectName ?? ""),
+            id: Self.tokenRequest)
+    }
+
+    private func tokenAnswered(_ completion: HTTPCompletion, _ now: Now, _ replies: inout [(CallID, Reply)]) {
+        let refusal = tokens.answered(completion, now: now.uptime)
+        let held = waiting
+        if let refusal {
+            // A token that still holds serves on; without one the calls come back unmade.
+            guard tokens.token(now.uptime) == nil else { return }
+            waiting.removeAll()
+            for (operation, _) in held { replies.append((operation.id, refusal)) }
+            return
+        }
+        waiting.removeAll()
+        for (operation, isSecond) in held { begin(operation, isSecond: isSecond, now) }
+    }
+
+    private func send(_ operation: Operation, isSecond: Bool, token: Secret?, _ now: Now) {
+        sent[operation.id] = (operation, isSecond)
+        http.send(request(operation, token: token, now), id: operation.id)
+    }
+
+    // MARK: The request as it goes over the wire
+
+    private func request(_ operation: Operation, token: Secret?, _ now: Now) -> HTTPRequest {
+        var message: Signer.Message
+        switch operation {
+        case .start(let call):
+            message = Signer.Message(
+                method: "POST", path: ["v5", call.projectID, "plugins", "attachments", "start"],
+                query: call.enterpriseProjectID.map { [("enterprise_project_id", $0)] } ?? [],
+                headers: headers(call.projectID), body: Self.body(call))
+        case .status(let query):
+            var parameters = query.enterpriseProjectID.map { [(name: "enterprise_project_id", value: $0)] } ?? []
+            parameters += [
+                ("plugin_code", query.pluginCode), ("offset", "\(query.offset)"), ("limit", "\(query.limit)"),
+            ]
+            parameters += query.hostIDs.map { ("host_ids", $0) }
+            message = Signer.Message(
+                method: "GET", path: ["v5", query.projectID, "plugins", "attachments"], query: parameters,
+                headers: headers(query.projectID))
+        }
+        // Each segment is encoded by itself, so that no text can become another segment, a query or a fragment.
+        var url = target.hss.url
+        for segment in message.path { url += "/" + Signer.percentEncode(segment) }
+        if !message.query.isEmpty { url += "?" + Signer.canonicalQuery(message.query) }
+        authenticate(&message, token: token, now)
+        return HTTPRequest(
+            method: message.method, url: url, headers: message.headers.filter { $0.name != "Host" }, body: message.body)
+    }
+
+    private func headers(_ project: String) -> [(name: String, value: String)] {
+        var headers: [(name: String, value: String)] = [
+            ("Content-Type", "application/json"), ("Host", target.hss.host),
+        ]
+        // A header's value holds visible ASCII only; any other project id stands in the path alone.
+        if project.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { headers.append(("X-Project-Id", project)) }
+        return headers
+    }
+
+    private func authenticate(_ message: inout Signer.Message, token: Secret?, _ now: Now) {
+        switch credentials.identity {
+        case .user:
+            if let token { message.headers.append(("X-Auth-Token", token.reveal())) }
+        case .keys(let accessKey, let secretKey, let securityToken):
+            let date = now.wall.basic
+            message.headers.append(("X-Sdk-Date", date))
+            if let securityToken { message.headers.append(("X-Security-Token", securityToken.reveal())) }
+            let authorization = Signer.authorization(
+                message, date: date, accessKey: accessKey, secretKey: secretKey.reveal())
+            message.headers.append(("Authorization", authorization))
+        }
+    }
+
+    private static func body(_ call: StartCall) -> [UInt8] {
+        JSON.object([
+            .init("plugin_code", .string(call.pluginCode)), .init("operate_all", .bool(call.operateAll)),
+            .init("host_id_list", .array(call.operateAll ? [] : call.hostIDs.map(JSON.string))),
+        ]).bytes
+    }
+}

@@ -1,0 +1,126 @@
+package import Core
+package import HTTP
+
+/// From an HTTP answer to a `Reply`, in every shape that HSS, IAM and the gateway before them were seen to use.
+package enum ReplyParser {
+    package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false) -> Reply {
+        var reply = Reply()
+        reply.latency = completion.latency
+        if let failure = completion.failure {
+            reply.transport = failure
+            return reply
+        }
+        reply.httpStatus = completion.status
+        reply.requestID = completion.header("x-request-id").map { cut($0, 256) }
+        reply.serverDate = completion.header("date").flatMap(Timestamp.init(httpDate:))
+        reply.retryAfter = completion.header("retry-after").flatMap { retryAfter($0, reply.serverDate) }
+        for name in ["x-apig-ratelimit-user", "x-apig-ratelimit-api"] where reply.rateLimit == nil {
+            reply.rateLimit = completion.header(name).flatMap(rateLimit)
+        }
+        let json = (try? JSON(parsing: completion.body)).flatMap { $0.isObject ? $0 : nil }
+        if reply.isSuccess {
+            if isStatus, let json { rows(json, into: &reply) }
+            return reply
+        }
+        if let json {
+            error(json, into: &reply)
+        } else if !completion.body.isEmpty {
+            reply.errorMessage = cut(String(decoding: completion.body.prefix(4096), as: UTF8.self), 1024)
+        }
+        if completion.status == 429, let named = reply.errorMessage.flatMap(rateLimit) { reply.rateLimit = named }
+        return reply
+    }
+
+    /// `error_code`, `errorCode` or `code`, and their messages, at the top or one level down.
+    private static func error(_ json: JSON, into reply: inout Reply) {
+        var places = [json]
+        if case .object(let members) = json { places += members.map(\.value).filter(\.isObject) }
+        for place in places where reply.errorCode == nil {
+            for name in ["error_code", "errorCode", "code"] where reply.errorCode == nil {
+                switch place[name] {
+                case .string(let code): reply.errorCode = cut(code, 64)
+                case .integer(let code): reply.errorCode = "\(code)"
+                default: break
+                }
+            }
+            for name in ["error_msg", "errorMsg", "message", "error_description"] where reply.errorMessage == nil {
+                reply.errorMessage = place[name]?.string.map { cut($0, 1024) }
+            }
+            if let id = place["request_id"]?.string, reply.requestID == nil { reply.requestID = cut(id, 256) }
+        }
+        if reply.errorCode == nil && reply.errorMessage == nil {
+            reply.errorMessage = cut(String(decoding: json.bytes.prefix(4096), as: UTF8.self), 1024)
+        }
+    }
+
+    private static func rows(_ json: JSON, into reply: inout Reply) {
+        reply.hosts = (json["data_list"]?.array ?? []).prefix(200).compactMap { row in
+            guard let id = row["host_id"]?.string else { return nil }
+            return HostStatus(
+                hostID: id, pluginStatus: row["plugin_status"]?.string ?? "",
+                agentStatus: row["agent_status"]?.string ?? "")
+        }
+        reply.totalHosts = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.hosts.count
+    }
+
+    /// At most so many bytes, on a character's border, without control characters.
+    static func cut(_ text: String, _ bytes: Int) -> String {
+        var out = ""
+        var count = 0
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.value < 0x20 || scalar.value == 0x7F || (0x80...0x9F).contains(scalar.value)
+            let clean = isControl ? " " as Unicode.Scalar : scalar
+            count += String(clean).utf8.count
+            if count > bytes { break }
+            out.unicodeScalars.append(clean)
+        }
+        return out
+    }
+
+    /// Seconds, or a date that is compared with the answer's own.
+    static func retryAfter(_ text: String, _ serverDate: Timestamp?) -> Duration? {
+        if let seconds = Int(text), seconds >= 0 { return .seconds(min(seconds, 86_400)) }
+        guard let date = Timestamp(httpDate: text), let serverDate, date >= serverDate else { return nil }
+        return min(date - serverDate, .seconds(86_400))
+    }
+
+    /// `... limit:5,time:1 minute` in a message, `remain:9,limit:10,time:10 second` in a header.
+    static func rateLimit(_ text: String) -> RateLimit? {
+        guard let limit = number(after: "limit:", in: text), let time = number(after: "time:", in: text),
+            limit.value > 0, time.value > 0
+        else { return nil }
+        let unit = time.rest.drop { $0 == " " }.lowercased()
+        let seconds =
+            unit.hasPrefix("second")
+            ? 1
+            : unit.hasPrefix("minute")
+                ? 60
+                : unit.hasPrefix("hour")
+                    ? 3600
+                    : unit.hasPrefix("day") ? 86_400 : 0
+        guard seconds > 0 else { return nil }
+        return RateLimit(calls: limit.value, window: .seconds(min(time.value * seconds, 86_400)))
+    }
+
+    private static func number(after name: String, in text: String) -> (value: Int, rest: Substring)? {
+        // The last one: a message may speak of "ratelimit" before.
+        var found: (Int, Substring)?
+        var rest = text[...]
+        while let start = rest.firstIndex(of: name.first ?? " ") {
+            rest = rest[start...]
+            if rest.hasPrefix(name) {
+                let after = rest.dropFirst(name.count)
+                let digits = after.prefix { $0.isASCII && $0.isNumber }
+                if let value = Int(digits.prefix(6)) { found = (value, after.dropFirst(digits.count)) }
+            }
+            rest = rest.dropFirst()
+        }
+        return found
+    }
+}
+
+extension JSON {
+    fileprivate var isObject: Bool {
+        if case .object = self { true } else { false }
+    }
+}

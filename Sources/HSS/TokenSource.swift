@@ -1,0 +1,79 @@
+internal import Core
+internal import HTTP
+
+/// The token of one user: fetched when it is first needed, renewed before it expires (IAM, "Obtaining a user token").
+struct TokenSource {
+    private enum State {
+        case none
+        case valid(Secret, renewAt: Duration, until: Duration)
+    }
+
+    private var state = State.none
+    /// Whether a request to IAM is on its way.
+    private(set) var isFetching = false
+    private var notBefore: Duration = .zero
+
+    /// The token, where there is one that has not expired.
+    func token(_ now: Duration) -> Secret? {
+        if case .valid(let token, _, let until) = state, now < until { token } else { nil }
+    }
+
+    /// Whether a token is to be asked for, given whether a call waits for it.
+    func wantsFetch(isNeeded: Bool, _ now: Duration) -> Bool {
+        guard !isFetching else { return false }
+        if case .valid(_, let renewAt, let until) = state, now < until {
+            return now >= max(renewAt, notBefore)
+        }
+        return isNeeded
+    }
+
+    var deadline: Duration? {
+        if case .valid(_, let renewAt, _) = state, !isFetching { max(renewAt, notBefore) } else { nil }
+    }
+
+    /// The token was refused, or the user is another one.
+    mutating func forget() { state = .none }
+
+    mutating func fetching() { isFetching = true }
+
+    /// Takes IAM's answer; nil where it gave a token, else what it said.
+    mutating func answered(_ completion: HTTPCompletion, now: Duration) -> Reply? {
+        isFetching = false
+        var reply = ReplyParser.reply(completion)
+        reply.source = .iam
+        guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty else {
+            // A token that still holds goes on; the next try comes in a while.
+            notBefore = now + .seconds(60)
+            if reply.isSuccess {
+                reply.transport = .notSent("IAM answered \(completion.status) without a token")
+                reply.httpStatus = nil
+            }
+            return reply
+        }
+        let expires = (try? JSON(parsing: completion.body)).flatMap { $0["token"]?["expires_at"]?.string }
+            .flatMap(Timestamp.init(rfc3339:))
+        // By the server's clock, so that ours may be wrong; a token holds for a day.
+        let life = max(.seconds(60), expires.flatMap { at in reply.serverDate.map { at - $0 } } ?? .seconds(86_400))
+        state = .valid(Secret(token), renewAt: now + max(life - .seconds(1800), life / 2), until: now + life)
+        return nil
+    }
+
+    static func request(_ endpoint: Endpoint, name: String, password: Secret, domain: String, project: String)
+        -> HTTPRequest
+    {
+        let user = JSON.object([
+            .init("name", .string(name)), .init("password", .string(password.reveal())),
+            .init("domain", .object([.init("name", .string(domain))])),
+        ])
+        let identity = JSON.object([
+            .init("methods", .array([.string("password")])), .init("password", .object([.init("user", user)])),
+        ])
+        let scope = JSON.object([.init("project", .object([.init("name", .string(project))]))])
+        let body = JSON.object([
+            .init("auth", .object([.init("identity", identity), .init("scope", scope)]))
+        ])
+        return HTTPRequest(
+            method: "POST", url: endpoint.url + "/v3/auth/tokens?nocatalog=true",
+            headers: [("Content-Type", "application/json;charset=utf8")], body: body.bytes)
+    }
+}

@@ -1,0 +1,139 @@
+internal import CCurl
+internal import Core
+
+/// One easy handle with what it sends and gathers; used again for the next request, with its connection.
+@safe final class HTTPTransfer {
+    let easy: UnsafeMutableRawPointer
+    var id: UInt64 = 0
+    private var headerList: UnsafeMutablePointer<curl_slist>?
+    private let maximumBytes: Int
+    private var body: [UInt8] = []
+    private var head: [UInt8] = []
+    private var isTooLarge = false
+    /// Headers of an answer beyond this are not kept.
+    private static let maximumHeadBytes = 32 << 10
+
+    init(_ configuration: HTTPClient.Configuration) throws(HTTPError) {
+        guard let easy = unsafe curl_easy_init() else { throw HTTPError("libcurl gave no handle") }
+        unsafe self.easy = unsafe easy
+        maximumBytes = configuration.maximumResponseBytes
+        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe _ = pscurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
+        unsafe _ = pscurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
+        unsafe _ = pscurl_set_long(easy, CURLOPT_PATH_AS_IS, 1)
+        unsafe _ = pscurl_set_long(easy, CURLOPT_TCP_NODELAY, 1)
+        unsafe _ = "http,https".withCString { unsafe pscurl_set_pointer(easy, CURLOPT_PROTOCOLS_STR, $0) }
+        unsafe _ = pscurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(configuration.connectTimeout.milliseconds))
+        unsafe _ = pscurl_set_long(easy, CURLOPT_TIMEOUT_MS, Int(configuration.totalTimeout.milliseconds))
+        unsafe _ = pscurl_set_write(easy, CURLOPT_WRITEFUNCTION, receiveBody)
+        unsafe _ = pscurl_set_pointer(easy, CURLOPT_WRITEDATA, context)
+        unsafe _ = pscurl_set_write(easy, CURLOPT_HEADERFUNCTION, receiveHeader)
+        unsafe _ = pscurl_set_pointer(easy, CURLOPT_HEADERDATA, context)
+        unsafe _ = pscurl_set_pointer(easy, CURLOPT_PRIVATE, context)
+    }
+
+    deinit {
+        unsafe curl_slist_free_all(headerList)
+        unsafe curl_easy_cleanup(easy)
+    }
+
+    func prepare(_ request: HTTPRequest, id: UInt64) {
+        self.id = id
+        body.removeAll(keepingCapacity: true)
+        head.removeAll(keepingCapacity: true)
+        isTooLarge = false
+        unsafe curl_slist_free_all(headerList)
+        unsafe headerList = nil
+        // An empty Expect stops libcurl from asking for a 100 first.
+        unsafe headerList = curl_slist_append(nil, "Expect:")
+        for header in request.headers {
+            unsafe headerList = curl_slist_append(headerList, "\(header.name): \(header.value)")
+        }
+        unsafe _ = pscurl_set_pointer(easy, CURLOPT_HTTPHEADER, headerList)
+        unsafe _ = request.url.withCString { unsafe pscurl_set_pointer(easy, CURLOPT_URL, $0) }
+        if request.method == "GET" {
+            unsafe _ = pscurl_set_long(easy, CURLOPT_HTTPGET, 1)
+        } else {
+            unsafe _ = pscurl_set_long(easy, CURLOPT_POST, 1)
+            unsafe _ = pscurl_set_long(easy, CURLOPT_POSTFIELDSIZE, request.body.count)
+            unsafe request.body.withUnsafeBytes { bytes in
+                unsafe _ = pscurl_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, bytes.baseAddress)
+            }
+        }
+    }
+
+    fileprivate func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard body.count + bytes.count <= maximumBytes else {
+            isTooLarge = true
+            return 0
+        }
+        unsafe body.append(contentsOf: bytes)
+        return bytes.count
+    }
+
+    fileprivate func receiveHead(_ bytes: UnsafeRawBufferPointer) -> Int {
+        if unsafe bytes.starts(with: "HTTP/".utf8) { head.removeAll(keepingCapacity: true) }
+        if head.count + bytes.count <= Self.maximumHeadBytes { unsafe head.append(contentsOf: bytes) }
+        return bytes.count
+    }
+
+    func completion(_ code: CURLcode) -> HTTPCompletion {
+        var result = HTTPCompletion(id: id)
+        var microseconds = 0
+        unsafe _ = pscurl_get_long(easy, CURLINFO_TOTAL_TIME_T, &microseconds)
+        result.latency = .microseconds(microseconds)
+        guard code == CURLE_OK else {
+            result.failure = failure(code)
+            return result
+        }
+        unsafe _ = pscurl_get_long(easy, CURLINFO_RESPONSE_CODE, &result.status)
+        result.headers = Self.headers(head)
+        result.body = body
+        return result
+    }
+
+    private func failure(_ code: CURLcode) -> Reply.Transport {
+        let text = unsafe String(cString: curl_easy_strerror(code))
+        if isTooLarge { return .tooLarge("the answer is larger than \(maximumBytes) bytes") }
+        switch code {
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
+            CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER,
+            CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
+            return .notSent(text)
+        default:
+            // Time until the request could begin to be sent: none where no connection was made.
+            var pretransfer = 0
+            unsafe _ = pscurl_get_long(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer)
+            return pretransfer == 0 ? .notSent(text) : .lost(text)
+        }
+    }
+
+    private static func headers(_ head: [UInt8]) -> [(name: String, value: String)] {
+        head.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+            let isBlank = { (byte: UInt8) in byte == 0x20 || byte == 0x09 || byte == 0x0D }
+            let value = line[(colon + 1)...].drop(while: isBlank).reversed().drop(while: isBlank).reversed()
+            return (
+                String(decoding: line[..<colon], as: UTF8.self).lowercased(),
+                String(decoding: Array(value), as: UTF8.self)
+            )
+        }
+    }
+}
+
+/// libcurl calls these from within `curl_multi_socket_action`, on the loop's own thread.
+private func receiveBody(
+    _ start: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    guard let context = unsafe context else { return 0 }
+    let transfer = unsafe Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe transfer.receive(UnsafeRawBufferPointer(start: start, count: size * count))
+}
+
+private func receiveHeader(
+    _ start: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    guard let context = unsafe context else { return 0 }
+    let transfer = unsafe Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe transfer.receiveHead(UnsafeRawBufferPointer(start: start, count: size * count))
+}

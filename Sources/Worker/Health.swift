@@ -1,0 +1,51 @@
+internal import Core
+internal import Synchronization
+
+/// What the loop shows to the admin endpoint's thread: a value, passed through one lock.
+package struct Snapshot: Sendable {
+    /// When the loop last turned, as uptime.
+    var turnedAt: Duration
+    /// Why no work can be done now, in words; empty is ready.
+    var notReady: [String]
+    var metrics: Metrics
+}
+
+package final class SnapshotBox: Sendable {
+    private let value: Mutex<Snapshot>
+
+    init(_ snapshot: Snapshot) { value = Mutex(snapshot) }
+
+    func set(_ snapshot: Snapshot) { value.withLock { $0 = snapshot } }
+    var current: Snapshot { value.withLock { $0 } }
+}
+
+/// Answers of the admin endpoint, from the last snapshot.
+package struct AdminRouter: Sendable {
+    let box: SnapshotBox
+    /// A loop that has not turned for so long is stuck.
+    static let patience: Duration = .seconds(10)
+
+    package func answer(method: String, path: String, uptime: Duration) -> (status: Int, type: String, body: String) {
+        guard method == "GET" || method == "HEAD" else {
+            return (405, "text/plain; charset=utf-8", "only GET\n")
+        }
+        let snapshot = box.current
+        let stuck = uptime - snapshot.turnedAt > Self.patience
+        switch path {
+        case "/livez":
+            return stuck
+                ? (
+                    503, "text/plain; charset=utf-8",
+                    "the loop has not turned for \(Int((uptime - snapshot.turnedAt).seconds)) s\n"
+                )
+                : (200, "text/plain; charset=utf-8", "ok\n")
+        case "/readyz":
+            let reasons = snapshot.notReady + (stuck ? ["the loop is stuck"] : [])
+            return reasons.isEmpty
+                ? (200, "text/plain; charset=utf-8", "ok\n")
+                : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined())
+        case "/metrics": return (200, "text/plain; version=0.0.4; charset=utf-8", snapshot.metrics.text)
+        default: return (404, "text/plain; charset=utf-8", "try /livez, /readyz or /metrics\n")
+        }
+    }
+}

@@ -1,0 +1,106 @@
+internal import Core
+
+/// Turns what the core and the clients report into log lines and metrics.
+struct Narrator {
+    var log: Log
+    var metrics = Metrics()
+    private var lastSaid: [String: Duration] = [:]
+
+    init(log: Log) { self.log = log }
+
+    mutating func tell(_ note: Note, call name: (CallID) -> String, now: Now) {
+        switch note {
+        case .ended(let result, let took): ended(result, took, now)
+        case .called(let call, let requests):
+            metrics.requestsCalled += requests
+            metrics.hostsCalled += call.hostIDs.count
+            log.write(
+                .debug, "call sent",
+                [
+                    (.call, .string(name(call.id))), (.project, .string(call.projectID)),
+                    (.plugin, .string(call.pluginCode)), (.requests, .integer(Int64(requests))),
+                    (.hosts, .integer(Int64(call.hostIDs.count))),
+                ])
+        case .callSucceeded(let call, let latency, let requests, let hosts):
+            metrics.calls["succeeded", default: 0] += 1
+            metrics.callSeconds.observe(latency.seconds)
+            log.write(
+                .info, "call succeeded",
+                [
+                    (.call, .string(name(call))), (.latency, .integer(latency.milliseconds)),
+                    (.requests, .integer(Int64(requests))), (.hosts, .integer(Int64(hosts))),
+                ])
+        case .callFailed(let call, let failure, let nextIn, let requests):
+            metrics.calls[failure.category.rawValue, default: 0] += 1
+            log.write(
+                .warning, "call failed",
+                [(.call, .string(name(call))), (.requests, .integer(Int64(requests)))] + Self.facts(failure)
+                    + (nextIn.map { [(.nextIn, .integer($0.milliseconds))] } ?? []))
+        case .unknownCode(let code, let detail):
+            metrics.unknownCodes += 1
+            guard mayRepeat("code \(code)", every: .seconds(60), now.uptime) else { return }
+            log.write(.warning, "code not in the table", [(.code, .string(code)), (.detail, .string(detail ?? ""))])
+        case .throttled(let limit):
+            guard mayRepeat("throttled", every: .seconds(10), now.uptime) else { return }
+            log.write(
+                .warning, "throttled by the server: calls wait for a full window",
+                limit.map { [(.limit, .integer(Int64($0.calls))), (.window, .integer($0.window.milliseconds))] } ?? [])
+        case .gateClosed(let failure, let serverDate, let until):
+            let skew = serverDate.map { (now.wall - $0).seconds } ?? 0
+            let remedy =
+                abs(skew) > 300
+                ? "this machine's clock differs from the server's: set it"
+                : "check the credential; a changed credential file is tried at once"
+            log.write(
+                .error, "credential refused: calls stop, requests wait",
+                Self.facts(failure) + [
+                    (.skew, .integer(Int64(skew))), (.until, .integer((until - now.uptime).milliseconds)),
+                    (.remedy, .string(remedy)),
+                ])
+        case .gateOpened: log.write(.info, "credential accepted")
+        case .publishFailed(let position, let reason):
+            metrics.publishFailures += 1
+            guard mayRepeat("publish", every: .seconds(10), now.uptime) else { return }
+            log.write(
+                .error, "result not taken by the results topic: it is sent again",
+                [(.position, .string(position.description)), (.reason, .string(reason))])
+        case .full(let count, let bytes):
+            log.write(
+                .info, "intake paused: enough is open",
+                [(.count, .integer(Int64(count))), (.bytes, .integer(Int64(bytes)))])
+        case .room: log.write(.info, "intake resumed")
+        case .leftBehind(let partition, let count):
+            metrics.leftBehind += count
+            log.write(
+                .info, "open requests left to the next owner",
+                [(.partition, .integer(Int64(partition))), (.count, .integer(Int64(count)))])
+        }
+    }
+
+    private mutating func ended(_ result: StartResult, _ took: Duration, _ now: Now) {
+        metrics.requests[result.status, default: 0] += 1
+        let seconds = result.requestTimestamp.map { (now.wall - $0).seconds } ?? took.seconds
+        metrics.requestSeconds.observe(max(0, seconds))
+        let isRoutine = [.succeeded, .duplicate].contains(result.status)
+        log.write(
+            isRoutine ? .debug : .info, "request ended",
+            [
+                (.key, .string(result.fields.idempotencyKey ?? "")), (.status, .string(result.status.rawValue)),
+                (.position, .string(result.position.description)), (.took, .integer(took.milliseconds)),
+                (.attempts, .integer(Int64(result.attempts))),
+            ] + (result.failure.map(Self.facts) ?? []))
+    }
+
+    private static func facts(_ failure: Failure) -> [(LogKey, JSON)] {
+        [(.code, .string(failure.code)), (.category, .string(failure.category.rawValue))]
+            + (failure.detail.map { [(.detail, .string($0))] } ?? [])
+    }
+
+    /// Says one thing at most once in a while; what is remembered is bounded.
+    mutating func mayRepeat(_ what: String, every pause: Duration, _ now: Duration) -> Bool {
+        if let last = lastSaid[what], now - last < pause { return false }
+        if lastSaid.count > 200 { lastSaid = lastSaid.filter { now - $0.value < pause } }
+        lastSaid[what] = now
+        return true
+    }
+}

@@ -1,0 +1,42 @@
+internal import CLinux
+internal import Glibc
+
+/// SIGTERM and SIGINT as something to read. They must be blocked before any library starts a thread of its own.
+package struct Signals: ~Copyable {
+    package let descriptor: Int32
+
+    package init() {
+        var set = Self.blocked()
+        descriptor = unsafe signalfd(-1, &set, Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC))
+    }
+
+    deinit { close(descriptor) }
+
+    /// Blocks both for this thread and every later one; SIGPIPE is ignored, because a closed socket is an error, not an end.
+    package static func block() { _ = blocked() }
+
+    private static func blocked() -> sigset_t {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        unsafe sigaddset(&set, SIGTERM)
+        unsafe sigaddset(&set, SIGINT)
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        _ = signal(SIGPIPE, SIG_IGN)
+        return set
+    }
+
+    /// The next signal that has come, or nil.
+    package func next() -> Int32? {
+        var info = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        return unsafe read(descriptor, &info, size) == size ? Int32(info.ssi_signo) : nil
+    }
+
+    /// Waits for one of them (a command that only serves).
+    package static func wait() -> Int32 {
+        var set = blocked()
+        var number: Int32 = 0
+        unsafe _ = sigwait(&set, &number)
+        return number
+    }
+}

@@ -1,0 +1,440 @@
+package import Core
+package import HSS
+package import Kafka
+
+/// The shell: one thread, one place to wait, one way into the core. Kafka's queues, the HTTP client, signals and the core's
+/// next deadline meet in `turn`; each gets its budget there, and nothing in it blocks.
+package final class Worker {
+    package struct Options {
+        package var kafka: ClientConfiguration
+        package var requestsTopic: String
+        package var resultsTopic: String
+        package var group: String
+        package var pipeline: Pipeline.Configuration
+        package var shutdownTimeout: Duration
+
+        package init(
+            kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, group: String,
+            pipeline: Pipeline.Configuration, shutdownTimeout: Duration
+        ) {
+            self.kafka = kafka
+            self.requestsTopic = requestsTopic
+            self.resultsTopic = resultsTopic
+            self.group = group
+            self.pipeline = pipeline
+            self.shutdownTimeout = shutdownTimeout
+        }
+    }
+
+    /// Where the worker stands between start and exit.
+    private enum Stage: Equatable {
+        case running
+        /// What is in flight finishes; nothing new begins.
+        case draining(until: Duration)
+        /// The group is being left.
+        case closing(until: Duration)
+        case closed
+    }
+
+    private enum Source: Int32 { case consumer, producer, http, signals }
+
+    private let options: Options
+    private let writer: ResultWriter
+    private let poller = Poller()
+    private let signals: Signals
+    private let hss: HSSClient
+    private let consumer: Consumer
+    private var producer: Producer
+    private var pipeline: Pipeline
+    private var narrator: Narrator
+    private var stage = Stage.running
+    private var exitCode: Int32 = 0
+
+    /// Queues that may hold more than was taken: the eventfd speaks only when one was empty.
+    private var consumerHasMore = true
+    private var producerHasMore = true
+    private var isRebalancing = false
+    private var hasBeenAssigned = false
+    /// Results that the producer's queue had no room for, in order.
+    private var backlog: [(RequestID, StartResult)] = []
+    private var refused: [(RequestID, String)] = []
+    private var toStore: [Int32: Int64] = [:]
+    private var producerEvents: [ProducerEvent] = []
+    private var snapshotAt: Duration = .zero
+    private let box: SnapshotBox
+
+    /// Events that one source may give in one turn.
+    private enum Budget {
+        static let records = 512
+        static let acknowledgements = 64
+    }
+
+    package init(_ options: Options, hss: HSSClient, log: Log) throws(WorkerFailure) {
+        self.options = options
+        self.hss = hss
+        signals = Signals()
+        writer = ResultWriter(requestsTopic: options.requestsTopic)
+        pipeline = Pipeline(options.pipeline)
+        narrator = Narrator(log: log)
+        box = SnapshotBox(
+            Snapshot(turnedAt: Clock.uptime, notReady: ["the broker has not answered yet"], metrics: Metrics()))
+        do throws(KafkaError) {
+            consumer = try Consumer(options.kafka, topic: options.requestsTopic, group: options.group)
+            producer = try Producer(options.kafka, topic: options.resultsTopic)
+        } catch {
+            throw WorkerFailure(error, servers: options.kafka.bootstrapServers)
+        }
+    }
+
+    /// Answers the admin endpoint, on its own thread.
+    package var router: AdminRouter { AdminRouter(box: box) }
+
+    /// Works until a signal ends it; the exit code.
+    package func run() throws(WorkerFailure) -> Int32 {
+        defer { narrator.log.flush() }
+        narrator.log.write(
+            .info, "starting",
+            [
+                (.topic, .string(options.requestsTopic)), (.group, .string(options.group)),
+                (.address, .string(options.kafka.bootstrapServers)),
+            ])
+        narrator.log.flush()
+        guard try isFitToStart() else { return 0 }
+        do throws(KafkaError) { try consumer.subscribe() } catch {
+            throw WorkerFailure(error, servers: options.kafka.bootstrapServers)
+        }
+        poller.add(consumer.descriptor, as: Source.consumer.rawValue)
+        poller.add(producer.descriptor, as: Source.producer.rawValue)
+        poller.add(hss.descriptor, as: Source.http.rawValue)
+        poller.add(signals.descriptor, as: Source.signals.rawValue)
+        var ready: [Int32] = []
+        while stage != .closed {
+            poller.wait(patience(), into: &ready)
+            turn(ready)
+        }
+        narrator.log.write(.info, "stopped", [(.code, .integer(Int64(exitCode)))])
+        return exitCode
+    }
+
+    /// False where a signal came before the cluster answered.
+    private func isFitToStart() throws(WorkerFailure) -> Bool {
+        let preflight = Preflight(
+            kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic)
+        var number: Int32?
+        let partitions = try preflight.check {
+            number = signals.next()
+            show(["the broker has not answered yet"], force: false)
+            return number != nil
+        }
+        return partitions != nil
+    }
+
+    /// How long nothing will happen by itself; at most a second, so that the admin endpoint sees the loop alive.
+    private func patience() -> Duration {
+        let now = Clock.uptime
+        let hasWork =
+            (consumerHasMore && takesRecords) || producerHasMore || !refused.isEmpty
+        if hasWork { return .zero }
+        var wake = now + .seconds(1)
+        if let deadline = pipeline.deadline(now) { wake = min(wake, deadline) }
+        if let deadline = hss.deadline { wake = min(wake, deadline) }
+        if !backlog.isEmpty || !isWorking { wake = min(wake, now + .milliseconds(10)) }
+        return max(.zero, wake - now)
+    }
+
+    private var isWorking: Bool {
+        switch stage {
+        case .running, .draining: true
+        case .closing, .closed: false
+        }
+    }
+
+    /// While a rebalance waits for its answer its queue is left alone.
+    private var takesRecords: Bool { (pipeline.wantsRecords || pipeline.isPaused || !isWorking) && !isRebalancing }
+
+    private func turn(_ ready: [Int32]) {
+        for number in ready {
+            switch Source(rawValue: number) {
+            case .consumer:
+                consumer.acknowledge()
+                consumerHasMore = true
+            case .producer:
+                producer.acknowledge()
+                producerHasMore = true
+            case .signals: takeSignals()
+            case .http, nil: break
+            }
+        }
+        takeAcknowledgements()
+        takeAnswers()
+        takeRecords()
+        if let deadline = pipeline.deadline(Clock.uptime), deadline <= Clock.uptime { hand(.tick) }
+        retryPublishing()
+        storeOffsets()
+        advanceShutdown()
+        show(notReady, force: false)
+        narrator.log.flush()
+    }
+
+    // MARK: Facts in
+
+    /// The one way into the core, and out of it.
+    private func hand(_ fact: Fact) {
+        let now = Clock.now
+        for effect in pipeline.handle(fact, now: now) {
+            switch effect {
+            case .call(let call): hss.start(call, now: now)
+            case .publish(let request, let result): publish(request, result)
+            case .store(let partition, let offset): toStore[partition] = offset
+            case .pause(let partitions): consumer.pause(partitions)
+            case .resume(let partitions): consumer.resume(partitions)
+            case .release(let partitions): release(partitions)
+            case .drained: beginClosing(by: now.uptime + .seconds(5))
+            case .log(let note): narrator.tell(note, call: pipeline.callName, now: now)
+            }
+        }
+    }
+
+    private func takeSignals() {
+        while let number = signals.next() {
+            guard stage == .running else {
+                narrator.log.write(.warning, "second signal: exiting at once", [(.signal, .integer(Int64(number)))])
+                narrator.log.flush()
+                Process.exitAtOnce(128 + number)
+            }
+            stage = .draining(until: Clock.uptime + options.shutdownTimeout)
+            narrator.log.write(
+                .info, "stopping: what is in flight finishes",
+                [(.signal, .integer(Int64(number))), (.count, .integer(Int64(pipeline.openCount)))])
+            hand(.drain)
+        }
+    }
+
+    private func takeAcknowledgements() {
+        guard producerHasMore else { return }
+        producerEvents.removeAll(keepingCapacity: true)
+        producerHasMore = false
+        for _ in 0..<Budget.acknowledgements {
+            guard producer.next(into: &producerEvents) else { break }
+            producerHasMore = true
+        }
+        for event in producerEvents {
+            switch event {
+            case .acknowledged(let request, _): hand(.published(request))
+            case .refused(let request, let error): hand(.publishFailed(request, reason: error.description))
+            case .failed(let error): report(error)
+            case .log(let line): pass(line)
+            }
+        }
+        if producer.isBroken && producer.pending == 0 { rebuildProducer() }
+    }
+
+    private func takeAnswers() {
+        let now = Clock.now
+        for (call, reply) in hss.turn(now: now) { hand(.answered(call, reply)) }
+        if hss.credentialsChanged(now: now) {
+            narrator.log.write(.info, "credential read anew")
+            hand(.credentialChanged)
+        }
+    }
+
+    private func takeRecords() {
+        guard consumerHasMore else { return }
+        for _ in 0..<Budget.records {
+            guard takesRecords else { return }
+            guard let event = consumer.next() else {
+                consumerHasMore = false
+                return
+            }
+            switch event {
+            case .record(let record): hand(.received(record))
+            case .assigned(let partitions): assigned(partitions)
+            case .revoked(let partitions, let isLost): revoked(partitions, isLost: isLost)
+            case .commitFailed(let error):
+                narrator.metrics.commitFailures += 1
+                narrator.log.write(
+                    .info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))]
+                )
+            case .failed(let error): report(error)
+            case .log(let line): pass(line)
+            }
+        }
+    }
+
+    // MARK: Ownership
+
+    private func assigned(_ partitions: [Int32]) {
+        attempt { () throws(KafkaError) in try consumer.accept() }
+        for partition in partitions { hand(.assigned(partition, Ledger())) }
+        narrator.log.write(
+            .info, "partitions assigned", [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
+        if !hasBeenAssigned {
+            hasBeenAssigned = true
+            narrator.log.write(.info, "ready")
+        }
+    }
+
+    private func revoked(_ partitions: [Int32], isLost: Bool) {
+        isRebalancing = true
+        narrator.log.write(
+            isLost ? .warning : .info, isLost ? "partitions lost" : "partitions revoked",
+            [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
+        let known = Set(pipeline.assignedPartitions)
+        let unknown = partitions.filter { !known.contains($0) }
+        if !unknown.isEmpty || partitions.isEmpty { release(unknown) }
+        hand(
+            .revoked(partitions, isLost: isLost, deadline: Clock.uptime + min(options.shutdownTimeout, .seconds(25))))
+    }
+
+    /// What is done of these partitions is stored before they go, so that giving them up commits it.
+    private func release(_ partitions: [Int32]) {
+        storeOffsets()
+        attempt { () throws(KafkaError) in
+            if try consumer.release(partitions) { isRebalancing = false }
+        }
+        // Events have piled up while the queue was left alone.
+        consumerHasMore = true
+    }
+
+    private func storeOffsets() {
+        guard !toStore.isEmpty else { return }
+        consumer.store(toStore.map { ($0.key, $0.value) })
+        toStore.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Results out
+
+    private func publish(_ request: RequestID, _ result: StartResult) {
+        guard backlog.isEmpty else {
+            backlog.append((request, result))
+            return
+        }
+        if !send(request, result) { backlog.append((request, result)) }
+    }
+
+    /// False where there was no room.
+    private func send(_ request: RequestID, _ result: StartResult) -> Bool {
+        let record = writer.record(result)
+        switch producer.produce(
+            id: request, partition: record.partition, key: record.key, value: record.value, headers: record.headers)
+        {
+        case .queued: return true
+        case .full: return false
+        case .refused(let error):
+            refused.append((request, error.description))
+            return true
+        }
+    }
+
+    private func retryPublishing() {
+        var sent = 0
+        for (request, result) in backlog {
+            guard send(request, result) else { break }
+            sent += 1
+        }
+        backlog.removeFirst(sent)
+        let failed = refused
+        refused.removeAll()
+        for (request, reason) in failed { hand(.publishFailed(request, reason: reason)) }
+    }
+
+    private func rebuildProducer() {
+        attempt { () throws(KafkaError) in
+            let fresh = try Producer(options.kafka, topic: options.resultsTopic)
+            poller.remove(producer.descriptor)
+            producer = fresh
+            poller.add(producer.descriptor, as: Source.producer.rawValue)
+            narrator.log.write(.warning, "producer built anew after a fatal error")
+        }
+    }
+
+    // MARK: Shutdown
+
+    private func beginClosing(by deadline: Duration) {
+        storeOffsets()
+        stage = .closing(until: deadline)
+        attempt { () throws(KafkaError) in try consumer.beginClose() }
+        consumerHasMore = true
+    }
+
+    private func advanceShutdown() {
+        let now = Clock.uptime
+        switch stage {
+        case .running, .closed: break
+        case .draining(let deadline):
+            guard now >= deadline else { return }
+            exitCode = 75
+            narrator.log.write(
+                .warning, "out of time: what is open is left to the next owner",
+                [(.count, .integer(Int64(pipeline.openCount)))])
+            hand(.revoked(pipeline.assignedPartitions, isLost: true, deadline: now))
+            beginClosing(by: now + .seconds(2))
+        case .closing(let deadline):
+            consumerHasMore = true
+            if consumer.isClosed {
+                stage = .closed
+            } else if now >= deadline {
+                narrator.log.write(.warning, "the group was not left in time: its session will lapse")
+                exitCode = 75
+                stage = .closed
+            }
+        }
+    }
+
+    // MARK: What goes wrong, and who is told
+
+    private func attempt(_ body: () throws(KafkaError) -> Void) {
+        do throws(KafkaError) { try body() } catch { report(error) }
+    }
+
+    private func report(_ error: KafkaError) {
+        narrator.metrics.kafkaErrors += 1
+        guard error.isFatal || narrator.mayRepeat("kafka \(error.name)", every: .seconds(10), Clock.uptime) else {
+            return
+        }
+        narrator.log.write(
+            error.isFatal || error.kind == .notPermitted ? .error : .warning, "Kafka client error",
+            [(.error, .string(error.name)), (.detail, .string(error.text))])
+    }
+
+    private func pass(_ line: LibraryLog) {
+        // Passing a consumer's property to the producer, and the reverse, is how one list serves both.
+        guard line.facility != "CONFWARN" else { return }
+        narrator.log.write(
+            line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
+            [(.facility, .string(line.facility)), (.detail, .string(line.text))])
+    }
+
+    private var notReady: [String] {
+        var reasons: [String] = []
+        if !hasBeenAssigned { reasons.append("no partition is assigned yet") }
+        if stage != .running { reasons.append("stopping") }
+        if case .closed = pipeline.gateState { reasons.append("the credential was refused; calls wait") }
+        if pipeline.hasUnpublished || !backlog.isEmpty { reasons.append("results cannot be written; they wait") }
+        return reasons
+    }
+
+    /// Hands a picture of the loop to the admin endpoint, a few times a second.
+    private func show(_ reasons: @autoclosure () -> [String], force: Bool) {
+        let now = Clock.uptime
+        guard force || now - snapshotAt >= .milliseconds(200) else { return }
+        snapshotAt = now
+        narrator.metrics.open = pipeline.openCount
+        narrator.metrics.openBytes = pipeline.openBytes
+        narrator.metrics.waiting = pipeline.waitingCount
+        narrator.metrics.inFlight = pipeline.inFlight
+        narrator.metrics.isPaused = !pipeline.wantsRecords
+        if case .closed = pipeline.gateState {
+            narrator.metrics.isGateOpen = false
+        } else {
+            narrator.metrics.isGateOpen = true
+        }
+        narrator.metrics.lag = [:]
+        for partition in pipeline.assignedPartitions {
+            let next = pipeline.committable(partition)
+            let end = consumer.knownEnd(partition)
+            narrator.metrics.lag[partition] = max(0, (end ?? 0) - (next ?? end ?? 0))
+        }
+        box.set(Snapshot(turnedAt: now, notReady: reasons(), metrics: narrator.metrics))
+    }
+}

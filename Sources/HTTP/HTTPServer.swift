@@ -1,0 +1,107 @@
+internal import CMicrohttpd
+internal import Core
+internal import Glibc
+
+/// A request as it came over the wire.
+package struct ServerRequest: Sendable {
+    package var method: String
+    /// Path and query as sent, nothing decoded.
+    package var target: String
+    package var headers: [(name: String, value: String)] = []
+    package var body: [UInt8] = []
+
+    /// The part of the target before `?`.
+    package var path: String { String(target.prefix { $0 != "?" }) }
+    package func header(_ name: String) -> String? { headers.first { $0.name.lowercased() == name }?.value }
+}
+
+package struct ServerResponse: Sendable {
+    package var status: Int
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]
+
+    package init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+package enum ServerAction: Sendable {
+    case respond(ServerResponse)
+    case respondLater(ServerResponse, after: Duration)
+    /// No answer until the client goes or the server stops.
+    case hang
+    /// The connection is closed without an answer.
+    case reset
+}
+
+/// A small HTTP server on a thread of libmicrohttpd's own. Its handler runs on that thread and must not block.
+@safe package final class HTTPServer {
+    package struct Limits: Sendable {
+        package var connections: UInt32 = 1024
+        package var idleSeconds: UInt32 = 120
+        package var maximumBodyBytes = 16 << 20
+
+        package init() {}
+    }
+
+    private var daemon: OpaquePointer?
+    private let context: ServerContext
+    package private(set) var port: UInt16 = 0
+
+    /// Port 0 takes any that is free.
+    package init(
+        address: String, port: UInt16, limits: Limits = Limits(),
+        handler: @escaping @Sendable (ServerRequest) -> ServerAction
+    ) throws(HTTPError) {
+        context = ServerContext(handler: handler, maximumBodyBytes: limits.maximumBodyBytes)
+        var socketAddress = sockaddr_in()
+        socketAddress.sin_family = sa_family_t(AF_INET)
+        socketAddress.sin_port = port.bigEndian
+        guard unsafe inet_pton(AF_INET, address, &socketAddress.sin_addr) == 1 else {
+            throw HTTPError("\(address) is not an IPv4 address")
+        }
+        errno = 0
+        unsafe daemon = unsafe Self.start(port: port, address: &socketAddress, limits: limits, context: context)
+        guard let daemon = unsafe daemon else {
+            let reason = errno == 0 ? "the server did not start" : unsafe String(cString: strerror(errno))
+            throw HTTPError("cannot listen on \(address):\(port): \(reason)")
+        }
+        self.port = unsafe psmhd_port(daemon)
+    }
+
+    deinit { stop() }
+
+    package func stop() {
+        guard let running = unsafe daemon else { return }
+        unsafe daemon = nil
+        context.releaseAll()
+        unsafe MHD_stop_daemon(running)
+    }
+
+    private static func start(
+        port: UInt16, address: UnsafeMutablePointer<sockaddr_in>, limits: Limits, context: ServerContext
+    ) -> OpaquePointer? {
+        let pointer = unsafe Unmanaged.passUnretained(context).toOpaque()
+        func option(_ option: MHD_OPTION, _ value: Int, _ pointer: UnsafeMutableRawPointer? = nil) -> MHD_OptionItem {
+            unsafe MHD_OptionItem(option: option, value: value, ptr_value: pointer)
+        }
+        let completed: MHD_RequestCompletedCallback = unsafe requestCompleted
+        let target:
+            @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer? =
+                unsafe requestBegins
+        var options = unsafe [
+            option(.SOCK_ADDR, 0, UnsafeMutableRawPointer(address)),
+            option(.CONNECTION_LIMIT, Int(limits.connections)),
+            option(.CONNECTION_TIMEOUT, Int(limits.idleSeconds)),
+            option(.NOTIFY_COMPLETED, unsafeBitCast(completed, to: Int.self), pointer),
+            option(.URI_LOG_CALLBACK, unsafeBitCast(target, to: Int.self), pointer),
+            option(.END, 0),
+        ]
+        // Poll, because epoll stalls when a multiple of 128 connections are ready at once (0.9.75).
+        let flags =
+            MHD_USE_POLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
+        return unsafe psmhd_start(UInt32(flags), port, handleRequest, pointer, &options)
+    }
+}

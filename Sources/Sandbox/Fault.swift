@@ -1,0 +1,113 @@
+internal import Core
+
+/// Something to go wrong on demand: `KIND[:CONDITION[,CONDITION...]]`.
+package struct Fault: Equatable, Sendable {
+    package enum Kind: Equatable, Sendable {
+        /// Refused with this HTTP status.
+        case status(Int)
+        /// HTTP 400 with this code.
+        case code(String)
+        /// A 502 whose body is an HTML page.
+        case html
+        /// Answered so much later.
+        case slow(Duration)
+        /// Never answered.
+        case hang
+        /// The connection breaks before anything was done.
+        case reset
+        /// It is done, then the connection breaks.
+        case lost
+    }
+
+    package var kind: Kind
+    /// So many times, then no more.
+    package var count: Int?
+    /// Of all calls, this part.
+    package var rate: Double?
+    /// Each n-th call.
+    package var every: Int?
+    /// Only calls that name this host.
+    package var host: String?
+    package var project: String?
+    /// `start`, `status` or `token`; nil is `start`.
+    package var api: String?
+
+    package static let help =
+        "KIND[:CONDITION,...]; KIND is an HTTP status (429, 503), a code (HSS.1006), html, slow=DURATION, hang, reset or "
+        + "lost (done, answer lost); CONDITION is count=N, rate=0..1, every=N, host=ID, project=ID, api=start|status|token"
+
+    package struct ParseError: Error, CustomStringConvertible {
+        package var description: String
+    }
+
+    package init(parsing text: String) throws(ParseError) {
+        let colon = text.firstIndex(of: ":") ?? text.endIndex
+        kind = try Self.kind(String(text[..<colon]))
+        guard colon < text.endIndex else { return }
+        for condition in text[text.index(after: colon)...].split(separator: ",", omittingEmptySubsequences: false) {
+            let parts = condition.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw ParseError(description: "the condition \"\(condition)\" is not NAME=VALUE")
+            }
+            let (name, value) = (parts[0], parts[1])
+            func number() throws(ParseError) -> Int {
+                guard let number = Int(value), number > 0 else {
+                    throw ParseError(description: "\(name)=\(value) must be a whole number above 0")
+                }
+                return number
+            }
+            switch name {
+            case "count": count = try number()
+            case "every": every = try number()
+            case "rate":
+                guard let part = Double(value), (0...1).contains(part) else {
+                    throw ParseError(description: "rate=\(value) must be from 0 to 1")
+                }
+                rate = part
+            case "host": host = value
+            case "project": project = value
+            case "api":
+                guard ["start", "status", "token"].contains(value) else {
+                    throw ParseError(description: "api=\(value) must be start, status or token")
+                }
+                api = value
+            default:
+                throw ParseError(description: "\"\(name)\" is no condition (count, rate, every, host, project, api)")
+            }
+        }
+    }
+
+    private static func kind(_ text: String) throws(ParseError) -> Kind {
+        switch text {
+        case "html": return .html
+        case "hang": return .hang
+        case "reset": return .reset
+        case "lost": return .lost
+        default: break
+        }
+        if let status = Int(text), (300...599).contains(status) { return .status(status) }
+        if text.hasPrefix("HSS.") || text.hasPrefix("APIGW.") || text.hasPrefix("APIG.") { return .code(text) }
+        if text.hasPrefix("slow=") {
+            let value = text.dropFirst(5)
+            if value.hasSuffix("ms"), let number = Int(value.dropLast(2)), number >= 0 {
+                return .slow(.milliseconds(number))
+            }
+            if value.hasSuffix("s"), let number = Int(value.dropLast(1)), number >= 0 { return .slow(.seconds(number)) }
+        }
+        throw ParseError(description: "\"\(text)\" is no fault: \(help)")
+    }
+
+    /// Whether it strikes this call; counts it where it could.
+    mutating func strikes(
+        api: String, project: String, hosts: [String], seen: inout Int, using generator: inout SplitMix64
+    ) -> Bool {
+        guard (self.api ?? "start") == api, self.project.map({ $0 == project }) ?? true,
+            host.map(hosts.contains) ?? true, count.map({ $0 > 0 }) ?? true
+        else { return false }
+        seen += 1
+        if let every, seen % every != 0 { return false }
+        if let rate, Double.random(in: 0..<1, using: &generator) >= rate { return false }
+        count = count.map { $0 - 1 }
+        return true
+    }
+}

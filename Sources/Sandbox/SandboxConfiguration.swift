@@ -1,0 +1,59 @@
+package import Core
+
+extension Sandbox {
+    package struct Configuration: Sendable {
+        package var address = "127.0.0.1"
+        /// 0 takes any that is free.
+        package var port: UInt16 = 0
+        /// Calls a user may make of each API; nil is no limit.
+        package var quota: RateLimit? = RateLimit(calls: 5, window: .seconds(60))
+        package var accessKey = "sandbox"
+        package var secretKey = Secret("sandbox-secret")
+        package var user = "sandbox"
+        package var password = Secret("sandbox-password")
+        package var domain = "sandbox"
+        /// The only hosts there are; nil is any, but for those whose name says otherwise.
+        package var hosts: Set<String>?
+        /// How long a started plugin is `starting`.
+        package var startDelay: Duration = .seconds(2)
+        /// Added to every answer.
+        package var latency: Duration = .zero
+        package var faults: [Fault] = []
+        /// A signature's date may differ by so much.
+        package var maximumClockSkew: Duration = .seconds(900)
+        package var tokenLife: Duration = .seconds(86_400)
+        package var seed: UInt64 = 1
+
+        package init() {}
+    }
+}
+
+/// What a host's name says of it, so that a test can have any host it likes without telling the sandbox first.
+enum HostKind {
+    case good, unknown, withoutAgent, offline, notInstalled
+
+    init(_ host: String, known: Set<String>?) {
+        if host.hasPrefix("unknown-") || !(known?.contains(host) ?? true) {
+            self = .unknown
+        } else if host.hasPrefix("noagent-") {
+            self = .withoutAgent
+        } else if host.hasPrefix("offline-") {
+            self = .offline
+        } else if host.hasPrefix("notinstalled-") {
+            self = .notInstalled
+        } else {
+            self = .good
+        }
+    }
+
+    /// How StartPlugin refuses a call that names such a host.
+    var refusal: (code: String, text: String)? {
+        switch self {
+        case .good: nil
+        case .unknown: ("HSS.0011", "Resource not found.")
+        case .withoutAgent: ("HSS.1001", "The agent is not installed on the server.")
+        case .offline: ("HSS.1007", "The agent is offline.")
+        case .notInstalled: ("HSS.0001", "Invalid parameter: the plugin is not installed.")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/// Help texts and the README's table, made from the table of settings.
+package enum Help {
+    package static var overview: String {
+        var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requests from Kafka ask for it.\n\n"
+        out += "Usage: plugin-starter COMMAND [FLAGS]\n\nCommands:\n"
+        for command in Command.allCases { out += "  \(pad(command.rawValue, 9)) \(command.summary)\n" }
+        out += "\nplugin-starter COMMAND --help tells a command's flags.\n"
+        out +=
+            "A setting is read from its flag, else PLUGIN_STARTER_NAME, else --config FILE (YAML), else its default.\n"
+        out += "Exit codes: 0 done; 1 the thing asked for did not succeed; 64 wrong usage or settings;\n"
+        out += "69 a needed service cannot be reached; 70 a bug; 75 try again; 77 not permitted.\n"
+        return out
+    }
+
+    package static func command(_ command: Command) -> String {
+        let rows = SettingTable.rows.filter { $0.commands.contains(command) }
+        var out = "Usage: plugin-starter \(command.rawValue) [FLAGS]\(command.operand.map { " [\($0)]" } ?? "")\n\n"
+        out += "\(command.rawValue): \(command.summary)\n\nFlags:\n"
+        let width = rows.map { flag($0).count }.max() ?? 0
+        for row in rows {
+            var text = row.help
+            if row.isRepeatable { text += " (repeatable)" }
+            if row.bareText != "true", let value = row.defaultText(for: command) { text += " [\(value)]" }
+            out += "  \(pad(flag(row), width))  \(text)\n"
+        }
+        if command == .run {
+            out += "\nCredentials: HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK (and HUAWEICLOUD_SDK_SECURITY_TOKEN), or\n"
+            out +=
+                "HUAWEICLOUD_SDK_USERNAME, HUAWEICLOUD_SDK_PASSWORD, HUAWEICLOUD_SDK_DOMAIN; each also as NAME_FILE, a\n"
+            out += "file that is read again when it changes. Proxies: https_proxy, no_proxy.\n"
+        }
+        return out
+    }
+
+    /// The README's table.
+    package static var markdownTable: String {
+        var out = "| setting | default | commands | what it is |\n|---|---|---|---|\n"
+        for row in SettingTable.rows {
+            var value = row.defaultText.map { "`\($0)`" } ?? ""
+            for (command, text) in row.commandDefaults.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                value += " (\(command.rawValue): `\(text)`)"
+            }
+            let commands =
+                row.commands.count == Command.allCases.count
+                ? "all" : row.commands.map(\.rawValue).joined(separator: ", ")
+            let name = flag(row).replacing("|", with: "\\|")
+            out += "| `\(name)` | \(value) | \(commands) | \(row.help.replacing("|", with: "\\|"))"
+            out += "\(row.isRepeatable ? " (repeatable)" : "") |\n"
+        }
+        return out
+    }
+
+    private static func flag(_ row: SettingRow) -> String {
+        if row.placeholder.isEmpty { return "--\(row.name)" }
+        return row.bareText == nil ? "--\(row.name) \(row.placeholder)" : "--\(row.name) [\(row.placeholder)]"
+    }
+
+    private static func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+}

@@ -1,0 +1,58 @@
+/// The commands, by the name that is typed.
+package enum Command: String, CaseIterable, Sendable {
+    case run, demo, request, results, sandbox, broker
+
+    package var summary: String {
+        switch self {
+        case .run: "the worker: consumes requests, calls HSS, publishes results"
+        case .demo: "shows the worker at work beside an embedded broker and a sandbox; a table that adds up"
+        case .request: "publishes one request, from flags or from FILE (- is standard input)"
+        case .results: "shows results from the results topic"
+        case .sandbox: "a stand-in for HSS and IAM on this machine"
+        case .broker: "an embedded broker without durability, for trying things out"
+        }
+    }
+
+    package var operand: String? { self == .request ? "FILE" : nil }
+}
+
+/// One row of the table of settings, without its type.
+package struct SettingRow: Sendable {
+    package let name: String
+    package let placeholder: String
+    /// As it would be typed; nil where there is none.
+    package let defaultText: String?
+    package let commands: [Command]
+    package let isRepeatable: Bool
+    package let isSecret: Bool
+    /// Given without a value it means this; nil needs a value.
+    package let bareText: String?
+    package let help: String
+    /// Other defaults of single commands.
+    package let commandDefaults: [Command: String]
+    let check: @Sendable (String) throws(ValueError) -> any Sendable
+
+    package var environmentName: String {
+        "PLUGIN_STARTER_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+    }
+
+    func defaultText(for command: Command) -> String? { commandDefaults[command] ?? defaultText }
+}
+
+/// A key into `Settings`, typed by its value.
+package struct Setting<Value: Sendable>: Sendable {
+    package let row: SettingRow
+
+    package init(
+        _ name: String, _ type: ValueType<Value>, default text: String? = nil, _ commands: [Command],
+        repeatable: Bool = false, secret: Bool = false, bare: String? = nil, overrides: [Command: String] = [:],
+        _ help: String
+    ) {
+        let parse = type.parse
+        row = SettingRow(
+            name: name, placeholder: type.placeholder, defaultText: text, commands: commands, isRepeatable: repeatable,
+            isSecret: secret, bareText: type.placeholder.isEmpty ? "true" : bare, help: help,
+            commandDefaults: overrides,
+            check: { (text) throws(ValueError) in try parse(text) })
+    }
+}

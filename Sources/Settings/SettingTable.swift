@@ -1,0 +1,147 @@
+/// Every setting there is. Flags, environment, YAML keys, defaults, help and the README's table are made from it.
+package enum SettingTable {
+    private static let kafka: [Command] = [.run, .request, .results]
+
+    package static let bootstrapServers = Setting(
+        "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
+        "brokers to begin with, HOST:PORT, comma-separated")
+    package static let requestsTopic = Setting(
+        "requests-topic", .text, default: "plugin.start.requests", kafka, "topic of the requests")
+    package static let resultsTopic = Setting(
+        "results-topic", .text, default: "plugin.start.results", kafka,
+        "topic of the results, with at least as many partitions as the requests topic")
+    package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
+    package static let kafkaProperty = Setting(
+        "kafka-property", .property, kafka, repeatable: true,
+        "a librdkafka property, such as security.protocol=SASL_SSL; the few that delivery rests on are refused")
+    package static let logLevel = Setting(
+        "log-level", .choice(["debug", "info", "warning", "error"]), default: "info", [.run, .demo],
+        "least severe line that is logged")
+    package static let logFormat = Setting(
+        "log-format", .choice(["text", "json"]), default: "text", [.run], "form of the log on standard error")
+    package static let config = Setting(
+        "config", .file, Command.allCases, "YAML file with settings as keys; flags and environment go before it")
+
+    package static let region = Setting(
+        "region", .text, [.run], "HSS's region, such as cn-north-4; this or --endpoint is needed")
+    package static let endpoint = Setting("endpoint", .url, [.run], "HSS's address, in place of --region")
+    package static let iamEndpoint = Setting(
+        "iam-endpoint", .url, [.run], "IAM's address, for a user's token; by custom the region's")
+    package static let projectName = Setting(
+        "project-name", .text, [.run], "project that a user's token is for; by custom the region")
+    package static let concurrency = Setting(
+        "concurrency", .whole(1...4096), default: "16", [.run], "calls in flight at most")
+    package static let quota = Setting(
+        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox], overrides: [.demo: "5/2s"],
+        "calls of one API that a user may make in any window of that length")
+    package static let hostsPerCall = Setting(
+        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo], "hosts in one call at most")
+    package static let dedupeWindow = Setting(
+        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run],
+        "how long a key is remembered after its result")
+    package static let retryFor = Setting(
+        "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run],
+        "from a request's first call to giving up on failures that can pass")
+    package static let callTimeout = Setting(
+        "call-timeout", .duration(.milliseconds(10)...(.seconds(600))), default: "30s", [.run],
+        "longest time for one call, from connecting to the last byte")
+    package static let connectTimeout = Setting(
+        "connect-timeout", .duration(.milliseconds(10)...(.seconds(300))), default: "5s", [.run],
+        "longest time to connect to HSS")
+    package static let maxOpen = Setting(
+        "max-open", .whole(1...1_000_000), default: "10000", [.run], "requests held without an acknowledged result")
+    package static let maxOpenBytes = Setting(
+        "max-open-bytes", .size(1024...(8 << 30)), default: "64MiB", [.run], "bytes of the records held")
+    package static let maxRequestBytes = Setting(
+        "max-request-bytes", .size(256...(16 << 20)), default: "256KiB", [.run], "a longer request is rejected")
+    package static let shutdownTimeout = Setting(
+        "shutdown-timeout", .duration(.zero...(.seconds(3600))), default: "25s", [.run],
+        "time for calls in flight to finish after SIGTERM or SIGINT")
+    package static let adminListen = Setting(
+        "admin-listen", .listenOrOff, default: "127.0.0.1:8080", [.run], "where /livez, /readyz and /metrics are served"
+    )
+    package static let policy = Setting(
+        "policy", .file, [.run],
+        "YAML file: allow-operate-all, allow-all-granted-eps, projects, plugins, max-hosts")
+    package static let ordering = Setting(
+        "ordering", .choice(["none", "key"]), default: "none", [.run],
+        "key: requests with one Kafka key are called in order")
+
+    package static let requests = Setting(
+        "requests", .whole(20...2000), default: "300", [.demo], "requests that the demo publishes")
+    package static let seed = Setting(
+        "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox], "what chance is drawn from")
+
+    package static let projectID = Setting("project-id", .text, [.request], "project_id of the request")
+    package static let enterpriseProjectID = Setting(
+        "enterprise-project-id", .text, [.request], "enterprise_project_id; by custom not sent")
+    package static let pluginCode = Setting("plugin-code", .text, [.request], "plugin_code, such as ndr")
+    package static let host = Setting("host", .text, [.request], repeatable: true, "a host id")
+    package static let operateAll = Setting(
+        "operate-all", .flag, default: "false", [.request], "all hosts of the project, in place of --host")
+    package static let idempotencyKey = Setting(
+        "idempotency-key", .text, [.request], "key that makes repeats harmless; by custom a random one")
+    package static let expiresAt = Setting("expires-at", .text, [.request], "RFC 3339 time past which no call is made")
+    package static let expiresIn = Setting(
+        "expires-in", .duration(.milliseconds(1)...(.seconds(31 * 86_400))), [.request], "the same, from now")
+    package static let priority = Setting(
+        "priority", .choice(["critical", "normal", "bulk"]), [.request], "which waiting requests get the next call")
+    package static let correlationID = Setting("correlation-id", .text, [.request], "copied to the result")
+    package static let requestedBy = Setting("requested-by", .text, [.request], "copied to the result")
+    package static let reason = Setting("reason", .text, [.request], "copied to the result")
+    package static let wait = Setting(
+        "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
+        "waits so long for the result; exit 0 if it succeeded, 1 with the error if not")
+    package static let json = Setting("json", .flag, default: "false", [.request, .results], "one JSON object a line")
+
+    package static let follow = Setting("follow", .flag, default: "false", [.results], "goes on with new results")
+    package static let key = Setting("key", .text, [.results], "only results of this idempotency key")
+    package static let status = Setting(
+        "status",
+        .choice(["succeeded", "partially_succeeded", "failed", "rejected", "duplicate", "conflict", "expired"]),
+        [.results], repeatable: true, "only results with this status")
+    package static let since = Setting(
+        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results], "only results so far back")
+    package static let limit = Setting(
+        "limit", .whole(1...Int(Int32.max)), [.results], "ends after so many results")
+
+    package static let listen = Setting(
+        "listen", .listen, default: "127.0.0.1:8081", [.sandbox], "where the sandbox serves; port 0 takes a free one")
+    package static let accessKey = Setting("access-key", .text, default: "sandbox", [.sandbox], "access key it knows")
+    package static let secretKey = Setting(
+        "secret-key", .text, default: "sandbox-secret", [.sandbox], secret: true, "its secret key")
+    package static let user = Setting("user", .text, default: "sandbox", [.sandbox], "user it gives tokens to")
+    package static let password = Setting(
+        "password", .text, default: "sandbox-password", [.sandbox], secret: true, "the user's password")
+    package static let domain = Setting("domain", .text, default: "sandbox", [.sandbox], "the user's account")
+    package static let hosts = Setting(
+        "hosts", .file, [.sandbox], "file with the host ids there are, one a line; by custom any")
+    package static let startDelay = Setting(
+        "start-delay", .duration(.zero...(.seconds(3600))), default: "2s", [.sandbox], "how long a plugin is starting")
+    package static let latency = Setting(
+        "latency", .duration(.zero...(.seconds(600))), default: "0s", [.sandbox], "added to every answer")
+    package static let fault = Setting(
+        "fault", .text, [.sandbox], repeatable: true,
+        "what goes wrong: KIND[:CONDITION,...], such as 503:rate=0.1 or HSS.1006:host=web-1,count=2 or lost:every=5")
+    package static let maxClockSkew = Setting(
+        "max-clock-skew", .duration(.seconds(1)...(.seconds(86_400))), default: "15m", [.sandbox],
+        "how far a signature's date may be off")
+
+    package static let topic = Setting(
+        "topic", .topic, [.broker], repeatable: true, "a topic to create")
+    package static let bootstrapFile = Setting(
+        "bootstrap-file", .file, [.broker], "file that the bootstrap address is also written to")
+
+    package static let rows: [SettingRow] = [
+        bootstrapServers.row, requestsTopic.row, resultsTopic.row, group.row, kafkaProperty.row, region.row,
+        endpoint.row,
+        iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, concurrency.row, callTimeout.row,
+        connectTimeout.row, retryFor.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
+        maxRequestBytes.row, shutdownTimeout.row, policy.row, adminListen.row, logLevel.row, logFormat.row,
+        requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
+        idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
+        wait.row, follow.row, key.row, status.row, since.row, limit.row, json.row, listen.row, accessKey.row,
+        secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,
+        maxClockSkew.row, topic.row, bootstrapFile.row, config.row,
+    ]
+}

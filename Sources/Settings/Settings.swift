@@ -1,0 +1,125 @@
+/// What a command was told, by flag, environment, file or default.
+package struct Settings: Sendable {
+    package let command: Command
+    /// What stands on the command line without a name.
+    package let operands: [String]
+    private let values: [String: [any Sendable]]
+
+    package enum Outcome {
+        case settings(Settings)
+        /// The text that was asked for.
+        case help(String)
+    }
+
+    /// The value, or nil where nothing gives one.
+    package subscript<Value>(_ setting: Setting<Value>) -> Value? { values[setting.row.name]?.last as? Value }
+
+    /// All values of a repeatable setting, in order.
+    package func all<Value>(_ setting: Setting<Value>) -> [Value] {
+        (values[setting.row.name] ?? []).compactMap { $0 as? Value }
+    }
+
+    /// The value of a setting that has a default.
+    package func value<Value>(_ setting: Setting<Value>) -> Value {
+        guard let value = self[setting] else { preconditionFailure("\(setting.row.name) has no default") }
+        return value
+    }
+
+    /// Reads everything; the first thing that is wrong is thrown, with where it stands and the rule it breaks.
+    package static func resolve(
+        _ arguments: [String], environment: [String: String], readFile: (String) -> [UInt8]?
+    ) throws(SettingsError) -> Outcome {
+        guard let name = arguments.first else { return .help(Help.overview) }
+        if ["--help", "-h", "help"].contains(name) { return .help(Help.overview) }
+        guard let command = Command(rawValue: name) else {
+            throw SettingsError(
+                setting: "command", source: "command line", value: name,
+                rule: "is not a command" + suggestion(for: name, among: Command.allCases.map(\.rawValue)))
+        }
+        let rows = SettingTable.rows.filter { $0.commands.contains(command) }
+        let line = try CommandLineReader.read(Array(arguments.dropFirst()), rows, command)
+        if line.wantsHelp { return .help(Help.command(command)) }
+        var file: [String: [Given]] = [:]
+        if let path = line.given["config"]?.last?.text ?? environment["PLUGIN_STARTER_CONFIG"] {
+            guard let bytes = readFile(path) else {
+                throw SettingsError(setting: "config", source: "--config", value: path, rule: "cannot be read")
+            }
+            file = try YAMLSettings.read(bytes, file: path, rows: SettingTable.rows)
+        }
+        var values: [String: [any Sendable]] = [:]
+        for row in rows {
+            let given =
+                line.given[row.name] ?? fromEnvironment(row, environment) ?? file[row.name]
+                ?? row.defaultText(for: command).map { [Given($0, "default")] } ?? []
+            values[row.name] = try given.map { (given) throws(SettingsError) in
+                do throws(ValueError) { return try row.check(given.text) } catch {
+                    throw SettingsError(
+                        setting: row.name, source: given.source, value: row.isSecret ? "***" : given.text,
+                        rule: error.rule)
+                }
+            }
+        }
+        return .settings(Settings(command: command, operands: line.operands, values: values))
+    }
+
+    private static func fromEnvironment(_ row: SettingRow, _ environment: [String: String]) -> [Given]? {
+        let names = [row.environmentName] + (row.name == "bootstrap-servers" ? ["KAFKA_BOOTSTRAP_SERVERS"] : [])
+        for name in names {
+            guard let text = environment[name], !text.isEmpty else { continue }
+            guard row.isRepeatable else { return [Given(text, name)] }
+            return text.split(separator: ",").map { Given(String($0), name) }
+        }
+        return nil
+    }
+}
+
+/// A text that was given for a setting, and where.
+struct Given: Sendable {
+    var text: String
+    var source: String
+
+    init(_ text: String, _ source: String) {
+        self.text = text
+        self.source = source
+    }
+}
+
+/// What is wrong with what was given.
+package struct SettingsError: Error, Equatable, CustomStringConvertible {
+    package var setting: String
+    package var source: String
+    package var value: String
+    package var rule: String
+
+    package init(setting: String, source: String, value: String, rule: String) {
+        self.setting = setting
+        self.source = source
+        self.value = value
+        self.rule = rule
+    }
+
+    package var description: String { "\(setting) (\(source)): \"\(value)\" \(rule)" }
+}
+
+/// ", did you mean ...?" where one name is near.
+func suggestion(for name: String, among names: [String]) -> String {
+    let nearest = names.map { (name: $0, distance: distance(name, $0)) }.min { $0.distance < $1.distance }
+    guard let nearest, nearest.distance <= max(2, name.count / 3) else { return "" }
+    return "; did you mean \(nearest.name)?"
+}
+
+/// Edits from one text to the other (Levenshtein).
+private func distance(_ a: String, _ b: String) -> Int {
+    let (a, b) = (Array(a.prefix(64).utf8), Array(b.utf8))
+    var row = Array(0...b.count)
+    for (i, x) in a.enumerated() {
+        var diagonal = row[0]
+        row[0] = i + 1
+        for (j, y) in b.enumerated() {
+            let cost = min(diagonal + (x == y ? 0 : 1), row[j] + 1, row[j + 1] + 1)
+            diagonal = row[j + 1]
+            row[j + 1] = cost
+        }
+    }
+    return row[b.count]
+}

@@ -1,0 +1,101 @@
+package import Core
+
+/// The configuration file: settings by the names of their flags. Keys of other commands are welcome, so that one file
+/// serves all.
+enum YAMLSettings {
+    static func read(_ bytes: [UInt8], file: String, rows: [SettingRow]) throws(SettingsError) -> [String: [Given]] {
+        var given: [String: [Given]] = [:]
+        for (key, place, value) in try members(bytes, file: file) {
+            func fail(_ place: YAML.Place, _ rule: String) -> SettingsError {
+                SettingsError(
+                    setting: key, source: "\(file):\(place.line):\(place.column)", value: text(value), rule: rule)
+            }
+            guard let row = rows.first(where: { $0.name == key }) else {
+                throw SettingsError(
+                    setting: key, source: "\(file):\(place.line):\(place.column)", value: key,
+                    rule: "is not a setting" + suggestion(for: key, among: rows.map(\.name)))
+            }
+            func one(_ node: YAML) throws(SettingsError) -> Given {
+                guard case .scalar(let text, let place) = node else { throw fail(node.place, "must be a plain value") }
+                return Given(text, "\(file):\(place.line):\(place.column)")
+            }
+            switch value {
+            case .scalar: given[key] = [try one(value)]
+            case .list(let elements, let place):
+                guard row.isRepeatable else { throw fail(place, "must be one value, not a list") }
+                given[key] = try elements.map(one)
+            case .map(let members, let place):
+                guard row.name == "kafka-property" else { throw fail(place, "must be one value, not a mapping") }
+                given[key] = try members.map { (member) throws(SettingsError) in
+                    let value = try one(member.value)
+                    return Given("\(member.key)=\(value.text)", value.source)
+                }
+            }
+        }
+        return given
+    }
+
+    static func members(
+        _ bytes: [UInt8], file: String
+    ) throws(SettingsError) -> [(key: String, keyPlace: YAML.Place, value: YAML)] {
+        let root: YAML?
+        do throws(YAML.Fault) { root = try YAML.parse(bytes) } catch {
+            throw SettingsError(
+                setting: "file", source: "\(file):\(error.place.line):\(error.place.column)", value: file,
+                rule: error.rule)
+        }
+        switch root {
+        case nil: return []
+        case .map(let members, _)?: return members
+        case .scalar("", _)?: return []
+        case let other?:
+            throw SettingsError(
+                setting: "file", source: "\(file):\(other.place.line):\(other.place.column)", value: file,
+                rule: "must be a mapping of settings")
+        }
+    }
+
+    private static func text(_ node: YAML) -> String {
+        if case .scalar(let text, _) = node { text } else { "..." }
+    }
+}
+
+/// The policy file.
+package enum PolicyFile {
+    private static let keys = ["allow-operate-all", "allow-all-granted-eps", "projects", "plugins", "max-hosts"]
+
+    package static func load(_ bytes: [UInt8], file: String) throws(SettingsError) -> Policy {
+        var policy = Policy()
+        for (key, place, value) in try YAMLSettings.members(bytes, file: file) {
+            func fail(_ place: YAML.Place, _ rule: String) -> SettingsError {
+                SettingsError(setting: key, source: "\(file):\(place.line):\(place.column)", value: key, rule: rule)
+            }
+            func parse<Value>(_ type: ValueType<Value>) throws(SettingsError) -> Value {
+                guard case .scalar(let text, let place) = value else {
+                    throw fail(value.place, "must be a plain value")
+                }
+                do throws(ValueError) { return try type.parse(text) } catch { throw fail(place, error.rule) }
+            }
+            func names() throws(SettingsError) -> Set<String> {
+                guard case .list(let elements, _) = value else { throw fail(value.place, "must be a list of names") }
+                var names: Set<String> = []
+                for element in elements {
+                    guard case .scalar(let name, _) = element, !name.isEmpty else {
+                        throw fail(element.place, "must be a list of names")
+                    }
+                    names.insert(name)
+                }
+                return names
+            }
+            switch key {
+            case "allow-operate-all": policy.allowOperateAll = try parse(.flag)
+            case "allow-all-granted-eps": policy.allowAllGrantedEnterpriseProjects = try parse(.flag)
+            case "projects": policy.projects = try names()
+            case "plugins": policy.plugins = try names()
+            case "max-hosts": policy.maximumHosts = try parse(.whole(1...1_000_000))
+            default: throw fail(place, "is not a policy key" + suggestion(for: key, among: keys))
+            }
+        }
+        return policy
+    }
+}

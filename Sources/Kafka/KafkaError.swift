@@ -60,3 +60,10 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         unsafe rd_kafka_error_destroy(error)
     }
 }
+
+extension KafkaError {
+    package static func missing(_ text: String) -> KafkaError {
+        KafkaError(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, "there is no topic \(text)")
+    }
+    package static let timedOut = KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
+}

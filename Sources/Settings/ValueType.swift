@@ -106,15 +106,20 @@ extension ValueType where Value == QuotaSetting {
     }
 }
 
-/// `127.0.0.1:8080`, or none.
+/// `127.0.0.1:8080`
 package struct ListenSetting: Sendable, Equatable {
     package var address: String
     package var port: UInt16
 }
 
-extension ValueType where Value == ListenSetting? {
+/// The same, or none.
+package struct ListenOrOffSetting: Sendable, Equatable {
+    package var listen: ListenSetting?
+}
+
+extension ValueType where Value == ListenOrOffSetting {
     package static let listenOrOff = ValueType(placeholder: "HOST:PORT|off") { (text) throws(ValueError) in
-        text == "off" ? nil : try ValueType<ListenSetting>.listen.parse(text)
+        ListenOrOffSetting(listen: text == "off" ? nil : try ValueType<ListenSetting>.listen.parse(text))
     }
 }
 

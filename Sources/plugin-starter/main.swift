@@ -1,1 +1,3 @@
-print("plugin-starter")
+internal import Glibc
+
+exit(Tool.main())

@@ -1,0 +1,49 @@
+internal import Core
+internal import Kafka
+internal import Settings
+internal import Worker
+
+extension Settings {
+    /// How to reach the cluster; refuses the properties that are the worker's own, by name.
+    nonisolated func kafka() throws(CommandFailure) -> ClientConfiguration {
+        let properties = all(SettingTable.kafkaProperty)
+        for property in properties {
+            if let refusal = ClientConfiguration.refusal(of: property.name) {
+                throw CommandFailure(64, "kafka-property: \(property.name) \(refusal)")
+            }
+        }
+        return ClientConfiguration(
+            bootstrapServers: value(SettingTable.bootstrapServers), properties: properties.map { ($0.name, $0.value) })
+    }
+}
+
+/// What commands that read topics share.
+nonisolated enum Topics {
+    /// How many partitions a topic has; a command waits for a broker for some seconds, not for ever.
+    static func partitions(_ topic: String, _ kafka: ClientConfiguration) throws(CommandFailure) -> Int {
+        do throws(KafkaError) {
+            let cluster = try Cluster(kafka)
+            let deadline = Clock.uptime + .seconds(10)
+            while true {
+                do throws(KafkaError) {
+                    guard let count = try cluster.partitionCounts(milliseconds: 1000)[topic] else {
+                        throw KafkaError.missing(topic)
+                    }
+                    return count
+                } catch {
+                    if error.kind != .unreachable || Clock.uptime >= deadline { throw error }
+                }
+            }
+        } catch {
+            throw failure(error, kafka)
+        }
+    }
+
+    static func failure(_ error: KafkaError, _ kafka: ClientConfiguration) -> CommandFailure {
+        if error.kind == .missing {
+            return CommandFailure(64, "\(error.text) at \(kafka.bootstrapServers): create it, or name another")
+        }
+        let failure = WorkerFailure(error, servers: kafka.bootstrapServers)
+        return CommandFailure(failure.exitCode, failure.message)
+    }
+}

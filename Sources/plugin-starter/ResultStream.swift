@@ -1,0 +1,62 @@
+internal import Core
+internal import Kafka
+internal import Settings
+internal import Worker
+
+/// Reads the results topic for a command.
+nonisolated struct ResultStream {
+    private let reader: Reader
+    private let kafka: ClientConfiguration
+    private let partitions: [Int32]
+
+    init(_ settings: Settings, _ kafka: ClientConfiguration, start: Reader.Start, since: Duration? = nil)
+        throws(CommandFailure)
+    {
+        let topic = settings.value(SettingTable.resultsTopic)
+        self.kafka = kafka
+        partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
+        do throws(KafkaError) {
+            reader = try Reader(kafka, topic: topic)
+            var starts: [(partition: Int32, start: Reader.Start)] = []
+            if let since {
+                starts = try reader.offsets(at: Clock.wall + (.zero - since), partitions, milliseconds: 10_000)
+            } else {
+                for partition in partitions {
+                    // The end is pinned down now, so that what comes between now and the first fetch is not passed over.
+                    if case .end = start {
+                        let end = try reader.range(partition, milliseconds: 10_000).upperBound
+                        starts.append((partition, .offset(end)))
+                    } else {
+                        starts.append((partition, start))
+                    }
+                }
+            }
+            try reader.read(starts)
+        } catch {
+            throw Topics.failure(error, kafka)
+        }
+    }
+
+    /// Hands every result over until told to stop, or (`toEnd`) until each partition was read to its end.
+    func read(
+        toEnd: Bool = false, until isOver: () -> Bool, _ take: (Record, JSON) -> Void
+    ) throws(CommandFailure) {
+        var ended: Set<Int32> = []
+        while !isOver() {
+            switch reader.next(milliseconds: 50) {
+            case .record(let record):
+                // What is not a result of ours is passed over.
+                guard record.header(LedgerHeader.status) != nil,
+                    let json = record.value.flatMap({ try? JSON(parsing: $0) })
+                else { continue }
+                take(record, json)
+            case .end(let partition):
+                ended.insert(partition)
+                if toEnd && ended.count == partitions.count { return }
+            case .failed(let error):
+                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka) }
+            case nil: break
+            }
+        }
+    }
+}

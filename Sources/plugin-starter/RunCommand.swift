@@ -1,0 +1,118 @@
+internal import Core
+internal import HSS
+internal import HTTP
+internal import Kafka
+internal import Settings
+internal import Worker
+
+/// `run`: the worker.
+nonisolated enum RunCommand {
+    static func run(_ settings: Settings, _ environment: [String: String]) throws(CommandFailure) -> Int32 {
+        let log = Log(
+            level: Log.Level(rawValue: settings.value(SettingTable.logLevel)) ?? .info,
+            format: Log.Format(rawValue: settings.value(SettingTable.logFormat)) ?? .text)
+        let hss = try client(settings, environment)
+        let options = Worker.Options(
+            kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
+            resultsTopic: settings.value(SettingTable.resultsTopic), group: settings.value(SettingTable.group),
+            pipeline: try pipeline(settings), shutdownTimeout: settings.value(SettingTable.shutdownTimeout))
+        do throws(WorkerFailure) {
+            let worker = try Worker(options, hss: hss, log: log)
+            let admin = try adminEndpoint(settings, worker.router)
+            defer { admin?.stop() }
+            return try worker.run()
+        } catch {
+            throw CommandFailure(error.exitCode, error.message)
+        }
+    }
+
+    private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter) throws(WorkerFailure) -> HTTPServer?
+    {
+        guard let listen = settings.value(SettingTable.adminListen).listen else { return nil }
+        var limits = HTTPServer.Limits()
+        limits.connections = 64
+        limits.idleSeconds = 15
+        limits.maximumBodyBytes = 1024
+        do throws(HTTPError) {
+            let server = try HTTPServer(address: listen.address, port: listen.port, limits: limits) { request in
+                let answer = router.answer(method: request.method, path: request.path, uptime: Clock.uptime)
+                return .respond(
+                    ServerResponse(
+                        status: answer.status, headers: [("Content-Type", answer.type)], body: Array(answer.body.utf8)))
+            }
+            Console.error("admin endpoint at http://\(listen.address):\(server.port)")
+            return server
+        } catch {
+            throw WorkerFailure(64, "admin-listen: \(error)")
+        }
+    }
+
+    private static func client(_ settings: Settings, _ environment: [String: String]) throws(CommandFailure)
+        -> HSSClient
+    {
+        let credentials: Credentials
+        do throws(CredentialsError) { credentials = try Credentials(environment: environment) } catch {
+            throw CommandFailure(64, "credentials: \(error)")
+        }
+        let target = try self.target(settings)
+        if case .user = credentials.identity, target.iam == nil {
+            throw CommandFailure(64, "iam-endpoint: is needed for a user's token where --endpoint is given")
+        }
+        var http = HTTPClient.Configuration()
+        http.maximumConnections = settings.value(SettingTable.concurrency)
+        http.connectTimeout = settings.value(SettingTable.connectTimeout)
+        http.totalTimeout = settings.value(SettingTable.callTimeout)
+        do throws(HTTPError) { return try HSSClient(target, credentials: credentials, http: http) } catch {
+            throw CommandFailure(70, error.description)
+        }
+    }
+
+    private static func target(_ settings: Settings) throws(CommandFailure) -> HSSClient.Target {
+        let region = settings[SettingTable.region]
+        let address = settings[SettingTable.endpoint]
+        guard (region == nil) != (address == nil) else {
+            throw CommandFailure(
+                64,
+                region == nil ? "region: give --region, or --endpoint" : "region: give --region or --endpoint, not both"
+            )
+        }
+        let iam = settings[SettingTable.iamEndpoint].flatMap(Endpoint.init(url:))
+        if let region {
+            guard let hss = Endpoint.hss(region: region) else {
+                throw CommandFailure(64, "region: \"\(region)\" is no region's name, such as cn-north-4")
+            }
+            if !Endpoint.regions.contains(region) {
+                Console.error("plugin-starter: region \(region) is not among those known; going on with \(hss.url)")
+            }
+            return .init(
+                hss: hss, iam: iam ?? Endpoint.iam(region: region),
+                projectName: settings[SettingTable.projectName] ?? region)
+        }
+        guard let hss = address.flatMap(Endpoint.init(url:)) else {
+            throw CommandFailure(64, "endpoint: \"\(address ?? "")\" is no base URL")
+        }
+        return .init(hss: hss, iam: iam, projectName: settings[SettingTable.projectName])
+    }
+
+    private static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
+        var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
+        configuration.hostsPerCall = settings.value(SettingTable.hostsPerCall)
+        configuration.concurrency = settings.value(SettingTable.concurrency)
+        configuration.retryFor = settings.value(SettingTable.retryFor)
+        configuration.dedupeWindow = settings.value(SettingTable.dedupeWindow)
+        configuration.maximumOpen = settings.value(SettingTable.maxOpen)
+        configuration.maximumOpenBytes = settings.value(SettingTable.maxOpenBytes)
+        configuration.maximumRequestBytes = settings.value(SettingTable.maxRequestBytes)
+        configuration.keepsKeyOrder = settings.value(SettingTable.ordering) == "key"
+        if let path = settings[SettingTable.policy] {
+            guard let bytes = File.read(path) else { throw CommandFailure(64, "policy: \(path) cannot be read") }
+            do throws(SettingsError) { configuration.policy = try PolicyFile.load(bytes, file: path) } catch {
+                throw CommandFailure(64, error.description)
+            }
+        }
+        // Distinct between processes, so that a call's id in a result names one call for good.
+        configuration.callPrefix = String(UInt64.random(in: 0...(.max)), radix: 36)
+        configuration.seed = UInt64.random(in: 0...(.max))
+        return configuration
+    }
+}

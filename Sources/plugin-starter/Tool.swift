@@ -1,0 +1,110 @@
+internal import Glibc
+internal import Settings
+internal import Worker
+
+/// From the command line to a command's exit code. Nothing is thrown past here.
+nonisolated enum Tool {
+    static func main() -> Int32 {
+        // Before any library starts a thread, so that no thread of theirs is interrupted by what the loop reads.
+        Signals.block()
+        let environment = Self.environment
+        if environment["PLUGIN_STARTER_ENDS_WITH_PARENT"] == "1" { Process.endWithParent() }
+        do throws(SettingsError) {
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            switch try Settings.resolve(arguments, environment: environment, readFile: File.read) {
+            case .help(let text):
+                Console.print(text, terminator: "")
+                return 0
+            case .settings(let settings): return run(settings, environment)
+            }
+        } catch {
+            Console.error("plugin-starter: \(error)")
+            return 64
+        }
+    }
+
+    private static func run(_ settings: Settings, _ environment: [String: String]) -> Int32 {
+        do throws(CommandFailure) {
+            switch settings.command {
+            case .run: return try RunCommand.run(settings, environment)
+            case .demo: return try DemoCommand.run(settings)
+            case .request: return try RequestCommand.run(settings)
+            case .results: return try ResultsCommand.run(settings)
+            case .sandbox: return try SandboxCommand.run(settings)
+            case .broker: return try BrokerCommand.run(settings)
+            }
+        } catch {
+            Console.error("plugin-starter: \(error.message)")
+            return error.exitCode
+        }
+    }
+
+    private static var environment: [String: String] {
+        var found: [String: String] = [:]
+        var entry = unsafe environ
+        while let text = unsafe entry.pointee {
+            let parts = unsafe String(cString: text).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { found[String(parts[0])] = String(parts[1]) }
+            unsafe entry += 1
+        }
+        return found
+    }
+}
+
+/// Why a command ends, in a sentence for whoever typed it, and its exit code.
+struct CommandFailure: Error {
+    var exitCode: Int32
+    var message: String
+
+    init(_ exitCode: Int32, _ message: String) {
+        self.exitCode = exitCode
+        self.message = message
+    }
+}
+
+/// Results go to standard output, everything else to standard error.
+nonisolated enum Console {
+    static func print(_ text: String, terminator: String = "\n") { write(1, text + terminator) }
+    static func error(_ text: String, terminator: String = "\n") { write(2, text + terminator) }
+    static var errorIsTerminal: Bool { isatty(2) == 1 }
+
+    private static func write(_ descriptor: Int32, _ text: String) {
+        let bytes = Array(text.utf8)
+        unsafe bytes.withUnsafeBytes { buffer in
+            var written = 0
+            while written < buffer.count {
+                let count = unsafe Glibc.write(
+                    descriptor, buffer.baseAddress?.advanced(by: written), buffer.count - written)
+                if count < 0 && errno != EINTR { return }
+                written += max(0, count)
+            }
+        }
+    }
+}
+
+nonisolated enum File {
+    /// All of a file, at most 16 MiB; `-` is standard input. Nil where it cannot be read.
+    static func read(_ path: String) -> [UInt8]? {
+        let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { if descriptor != 0 { close(descriptor) } }
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 64 << 10)
+        while bytes.count <= 16 << 20 {
+            let count = unsafe Glibc.read(descriptor, &block, block.count)
+            if count < 0 { return nil }
+            if count == 0 { return bytes }
+            bytes += block[..<count]
+        }
+        return nil
+    }
+
+    static func write(_ path: String, _ text: String) -> Bool {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        return unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count
+    }
+}

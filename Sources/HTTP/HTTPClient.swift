@@ -13,9 +13,9 @@ internal import Glibc
         package var maximumConnections = 16
         package var connectTimeout: Duration = .seconds(5)
         package var totalTimeout: Duration = .seconds(30)
-        package var maximumResponseBytes = 1 << 20
+        package var maximumResponseBytes: Int
 
-        package init() {}
+        package init(maximumResponseBytes: Int = 1 << 20) { self.maximumResponseBytes = maximumResponseBytes }
     }
 
     private let multi: UnsafeMutableRawPointer

@@ -10,8 +10,10 @@ internal import CRdkafka
 
     package init(topics: [(name: String, partitions: Int)]) throws(KafkaError) {
         var text = [CChar](repeating: 0, count: 512)
-        guard let conf = unsafe rd_kafka_conf_new(),
-            let host = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, conf, &text, text.count)
+        guard let conf = unsafe rd_kafka_conf_new() else { throw KafkaError(RD_KAFKA_RESP_ERR__FAIL) }
+        // The host connects to nothing itself, and would warn that it cannot.
+        unsafe _ = rd_kafka_conf_set(conf, "log_level", "2", &text, text.count)
+        guard let host = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, conf, &text, text.count)
         else { throw KafkaError(RD_KAFKA_RESP_ERR__FAIL, ClientConfiguration.text(text)) }
         guard let cluster = unsafe rd_kafka_mock_cluster_new(host, 1) else {
             unsafe rd_kafka_destroy(host)

@@ -61,7 +61,10 @@ package final class Worker {
     private var toStore: [Int32: Int64] = [:]
     private var producerEvents: [ProducerEvent] = []
     private var snapshotAt: Duration = .zero
+    /// Whether something may have happened that the last snapshot does not show.
+    private var isSnapshotStale = true
     private let box: SnapshotBox
+    private static let snapshotInterval: Duration = .milliseconds(200)
 
     /// Events that one source may give in one turn.
     private enum Budget {
@@ -123,7 +126,7 @@ package final class Worker {
         var number: Int32?
         let partitions = try preflight.check {
             number = signals.next()
-            show(["the broker has not answered yet"], force: false)
+            show(["the broker has not answered yet"])
             return number != nil
         }
         return partitions != nil
@@ -135,7 +138,7 @@ package final class Worker {
         let hasWork =
             (consumerHasMore && takesRecords) || producerHasMore || !refused.isEmpty
         if hasWork { return .zero }
-        var wake = now + .seconds(1)
+        var wake = isSnapshotStale ? max(now, snapshotAt + Self.snapshotInterval) : now + .seconds(1)
         if let deadline = pipeline.deadline(now) { wake = min(wake, deadline) }
         if let deadline = hss.deadline { wake = min(wake, deadline) }
         if !backlog.isEmpty || !isWorking { wake = min(wake, now + .milliseconds(10)) }
@@ -165,6 +168,7 @@ package final class Worker {
             case .http, nil: break
             }
         }
+        isSnapshotStale = isSnapshotStale || !ready.isEmpty
         takeAcknowledgements()
         takeAnswers()
         takeRecords()
@@ -172,7 +176,7 @@ package final class Worker {
         retryPublishing()
         storeOffsets()
         advanceShutdown()
-        show(notReady, force: false)
+        show(notReady)
         narrator.log.flush()
     }
 
@@ -415,10 +419,11 @@ package final class Worker {
     }
 
     /// Hands a picture of the loop to the admin endpoint, a few times a second.
-    private func show(_ reasons: @autoclosure () -> [String], force: Bool) {
+    private func show(_ reasons: @autoclosure () -> [String]) {
         let now = Clock.uptime
-        guard force || now - snapshotAt >= .milliseconds(200) else { return }
+        guard now - snapshotAt >= Self.snapshotInterval else { return }
         snapshotAt = now
+        isSnapshotStale = false
         narrator.metrics.open = pipeline.openCount
         narrator.metrics.openBytes = pipeline.openBytes
         narrator.metrics.waiting = pipeline.waitingCount

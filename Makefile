@@ -1,0 +1,65 @@
+# Every command of the project. `make` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := librdkafka-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libyaml-dev pkg-config
+TEST_APT := kcat jq python3-venv
+FLAGS := --explicit-target-dependency-import-check error
+BINARY := .build/debug/plugin-starter
+
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench clean
+
+help: ## lists these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+swift:
+	@command -v swift >/dev/null || { echo "Swift 6.2 or newer is needed: https://www.swift.org/install/linux/"; exit 69; }
+
+# $(call install,PACKAGES): those of them that are missing.
+define install
+	@missing=$$(for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing" $$missing; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+deps: ## installs the C libraries that are missing (apt, with sudo where not root)
+	$(call install,$(APT))
+
+test-deps: deps
+	$(call install,$(TEST_APT))
+	@[ -x .build/venv/bin/python ] || python3 -m venv .build/venv
+	@.build/venv/bin/python -c 'import huaweicloudsdkcore' 2>/dev/null \
+		|| .build/venv/bin/pip install -q --disable-pip-version-check huaweicloudsdkcore==3.1.219 check-jsonschema \
+		|| echo "SKIPPED: PyPI cannot be reached, so the checks against the vendor's SDK and of the schemas are left out"
+
+build: swift deps ## builds the program, for debugging
+	swift build $(FLAGS)
+
+release: swift deps ## builds the program as it is shipped: .build/release/plugin-starter
+	swift build -c release --static-swift-stdlib --product plugin-starter $(FLAGS)
+
+demo: build ## the worker beside an embedded broker and a sandbox; a table that has to add up
+	$(BINARY) demo
+
+test: swift test-deps ## all tests; those on a real broker where there is one (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
+	swift build --build-tests $(FLAGS)
+	VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
+
+lint: swift ## checks the code's form
+	swift format lint -s -r Package.swift Sources Tests
+
+schemas: test-deps ## checks the schemas and their examples
+	.build/venv/bin/check-jsonschema --check-metaschema schemas/*.schema.json
+	.build/venv/bin/check-jsonschema --schemafile schemas/start-request.schema.json schemas/examples/request-*.data.json
+	.build/venv/bin/check-jsonschema --schemafile schemas/start-result.schema.json schemas/examples/result-*.json
+
+compose-check: test-deps ## checks docker-compose.yml
+	.build/venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: release test-deps ## requests a second end to end, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
+	Tests/Bench/throughput
+
+clean: ## removes what was built
+	rm -rf .build

@@ -26,8 +26,8 @@ nonisolated final class Child {
         unsafe settings.append(unsafe strdup("PLUGIN_STARTER_ENDS_WITH_PARENT=1"))
         unsafe settings.append(nil)
         defer {
-            for unsafeword in unsafe words { unsafe free(word) }
-            for unsafesetting in unsafe settings { unsafe free(setting) }
+            unsafe words.forEach { unsafe free($0) }
+            unsafe settings.forEach { unsafe free($0) }
         }
         var pid: pid_t = 0
         let code = unsafe posix_spawn(&pid, "/proc/self/exe", &actions, nil, words, settings)

@@ -1,0 +1,138 @@
+import Foundation
+import Testing
+
+@testable import Core
+
+/// A sandbox, and workers on one pair of topics of the real broker; what is asked of them goes over kcat, which shares
+/// no code with them.
+final class Bench {
+    let broker: Broker
+    let topics: Topics
+    let sandbox: Executable
+    let url: String
+    static let credentials = ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"]
+
+    init(_ name: String, sandbox arguments: [String] = ["--quota", "off"]) throws {
+        broker = try Broker.shared.get()
+        topics = try broker.topics(name)
+        sandbox = try Executable.starter(["sandbox", "--listen", "127.0.0.1:0"] + arguments)
+        url = try sandbox.firstLine()
+    }
+
+    func worker(_ arguments: [String] = [], environment: [String: String] = [:], ready: Bool = true) throws
+        -> Executable
+    {
+        let worker = try Executable.starter(
+            [
+                "run", "--bootstrap-servers", broker.bootstrap, "--requests-topic", topics.requests, "--results-topic",
+                topics.results, "--group", topics.group, "--endpoint", url, "--quota", "off", "--hosts-per-call", "1",
+                "--admin-listen", "off",
+            ] + arguments, environment: Self.credentials.merging(environment) { $1 })
+        if ready { try worker.says(" ready") }
+        return worker
+    }
+
+    struct Request {
+        var key: String
+        var value: String
+
+        /// One host, named after the key.
+        static func plain(_ key: String, host: String? = nil) -> Request {
+            Request(
+                key: key,
+                value:
+                    #"{"idempotency_key":"\#(key)","project_id":"p","plugin_code":"ndr","host_id_list":["\#(host ?? key)"]}"#
+            )
+        }
+    }
+
+    /// Publishes with kcat, one record a line: key, tab, value.
+    func publish(_ requests: [Request], more: [String] = []) throws {
+        let directory = try Executable.scratch("input")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let file = directory.appendingPathComponent("lines")
+        let lines = requests.map { "\($0.key)\t\($0.value)\n" }.joined()
+        try Data(lines.utf8).write(to: file)
+        try run(
+            "kcat", ["-P", "-b", broker.bootstrap, "-t", topics.requests, "-K", "\t", "-l", file.path] + more,
+            seconds: 120)
+    }
+
+    /// One record from a file's bytes as they are.
+    func publish(bytes: Data, headers: [String] = [], key: String? = nil) throws {
+        let directory = try Executable.scratch("input")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let file = directory.appendingPathComponent("value")
+        try bytes.write(to: file)
+        try run(
+            "kcat",
+            ["-P", "-b", broker.bootstrap, "-t", topics.requests] + (key.map { ["-k", $0] } ?? [])
+                + headers.flatMap { ["-H", $0] } + [file.path])
+    }
+
+    struct Result {
+        var position: String
+        var id: String
+        var json: JSON
+        var status: String { json["status"]?.string ?? "" }
+        var key: String { json["idempotency_key"]?.string ?? "" }
+    }
+
+    /// Everything on the results topic, read by kcat.
+    func results() throws -> [Result] {
+        let text = try run(
+            "kcat", ["-C", "-b", broker.bootstrap, "-t", topics.results, "-e", "-q", "-J", "-o", "beginning"],
+            seconds: 120)
+        return try text.split(separator: "\n").map { line in
+            let record = try JSON(parsing: Array(line.utf8))
+            let headers = record["headers"]?.array ?? []
+            var named: [String: String] = [:]
+            for index in stride(from: 0, to: headers.count - 1, by: 2) {
+                named[headers[index].string ?? ""] = headers[index + 1].string ?? ""
+            }
+            let json = try JSON(parsing: Array((record["payload"]?.string ?? "").utf8))
+            let request = json["request"]
+            return Result(
+                position: "\(request?["partition"]?.integer ?? -1)/\(request?["offset"]?.integer ?? -1)",
+                id: named["ce_id"] ?? "", json: json)
+        }
+    }
+
+    /// How many records a topic holds, from its ends.
+    func count(_ topic: String) throws -> Int {
+        let arguments = (0..<12).flatMap { ["-t", "\(topic):\($0):-1"] }
+        return try run("kcat", ["-Q", "-b", broker.bootstrap] + arguments).split(separator: "\n").reduce(0) {
+            sum, line in
+            sum + (Int(line.split(separator: " ").last ?? "") ?? 0)
+        }
+    }
+
+    func waitForResults(_ number: Int, seconds: Double = 120, _ worker: Executable? = nil) throws {
+        try eventually(
+            "\(number) results", seconds: seconds, otherwise: { worker?.errors ?? "" }
+        ) { try count(topics.results) >= number }
+    }
+
+    /// The calls that the sandbox took.
+    func journal() throws -> [JSON] {
+        try run("curl", ["-sf", "\(url)/_sandbox/journal"]).split(separator: "\n").map {
+            try JSON(parsing: Array($0.utf8))
+        }
+    }
+
+    /// Records of the group that are not committed yet, by the broker's own tool.
+    func committedLag() throws -> Int {
+        let text = try broker.tool("kafka-consumer-groups.sh", ["--describe", "--group", topics.group])
+        let rows = text.split(separator: "\n").map { $0.split(separator: " ") }
+        guard let column = rows.first(where: { $0.contains("LAG") })?.firstIndex(of: "LAG") else { return -1 }
+        return rows.reduce(0) { $0 + ($1.count > column ? Int($1[column]) ?? 0 : 0) }
+    }
+
+    /// The promise: each request record has one result.
+    func checkOneResultEach(_ requests: Int, _ location: SourceLocation = #_sourceLocation) throws {
+        let results = try results()
+        let positions = Set(results.map(\.position))
+        #expect(positions.count == requests, "every record is answered", sourceLocation: location)
+        #expect(results.count == positions.count, "none is answered twice", sourceLocation: location)
+    }
+}

@@ -17,8 +17,8 @@ func target(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -48,7 +48,7 @@ let package = Package(
         tests("CoreTests", ["Core", "Crypto"]),
         tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
         tests("HTTPTests", ["HTTP", "Core"]),
-        tests("HSSTests", ["HSS", "HTTP", "Core", "Crypto"]),
+        tests("HSSTests", ["HSS", "HTTP", "Core", "Crypto"], exclude: ["Fixtures"]),
         tests("SettingsTests", ["Settings", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),

@@ -44,9 +44,16 @@ package enum Signer {
 
     /// Sorted by name, then value, in code order; also fit to be sent as it is.
     package static func canonicalQuery(_ query: [(name: String, value: String)]) -> String {
-        query.map { (name: percentEncode($0.name), value: percentEncode($0.value)) }
-            .sorted { ($0.name, $0.value) < ($1.name, $1.value) }
-            .map { "\($0.name)=\($0.value)" }.joined(separator: "&")
+        // By the text, not by its encoding: the vendor's Python SDK sorts so, and for ASCII ids there is no difference.
+        let sorted =
+            query.count < 2
+            ? query
+            : query.sorted {
+                $0.name == $1.name
+                    ? $0.value.utf8.lexicographicallyPrecedes($1.value.utf8)
+                    : $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+            }
+        return sorted.map { "\(percentEncode($0.name))=\(percentEncode($0.value))" }.joined(separator: "&")
     }
 
     package static func canonicalRequest(_ message: Message) -> (text: String, signedHeaders: String) {

@@ -35,10 +35,13 @@ package struct ClientConfiguration: Sendable {
         controlled.first { $0.name == name }.map { "is the worker's own: \($0.instead)" }
     }
 
+    /// Whether the library has the fault of librdkafka before 2.6.1 (CVE-2024-56128 made brokers refuse it).
+    static var repeatsSCRAMNonce: Bool { rd_kafka_version() < 0x0206_0100 }
+
     /// Added where a SCRAM login fails with a library that repeats the client's nonce.
     package var authenticationHint: String? {
         let mechanism = properties.last { $0.name == "sasl.mechanism" || $0.name == "sasl.mechanisms" }?.value
-        guard let mechanism, mechanism.uppercased().hasPrefix("SCRAM"), rd_kafka_version() < 0x0206_01ff else {
+        guard let mechanism, mechanism.uppercased().hasPrefix("SCRAM"), Self.repeatsSCRAMNonce else {
             return nil
         }
         let version = unsafe String(cString: rd_kafka_version_str())

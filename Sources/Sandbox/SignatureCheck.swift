@@ -53,17 +53,18 @@ struct SignatureCheck {
         var path = pieces[0].split(separator: "/", omittingEmptySubsequences: false)
             .map { Self.encode(Self.decode($0)) }.joined(separator: "/")
         if !path.hasSuffix("/") { path += "/" }
-        var query: [[String]] = []
+        var query: [[[UInt8]]] = []
         if pieces.count > 1 && !pieces[1].isEmpty {
             for parameter in pieces[1].split(separator: "&") {
                 let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                query.append([
-                    Self.encode(Self.decode(pair[0])), pair.count > 1 ? Self.encode(Self.decode(pair[1])) : "",
-                ])
+                query.append([Self.decode(pair[0]), pair.count > 1 ? Self.decode(pair[1]) : []])
             }
         }
-        query.sort { $0.lexicographicallyPrecedes($1) }
-        var text = request.method + "\n" + path + "\n" + query.map { $0.joined(separator: "=") }.joined(separator: "&")
+        query.sort { a, b in
+            a[0] == b[0] ? a[1].lexicographicallyPrecedes(b[1]) : a[0].lexicographicallyPrecedes(b[0])
+        }
+        let parameters = query.map { $0.map(Self.encode).joined(separator: "=") }
+        var text = request.method + "\n" + path + "\n" + parameters.joined(separator: "&")
         text += "\n"
         for name in signed {
             var value = request.header(name) ?? ""

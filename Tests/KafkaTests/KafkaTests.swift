@@ -1,0 +1,188 @@
+import Foundation
+import Testing
+
+@testable import Core
+@testable import Kafka
+
+/// The clients against librdkafka's mock cluster.
+@Suite(.serialized) struct KafkaTests {
+    static let fast = [
+        (name: "fetch.wait.max.ms", value: "10"), (name: "session.timeout.ms", value: "4000"),
+        (name: "heartbeat.interval.ms", value: "200"),
+    ]
+
+    static func cluster(partitions: Int = 1) throws -> (MockBroker, ClientConfiguration) {
+        let broker = try MockBroker(topics: [("t", partitions)])
+        return (broker, ClientConfiguration(bootstrapServers: broker.bootstrapServers, properties: fast))
+    }
+
+    static func produce(_ count: Int, _ configuration: ClientConfiguration, headers: [Header] = []) throws {
+        let producer = try Producer(configuration, topic: "t")
+        for number in 0..<count {
+            #expect(
+                producer.produce(
+                    id: UInt64(number), partition: 0, key: [1], value: Array("\(number)".utf8), headers: headers)
+                    == .queued)
+        }
+        var acknowledged: Set<UInt64> = []
+        try until("all are acknowledged") {
+            var events: [ProducerEvent] = []
+            _ = producer.next(into: &events, milliseconds: 50)
+            for case .acknowledged(let id, _) in events { acknowledged.insert(id) }
+            return acknowledged.count == count
+        }
+    }
+
+    static func until(_ what: String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
+        let deadline = Date().addingTimeInterval(seconds)
+        while try !condition() {
+            guard Date() < deadline else {
+                Issue.record("not in time: \(what)")
+                throw CancellationError()
+            }
+        }
+    }
+
+    @Test func `a record comes back as it was: null and empty are told apart, headers keep their order`() throws {
+        let (broker, configuration) = try Self.cluster()
+        let headers = [Header("a", "1"), Header("a", nil), Header("b", [UInt8]()), Header("c", [0, 255])]
+        let producer = try Producer(configuration, topic: "t")
+        #expect(producer.produce(id: 1, partition: 0, key: nil, value: nil, headers: headers) == .queued)
+        #expect(producer.produce(id: 2, partition: 0, key: [], value: [], headers: []) == .queued)
+        let reader = try Reader(configuration, topic: "t")
+        try reader.read([(0, .beginning)])
+        var records: [Record] = []
+        try Self.until("both are read") {
+            var events: [ProducerEvent] = []
+            _ = producer.next(into: &events)
+            if case .record(let record) = reader.next(milliseconds: 20) { records.append(record) }
+            return records.count == 2
+        }
+        #expect(records[0].key == nil && records[0].value == nil)
+        #expect(records[0].headers == headers)
+        #expect(records[1].key == [] && records[1].value == [])
+        withExtendedLifetime(broker) {}
+    }
+
+    @Test func `a pause and a resume neither lose nor repeat a record`() throws {
+        let (broker, configuration) = try Self.cluster()
+        try Self.produce(2000, configuration)
+        let consumer = try Consumer(configuration, topic: "t", group: "pause")
+        try consumer.subscribe()
+        var seen: [Int64] = []
+        var pauses = 0
+        try Self.until("all are read") {
+            guard let event = consumer.next() else {
+                // Nothing comes while it is paused; resuming twice must do no harm.
+                consumer.resume([0])
+                consumer.resume([0])
+                return seen.count >= 2000
+            }
+            switch event {
+            case .assigned: try consumer.accept()
+            case .record(let record):
+                seen.append(record.position.offset)
+                if seen.count % 400 == 0 {
+                    consumer.pause([0])
+                    consumer.pause([0])
+                    pauses += 1
+                }
+            default: break
+            }
+            return false
+        }
+        #expect(pauses == 5)
+        #expect(seen == Array(0..<2000))
+        withExtendedLifetime(broker) {}
+    }
+
+    @Test func `a held revoke is answered later, and what was stored meanwhile is where the next member begins`() throws
+    {
+        let (broker, configuration) = try Self.cluster()
+        try Self.produce(100, configuration)
+        let consumer = try Consumer(configuration, topic: "t", group: "revoke")
+        try consumer.subscribe()
+        var seen = 0
+        try Self.until("fifty are read") {
+            switch consumer.next() {
+            case .assigned: try consumer.accept()
+            case .record: seen += 1
+            default: break
+            }
+            return seen == 50
+        }
+        consumer.store([(0, 30)])
+        try consumer.beginClose()
+        var revoked: [Int32] = []
+        try Self.until("the revoke comes") {
+            if case .revoked(let partitions, let isLost) = consumer.next() {
+                #expect(!isLost)
+                revoked = partitions
+            }
+            return !revoked.isEmpty
+        }
+        #expect(!consumer.isClosed)
+        consumer.store([(0, 42)])
+        #expect(try consumer.release([0]))
+        try Self.until("the group is left") {
+            _ = consumer.next()
+            return consumer.isClosed
+        }
+        let next = try Consumer(configuration, topic: "t", group: "revoke")
+        try next.subscribe()
+        var first: Int64?
+        try Self.until("the next member reads") {
+            switch next.next() {
+            case .assigned: try next.accept()
+            case .record(let record): first = first ?? record.position.offset
+            default: break
+            }
+            return first != nil
+        }
+        #expect(first == 42)
+        withExtendedLifetime(broker) {}
+    }
+
+    @Test func `an offset for a partition that is not ours is refused without harm`() throws {
+        let (broker, configuration) = try Self.cluster()
+        let consumer = try Consumer(configuration, topic: "t", group: "stray")
+        consumer.store([(0, 7), (5, 1)])
+        consumer.resume([0])
+        consumer.pause([0])
+        #expect(consumer.assignment.isEmpty)
+        withExtendedLifetime(broker) {}
+    }
+
+    @Test func `topics are listed, and asking does not make one`() throws {
+        let (broker, configuration) = try Self.cluster(partitions: 3)
+        let cluster = try Cluster(configuration)
+        #expect(try cluster.partitionCounts(milliseconds: 5000) == ["t": 3])
+        #expect(try cluster.partitionCounts(milliseconds: 5000)["other"] == nil)
+        withExtendedLifetime(broker) {}
+    }
+
+    @Test func `an unknown property is named`() {
+        let configuration = ClientConfiguration(bootstrapServers: "b:1", properties: [("no.such.thing", "1")])
+        let error = #expect(throws: KafkaError.self) { try Producer(configuration, topic: "t") }
+        #expect(error?.kind == .configuration)
+        #expect(error?.text.contains("no.such.thing") ?? false)
+    }
+
+    @Test func `what delivery rests on cannot be set`() {
+        for name in ["enable.auto.commit", "enable.auto.offset.store", "acks", "enable.idempotence", "group.id"] {
+            #expect(ClientConfiguration.refusal(of: name) != nil)
+        }
+        #expect(ClientConfiguration.refusal(of: "ssl.ca.location") == nil)
+    }
+
+    @Test func `SCRAM on a library that repeats the nonce is named as the cause`() {
+        let scram = ClientConfiguration(bootstrapServers: "b:1", properties: [("sasl.mechanism", "SCRAM-SHA-512")])
+        let plain = ClientConfiguration(bootstrapServers: "b:1", properties: [("sasl.mechanism", "PLAIN")])
+        #expect(plain.authenticationHint == nil)
+        if ClientConfiguration.repeatsSCRAMNonce {
+            #expect(scram.authenticationHint?.contains("2.6.1") ?? false)
+        } else {
+            #expect(scram.authenticationHint == nil)
+        }
+    }
+}

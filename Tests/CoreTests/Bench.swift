@@ -78,6 +78,11 @@ struct Bench {
         hand(.answered(calls.removeFirst().id, reply))
     }
 
+    /// Answers every call that is open, and those that follow, alike.
+    mutating func settleWith(_ status: Int, code: String, text: String) {
+        while !calls.isEmpty { answer(status, code: code, text: text) }
+    }
+
     mutating func lose() {
         guard !calls.isEmpty else { return }
         var reply = Reply()

@@ -1,0 +1,42 @@
+import Foundation
+import Testing
+
+@testable import Core
+
+/// `schemas/examples/result-*.json` are what the worker writes, byte for byte; `make schemas` checks them against the
+/// schema. With UPDATE_EXAMPLES=1 they are written anew.
+@Suite struct ResultExampleTests {
+    static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("schemas/examples")
+
+    /// One result of each status, from one small history.
+    static func results() -> [StartResult] {
+        var bench = Bench { $0.hostsPerCall = 2 }
+        bench.receive(
+            key: "good", hosts: ["h1", "h2"],
+            more: #","correlation_id":"incident-42","requested_by":"soar","reason":"test""#)
+        bench.answer(200)
+        bench.receive(key: "good", hosts: ["h2", "h1"])
+        bench.receive(key: "good", hosts: ["h3"])
+        bench.receive(key: "refused", hosts: ["h4"])
+        bench.answer(400, code: "HSS.1001", text: "The agent is not installed on the server.")
+        bench.receive(#"{"project_id":"p","idempotency_key":"bad"}"#)
+        bench.receive(key: "late", more: #","expires_at":"2020-01-01T00:00:00Z""#)
+        bench.receive(key: "split", hosts: ["h1", "h2", "h5"])
+        bench.answer(200)
+        bench.settleWith(400, code: "HSS.1001", text: "The agent is not installed on the server.")
+        return bench.results
+    }
+
+    @Test func `there is one of each status`() {
+        #expect(Set(Self.results().map(\.status)) == Set(Status.allCases))
+    }
+
+    @Test(arguments: Status.allCases) func `the example is what is written`(_ status: Status) throws {
+        let result = try #require(Self.results().first { $0.status == status })
+        let value = ResultWriter(requestsTopic: "plugin.start.requests").record(result).value
+        let url = Self.directory.appendingPathComponent("result-\(status.rawValue).json")
+        if ProcessInfo.processInfo.environment["UPDATE_EXAMPLES"] == "1" { try Data(value + [10]).write(to: url) }
+        #expect(try Data(contentsOf: url) == Data(value + [10]))
+    }
+}

@@ -39,7 +39,7 @@ let package = Package(
         target("HSS", ["Core", "Crypto", "HTTP"]),
         target("Settings", ["Core", "CYaml"]),
         target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
-        target("Sandbox", ["Core", "Crypto", "HTTP", "HSS"]),
+        target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         .executableTarget(
             name: "plugin-starter",
             dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "CLinux"],

@@ -124,11 +124,7 @@ internal import Glibc
         deadline = milliseconds < 0 ? nil : Self.uptime() + .milliseconds(milliseconds)
     }
 
-    private static func uptime() -> Duration {
-        var time = timespec()
-        unsafe _ = clock_gettime(CLOCK_MONOTONIC, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-    }
+    private static func uptime() -> Duration { .nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC)) }
 }
 
 private func setTimer(_ multi: UnsafeMutableRawPointer?, _ milliseconds: Int, _ context: UnsafeMutableRawPointer?)

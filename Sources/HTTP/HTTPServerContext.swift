@@ -1,3 +1,4 @@
+internal import CLinux
 internal import CMicrohttpd
 internal import Core
 internal import Glibc
@@ -73,11 +74,7 @@ internal import Synchronization
         if let thread { _ = pthread_join(thread, nil) }
     }
 
-    static func uptime() -> Duration {
-        var time = timespec()
-        unsafe _ = clock_gettime(CLOCK_MONOTONIC, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-    }
+    static func uptime() -> Duration { .nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC)) }
 }
 
 private func resumeLate(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

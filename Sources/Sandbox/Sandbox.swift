@@ -1,3 +1,4 @@
+internal import CLinux
 package import Core
 internal import Glibc
 package import HTTP
@@ -31,9 +32,7 @@ package final class Sandbox {
     package func stop() { server.stop() }
 
     package static let wallClock: @Sendable () -> Timestamp = {
-        var time = timespec()
-        unsafe _ = clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+        Timestamp(milliseconds: pstime_nanoseconds(CLOCK_REALTIME) / 1_000_000)
     }
 
     private static func control(_ request: ServerRequest, _ state: Box) -> ServerResponse {

@@ -82,8 +82,13 @@ package enum Signer {
         return "SDK-HMAC-SHA256 Access=\(accessKey), SignedHeaders=\(signed), Signature=\(signature)"
     }
 
+    /// Most values have nothing to trim, and are given back as they are.
     private static func trim(_ text: String) -> String {
-        let isBlank = { (character: Character) in character == " " || character == "\t" }
-        return String(text.drop(while: isBlank).reversed().drop(while: isBlank).reversed())
+        func isBlank(_ byte: UInt8?) -> Bool { byte == 0x20 || byte == 0x09 }
+        var bytes = text.utf8[...]
+        guard isBlank(bytes.first) || isBlank(bytes.last) else { return text }
+        while isBlank(bytes.first) { bytes.removeFirst() }
+        while isBlank(bytes.last) { bytes.removeLast() }
+        return String(Substring(bytes))
     }
 }

@@ -109,15 +109,17 @@ internal import Core
     }
 
     private static func headers(_ head: [UInt8]) -> [(name: String, value: String)] {
-        head.split(separator: UInt8(ascii: "\n")).compactMap { line in
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return nil }
-            let isBlank = { (byte: UInt8) in byte == 0x20 || byte == 0x09 || byte == 0x0D }
-            let value = line[(colon + 1)...].drop(while: isBlank).reversed().drop(while: isBlank).reversed()
-            return (
-                String(decoding: line[..<colon], as: UTF8.self).lowercased(),
-                String(decoding: Array(value), as: UTF8.self)
-            )
+        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+        var found: [(name: String, value: String)] = []
+        for line in head.split(separator: UInt8(ascii: "\n")) {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            var (start, end) = (colon + 1, line.endIndex)
+            while start < end, isBlank(line[start]) { start += 1 }
+            while start < end, isBlank(line[end - 1]) { end -= 1 }
+            let name = line[..<colon].map { (65...90).contains($0) ? $0 + 32 : $0 }
+            found.append((String(decoding: name, as: UTF8.self), String(decoding: line[start..<end], as: UTF8.self)))
         }
+        return found
     }
 }
 

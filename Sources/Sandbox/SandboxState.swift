@@ -97,7 +97,9 @@ struct SandboxState {
                 return later(
                     ServerResponse(status: 502, headers: [("Content-Type", "text/html")], body: Array(page.utf8)), .zero
                 )
-            case .slow(let time): return later(response(body(&self), &entry, now), time)
+            case .slow(let time):
+                let answer = body(&self)
+                return later(response(answer, &entry, now), time)
             case .hang: return .hang
             case .reset: return .reset
             case .lost:
@@ -105,7 +107,9 @@ struct SandboxState {
                 return .reset
             }
         }
-        return later(response(body(&self), &entry, now), .zero)
+        // By itself: within the next line all of this state would be copied for its sake.
+        let answer = body(&self)
+        return later(response(answer, &entry, now), .zero)
     }
 
     private func later(_ response: ServerResponse, _ time: Duration) -> ServerAction {

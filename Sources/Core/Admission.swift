@@ -1,7 +1,16 @@
 /// A record comes in: from its bytes to a place in line, or straight to a result.
 extension Pipeline {
-    mutating func assigned(_ number: Int32, _ ledger: Ledger) {
+    mutating func assigned(_ number: Int32, _ ledger: Ledger, _ now: Now) {
         partitions[number] = Partition(ledger: ledger)
+        let horizon = configuration.quota.map { now.wall + (.zero - $0.window) } ?? now.wall
+        countedCalls = countedCalls.filter { $0.value > horizon }
+        // Calls that another process made, or this one before: the server counts them still. One call can stand in the
+        // results of several partitions.
+        for (call, answeredAt) in ledger.calls
+        where countedCalls[call] == nil && !call.hasPrefix(configuration.callPrefix) {
+            countedCalls[call] = answeredAt
+            quota.count(ago: now.wall - answeredAt, now: now.uptime)
+        }
         if intake.isPaused {
             partitions[number]?.isPaused = true
             effects.append(.pause([number]))
@@ -59,7 +68,7 @@ extension Pipeline {
 
     /// Ends a request whose key has an outcome.
     mutating func repeated(_ id: RequestID, of outcome: Ledger.Outcome, _ now: Now) {
-        let isSame = open[id]?.fingerprint == outcome.fingerprint
+        let isSame = open[id]?.fingerprint?.high == outcome.fingerprint.high
         end(
             id, isSame ? .duplicate : .conflict,
             failure: isSame ? outcome.failure : .conflict, now,

@@ -41,6 +41,8 @@ package struct Pipeline {
     var chains: [Chain: Queue<RequestID>] = [:]
     var nextRequest: RequestID = 0
     var nextCall: CallID = 0
+    /// Restored calls that the quota has counted.
+    var countedCalls: [String: Timestamp] = [:]
     var isDraining = false
     var saidDrained = false
     var lastLedgerExpiry: Duration = .zero
@@ -60,7 +62,7 @@ package struct Pipeline {
     package mutating func handle(_ fact: Fact, now: Now) -> [Effect] {
         effects.removeAll(keepingCapacity: true)
         switch fact {
-        case .assigned(let partition, let ledger): assigned(partition, ledger)
+        case .assigned(let partition, let ledger): assigned(partition, ledger, now)
         case .received(let record): admit(record, now)
         case .answered(let call, let reply): answered(call, reply, now)
         case .published(let request): published(request, now)

@@ -34,6 +34,12 @@ package struct Quota: Equatable, Sendable {
         busyUntil.append(now + limit.window)
     }
 
+    /// A call that was answered so long ago, by whomever.
+    package mutating func count(ago: Duration, now: Duration) {
+        guard let limit, ago < limit.window else { return }
+        busyUntil.append(now + limit.window - max(.zero, ago))
+    }
+
     /// A refusal for too many calls: nothing goes for a full window (or as long as the server says), and a limit that
     /// the server names counts from now on where it is the stricter one.
     package mutating func throttled(now: Duration, retryAfter: Duration?, named: RateLimit?) {

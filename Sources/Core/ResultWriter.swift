@@ -121,27 +121,7 @@ package struct ResultWriter: Sendable {
         add("ce_causationid", "\(requestsTopic)/\(result.position)")
         add("traceparent", result.fields.traceparent)
         add("tracestate", result.fields.tracestate)
-        add(LedgerHeader.position, result.position.description)
-        add(LedgerHeader.status, result.status.rawValue)
-        add(LedgerHeader.key, result.scopedKey?.description)
-        add(LedgerHeader.fingerprint, result.fingerprint?.description)
-        add(LedgerHeader.code, result.failure?.code)
-        if let failure = result.failure { add(LedgerHeader.retryable, failure.isRetryable ? "1" : "0") }
-        add(LedgerHeader.call, result.call?.id)
+        add(LedgerEntry.header, LedgerEntry(result).text)
         return headers
     }
-}
-
-/// The headers from which a ledger is restored without a look at the value.
-package enum LedgerHeader {
-    /// `PARTITION/OFFSET` of the request.
-    package static let position = "starter-request"
-    package static let status = "starter-status"
-    /// 32 hexadecimal digits each.
-    package static let key = "starter-key"
-    package static let fingerprint = "starter-fingerprint"
-    package static let code = "starter-code"
-    /// `1` or `0`.
-    package static let retryable = "starter-retryable"
-    package static let call = "starter-call"
 }

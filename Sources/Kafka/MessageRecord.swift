@@ -13,6 +13,20 @@ extension Record {
             key: Self.bytes(m.key, m.key_len), value: Self.bytes(m.payload, m.len), headers: Self.headers(message))
     }
 
+    /// Copies one header of a message, the last of that name, and nothing else.
+    init(_ message: UnsafePointer<rd_kafka_message_t>, onlyHeader name: String) {
+        var list: OpaquePointer?
+        var value: UnsafeRawPointer?
+        var size = 0
+        unsafe self.init(
+            position: Position(partition: message.pointee.partition, offset: message.pointee.offset), timestamp: nil,
+            key: nil, value: nil)
+        guard unsafe rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            unsafe rd_kafka_header_get_last(list, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR
+        else { return }
+        headers = unsafe [Header(name, Self.bytes(value, size))]
+    }
+
     private static func bytes(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8]? {
         guard let start = unsafe start else { return nil }
         return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))

@@ -25,10 +25,14 @@ package final class Reader {
 
     private let client: Client
     private let topic: String
+    private let onlyHeader: String?
 
+    /// With `onlyHeader` records come with that header alone, which is all that is then copied.
     package init(
-        _ configuration: ClientConfiguration, topic: String, defaults: [(String, String)] = []
+        _ configuration: ClientConfiguration, topic: String, defaults: [(String, String)] = [],
+        onlyHeader: String? = nil
     ) throws(KafkaError) {
+        self.onlyHeader = onlyHeader
         let conf = unsafe try configuration.make(
             defaults: [("fetch.wait.max.ms", "50"), ("allow.auto.create.topics", "false")] + defaults,
             required: [
@@ -76,7 +80,9 @@ package final class Reader {
             case RD_KAFKA_EVENT_FETCH:
                 guard let message = unsafe rd_kafka_event_message_next(event) else { continue }
                 switch unsafe message.pointee.err {
-                case RD_KAFKA_RESP_ERR_NO_ERROR: return unsafe .record(Record(message))
+                case RD_KAFKA_RESP_ERR_NO_ERROR:
+                    if let onlyHeader { return unsafe .record(Record(message, onlyHeader: onlyHeader)) }
+                    return unsafe .record(Record(message))
                 case RD_KAFKA_RESP_ERR__PARTITION_EOF: return unsafe .end(message.pointee.partition)
                 default:
                     return unsafe .failed(client.error(message.pointee.err, text: rd_kafka_message_errstr(message)))

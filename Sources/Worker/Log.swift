@@ -6,7 +6,7 @@ package enum LogKey: String {
     case key, project = "project_id", plugin = "plugin_code", position, status, code, category, detail, attempts
     case call, hosts, requests, latency = "latency_ms", took = "took_ms", nextIn = "next_in_ms", until = "in_ms"
     case partition, partitions, count, bytes, limit, window = "window_ms", reason, error, facility, topic, group
-    case address, url, remedy, skew = "skew_s", signal, version, expected, actual
+    case skipped, address, url, remedy, skew = "skew_s", signal, version, expected, actual
 }
 
 /// Structured lines on standard error: a constant message and its facts. Lines are gathered and written once a turn.

@@ -36,7 +36,7 @@ package final class Worker {
         case closed
     }
 
-    private enum Source: Int32 { case consumer, producer, http, signals }
+    private enum Source: Int32 { case consumer, producer, http, signals, restore }
 
     private let options: Options
     private let writer: ResultWriter
@@ -54,6 +54,10 @@ package final class Worker {
     private var consumerHasMore = true
     private var producerHasMore = true
     private var isRebalancing = false
+    /// Set while partitions that were given to us wait for their ledgers; the rebalance is answered after that.
+    private var restore: LedgerRestore?
+    private var watched: Int32?
+    private var restoreHasMore = false
     private var hasBeenAssigned = false
     /// Results that the producer's queue had no room for, in order.
     private var backlog: [(RequestID, StartResult)] = []
@@ -70,6 +74,7 @@ package final class Worker {
     private enum Budget {
         static let records = 512
         static let acknowledgements = 64
+        static let restored = 4096
     }
 
     package init(_ options: Options, hss: HSSClient, log: Log) throws(WorkerFailure) {
@@ -136,11 +141,12 @@ package final class Worker {
     private func patience() -> Duration {
         let now = Clock.uptime
         let hasWork =
-            (consumerHasMore && takesRecords) || producerHasMore || !refused.isEmpty
+            (consumerHasMore && takesRecords) || producerHasMore || restoreHasMore || !refused.isEmpty
         if hasWork { return .zero }
         var wake = isSnapshotStale ? max(now, snapshotAt + Self.snapshotInterval) : now + .seconds(1)
         if let deadline = pipeline.deadline(now) { wake = min(wake, deadline) }
         if let deadline = hss.deadline { wake = min(wake, deadline) }
+        if let deadline = restore?.deadline { wake = min(wake, deadline) }
         if !backlog.isEmpty || !isWorking { wake = min(wake, now + .milliseconds(10)) }
         return max(.zero, wake - now)
     }
@@ -165,12 +171,14 @@ package final class Worker {
                 producer.acknowledge()
                 producerHasMore = true
             case .signals: takeSignals()
+            case .restore: restoreHasMore = true
             case .http, nil: break
             }
         }
         isSnapshotStale = isSnapshotStale || !ready.isEmpty
         takeAcknowledgements()
         takeAnswers()
+        advanceRestore()
         takeRecords()
         if let deadline = pipeline.deadline(Clock.uptime), deadline <= Clock.uptime { hand(.tick) }
         retryPublishing()
@@ -211,6 +219,8 @@ package final class Worker {
                 .info, "stopping: what is in flight finishes",
                 [(.signal, .integer(Int64(number))), (.count, .integer(Int64(pipeline.openCount)))])
             hand(.drain)
+            // What was given to us is taken without its ledger, so that it can be given back: a drain admits nothing.
+            endRestore([:])
         }
     }
 
@@ -267,9 +277,55 @@ package final class Worker {
 
     // MARK: Ownership
 
+    /// The partitions' results are read first: until then the assignment is not answered, so that nothing is fetched.
     private func assigned(_ partitions: [Int32]) {
+        guard !partitions.isEmpty, stage == .running else {
+            accept(partitions, [:])
+            return
+        }
+        restore = LedgerRestore(
+            partitions, kafka: options.kafka, topic: options.resultsTopic, window: options.pipeline.dedupeWindow,
+            callsWindow: options.pipeline.quota?.window ?? .zero)
+        restoreHasMore = true
+    }
+
+    private func advanceRestore() {
+        guard let restore else { return }
+        do throws(KafkaError) { restoreHasMore = try restore.turn(budget: Budget.restored) } catch {
+            restoreHasMore = false
+            report(error)
+        }
+        if watched != restore.descriptor {
+            if let watched { poller.remove(watched) }
+            watched = restore.descriptor
+            if let watched { poller.add(watched, as: Source.restore.rawValue) }
+        }
+        narrator.metrics.restored = restore.read
+        guard restore.isDone else {
+            if narrator.mayRepeat("restore", every: .seconds(5), Clock.uptime) {
+                narrator.log.write(.info, "reading results before work", [(.count, .integer(Int64(restore.read)))])
+            }
+            return
+        }
+        narrator.log.write(
+            .info, "results read",
+            [
+                (.count, .integer(Int64(restore.read))), (.skipped, .integer(Int64(restore.foreign))),
+                (.took, .integer((Clock.uptime - restore.began).milliseconds)),
+            ])
+        endRestore(restore.ledgers)
+    }
+
+    private func endRestore(_ ledgers: [Int32: Ledger]) {
+        guard let partitions = restore?.partitions else { return }
+        if let watched { poller.remove(watched) }
+        (restore, watched, restoreHasMore) = (nil, nil, false)
+        accept(partitions, ledgers)
+    }
+
+    private func accept(_ partitions: [Int32], _ ledgers: [Int32: Ledger]) {
         attempt { () throws(KafkaError) in try consumer.accept() }
-        for partition in partitions { hand(.assigned(partition, Ledger())) }
+        for partition in partitions { hand(.assigned(partition, ledgers[partition] ?? Ledger())) }
         narrator.log.write(
             .info, "partitions assigned", [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
         if !hasBeenAssigned {
@@ -411,7 +467,11 @@ package final class Worker {
 
     private var notReady: [String] {
         var reasons: [String] = []
-        if !hasBeenAssigned { reasons.append("no partition is assigned yet") }
+        if restore != nil {
+            reasons.append("results are being read before work")
+        } else if !hasBeenAssigned {
+            reasons.append("no partition is assigned yet")
+        }
         if stage != .running { reasons.append("stopping") }
         if case .closed = pipeline.gateState { reasons.append("the credential was refused; calls wait") }
         if pipeline.hasUnpublished || !backlog.isEmpty { reasons.append("results cannot be written; they wait") }

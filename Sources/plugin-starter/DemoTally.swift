@@ -18,14 +18,11 @@ nonisolated struct Tally {
     var isComplete: Bool { results.count == positions.count }
 
     mutating func take(_ record: Record) {
-        guard let status = record.header(LedgerHeader.status).flatMap(Status.init(rawValue:)),
-            let parts = record.header(LedgerHeader.position)?.split(separator: "/"), parts.count == 2,
-            let partition = Int32(parts[0]), let offset = Int64(parts[1])
-        else {
+        guard let entry = LedgerEntry(record) else {
             strays += 1
             return
         }
-        results[Position(partition: partition, offset: offset), default: []].append(status)
+        results[entry.position, default: []].append(entry.status)
     }
 
     private func got(_ status: Status) -> Int { results.values.filter { $0 == [status] }.count }

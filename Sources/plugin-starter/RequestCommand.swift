@@ -22,7 +22,7 @@ nonisolated enum RequestCommand {
         let deadline = Clock.uptime + time
         var found: JSON?
         try stream.read(until: { Clock.uptime >= deadline || found != nil }) { record, result in
-            if record.header(LedgerHeader.position) == position.description { found = result }
+            if LedgerEntry(record)?.position == position { found = result }
         }
         guard let found else {
             print(key, position, settings)

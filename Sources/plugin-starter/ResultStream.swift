@@ -46,7 +46,7 @@ nonisolated struct ResultStream {
             switch reader.next(milliseconds: 50) {
             case .record(let record):
                 // What is not a result of ours is passed over.
-                guard record.header(LedgerHeader.status) != nil,
+                guard LedgerEntry(record) != nil,
                     let json = record.value.flatMap({ try? JSON(parsing: $0) })
                 else { continue }
                 take(record, json)

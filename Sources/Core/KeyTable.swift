@@ -1,0 +1,136 @@
+/// Keys with what is remembered of each, oldest first: a hash table of numbers into blocks of entries. Expiry gives whole
+/// blocks back, and an entry costs 44 bytes and its share of the table, 5 to 11.
+struct KeyTable: Sendable {
+    struct Entry: Sendable {
+        var key: Fingerprint
+        /// Half of it: enough to tell a repeat from a conflict.
+        var fingerprint: UInt64
+        var offset: Int64
+        var seconds: UInt32
+        var code: UInt16
+        var httpStatus: UInt16
+        var status: UInt8
+        var isRetryable: Bool
+    }
+
+    private static let blockSize = 1024
+    private var blocks = Queue<[Entry]>()
+    /// The serial number of the first entry that is kept; numbers run on and are cut to 32 bits in the table.
+    private var first: UInt64 = 0
+    private var next: UInt64 = 0
+    /// Where the first block begins.
+    private var base: UInt64 = 0
+    /// Serial number + 1 by hash; 0 is free. An entry that is gone stands for a used slot until the table is made anew.
+    private var slots = [UInt32](repeating: 0, count: 64)
+    private var used = 0
+
+    /// Entries kept, those replaced by a later one included.
+    var count: Int { Int(next - first) }
+
+    func find(_ key: Fingerprint) -> Entry? {
+        var slot = Int(truncatingIfNeeded: key.low) & (slots.count - 1)
+        while slots[slot] != 0 {
+            if let entry = entry(slots[slot]), entry.key == key { return entry }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return nil
+    }
+
+    mutating func insert(_ entry: Entry) {
+        if (used + 1) * 5 > slots.count * 4 { rebuild() }
+        let number = UInt32(truncatingIfNeeded: next + 1)
+        append(entry)
+        place(number, entry.key)
+    }
+
+    mutating func expire(before seconds: UInt32) {
+        while first < next, let entry = self[first], entry.seconds < seconds {
+            first += 1
+            if first - base >= UInt64(Self.blockSize) {
+                blocks.popFirst()
+                base += UInt64(Self.blockSize)
+            }
+        }
+    }
+
+    private mutating func append(_ entry: Entry) {
+        if blocks.isEmpty || blocks[blocks.count - 1].count == Self.blockSize {
+            var block: [Entry] = []
+            block.reserveCapacity(Self.blockSize)
+            blocks.append(block)
+        }
+        blocks[blocks.count - 1].append(entry)
+        next += 1
+    }
+
+    private mutating func place(_ number: UInt32, _ key: Fingerprint) {
+        var slot = Int(truncatingIfNeeded: key.low) & (slots.count - 1)
+        while slots[slot] != 0 {
+            if let known = entry(slots[slot]), known.key == key { break }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        if slots[slot] == 0 { used += 1 }
+        slots[slot] = number
+    }
+
+    /// Sized for what is kept, without what is gone.
+    private mutating func rebuild() {
+        var size = 64
+        while size * 2 < count * 5 { size *= 2 }
+        slots = [UInt32](repeating: 0, count: size)
+        used = 0
+        for serial in first..<next {
+            if let entry = self[serial] { place(UInt32(truncatingIfNeeded: serial + 1), entry.key) }
+        }
+    }
+
+    private subscript(serial: UInt64) -> Entry? {
+        let place = Int(serial - base)
+        let block = place / Self.blockSize
+        guard block < blocks.count else { return nil }
+        return blocks[block][place % Self.blockSize]
+    }
+
+    /// The entry that a slot's number stands for; nil where it is gone.
+    private func entry(_ number: UInt32) -> Entry? {
+        // Numbers are cut: the one meant is the latest not above `next`.
+        let distance = UInt32(truncatingIfNeeded: next) &- (number &- 1)
+        guard distance >= 1, UInt64(distance) <= next - first else { return nil }
+        return self[next - UInt64(distance)]
+    }
+}
+
+/// Offsets of records that have a result, as ranges: nearly all of them stand side by side.
+struct AnsweredOffsets: Sendable {
+    private var ranges: [(from: Int64, to: Int64)] = []
+
+    func contains(_ offset: Int64) -> Bool {
+        let place = after(offset)
+        return place > 0 && ranges[place - 1].to > offset
+    }
+
+    mutating func insert(_ offset: Int64) {
+        let place = after(offset)
+        if place > 0, ranges[place - 1].to > offset { return }
+        let joinsLeft = place > 0 && ranges[place - 1].to == offset
+        let joinsRight = place < ranges.count && ranges[place].from == offset + 1
+        switch (joinsLeft, joinsRight) {
+        case (true, true):
+            ranges[place - 1].to = ranges[place].to
+            ranges.remove(at: place)
+        case (true, false): ranges[place - 1].to = offset + 1
+        case (false, true): ranges[place].from = offset
+        case (false, false): ranges.insert((offset, offset + 1), at: place)
+        }
+    }
+
+    /// The place of the first range that begins above the offset.
+    private func after(_ offset: Int64) -> Int {
+        var (low, high) = (0, ranges.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].from <= offset { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

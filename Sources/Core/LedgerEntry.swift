@@ -1,0 +1,116 @@
+/// What a ledger needs of a result, in one header of its record, so that a restore looks at nothing else.
+///
+/// Written as `1;PARTITION/OFFSET;STATUS;KEY;FINGERPRINT;CODE;RETRYABLE;HTTP;CALL;MILLISECONDS`; what is not applicable is
+/// empty. The leading number is the form's version.
+package struct LedgerEntry: Equatable, Sendable {
+    /// The header's name.
+    package static let header = "starter-ledger"
+
+    /// The request's.
+    package var position: Position
+    package var status: Status
+    /// The scoped key and the action's fingerprint; nil where the request claimed no key.
+    package var key: Fingerprint?
+    package var fingerprint: Fingerprint?
+    package var code: String?
+    package var isRetryable = false
+    package var httpStatus: Int?
+    /// The call's id.
+    package var call: String?
+    package var completedAt: Timestamp
+
+    init(_ result: StartResult) {
+        position = result.position
+        status = result.status
+        key = result.scopedKey
+        fingerprint = result.fingerprint
+        code = result.failure?.code
+        isRetryable = result.failure?.isRetryable ?? false
+        httpStatus = result.failure?.httpStatus
+        call = result.call?.id
+        completedAt = result.completedAt
+    }
+
+    var text: String {
+        // A vendor's code could hold anything; here it may not hold the separator.
+        let code = String(decoding: (self.code ?? "").utf8.map { $0 == UInt8(ascii: ";") ? 0x2C : $0 }, as: UTF8.self)
+        return "1;\(position);\(status.rawValue);\(key?.description ?? "");\(fingerprint?.description ?? "");\(code);"
+            + "\(isRetryable ? 1 : 0);\(httpStatus.map(String.init) ?? "");\(call ?? "");\(completedAt.milliseconds)"
+    }
+
+    /// Reads a header's value; nil where it is none of ours.
+    package init?(_ bytes: [UInt8]) {
+        guard bytes.count <= 1024 else { return nil }
+        let parts = bytes.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
+        guard parts.count == 10, parts[0].elementsEqual("1".utf8) else { return nil }
+        func text(_ index: Int) -> String? {
+            parts[index].isEmpty ? nil : String(decoding: parts[index], as: UTF8.self)
+        }
+        guard let slash = parts[1].firstIndex(of: UInt8(ascii: "/")),
+            let partition = Self.number(parts[1][..<slash]), partition <= Int64(Int32.max),
+            let offset = Self.number(parts[1][(slash + 1)...]), let status = text(2).flatMap(Status.init(rawValue:)),
+            let milliseconds = Self.number(parts[9])
+        else { return nil }
+        position = Position(partition: Int32(partition), offset: offset)
+        self.status = status
+        completedAt = Timestamp(milliseconds: milliseconds)
+        if !parts[3].isEmpty {
+            guard let key = Fingerprint(digits: parts[3]), let fingerprint = Fingerprint(digits: parts[4]) else {
+                return nil
+            }
+            (self.key, self.fingerprint) = (key, fingerprint)
+        }
+        code = text(5)
+        isRetryable = parts[6].elementsEqual("1".utf8)
+        httpStatus = Self.number(parts[7]).flatMap { (100..<1000).contains($0) ? Int($0) : nil }
+        call = text(8)
+    }
+
+    /// Of a result's record; nil where it is none of ours.
+    package init?(_ record: Record) {
+        guard let value = record.headers.last(where: { $0.name == Self.header })?.value else { return nil }
+        self.init(value)
+    }
+
+    private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
+        guard !digits.isEmpty, digits.count <= 18 else { return nil }
+        var value: Int64 = 0
+        for digit in digits {
+            guard (48...57).contains(digit) else { return nil }
+            value = value * 10 + Int64(digit - 48)
+        }
+        return value
+    }
+}
+
+extension Fingerprint {
+    /// 32 lower-case hexadecimal digits.
+    init?(digits: ArraySlice<UInt8>) {
+        guard digits.count == 32 else { return nil }
+        var words: (UInt64, UInt64) = (0, 0)
+        for (index, digit) in digits.enumerated() {
+            let value: UInt64
+            switch digit {
+            case 48...57: value = UInt64(digit - 48)
+            case 97...102: value = UInt64(digit - 87)
+            default: return nil
+            }
+            if index < 16 { words.0 = words.0 << 4 | value } else { words.1 = words.1 << 4 | value }
+        }
+        self.init(high: words.0, low: words.1)
+    }
+}
+
+extension Failure {
+    /// As it can be told again from a code: the table's words, without the vendor's text.
+    init(code: String, isRetryable: Bool, httpStatus: Int?) {
+        let rows = Failure.table.filter { $0.code == code || ["APIGW" + $0.code, "APIG" + $0.code].contains(code) }
+        let row =
+            rows.first { $0.disposition != .refuse && isRetryable || $0.disposition == .refuse && !isRetryable }
+            ?? rows.first ?? httpStatus.map { Failure.row(httpStatus: $0) }
+        self.init(
+            category: row?.category ?? .unknown, disposition: isRetryable ? .retry : .refuse,
+            scope: row?.scope ?? .request,
+            code: code, title: row?.title ?? "Failed", httpStatus: httpStatus)
+    }
+}

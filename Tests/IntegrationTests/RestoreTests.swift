@@ -1,0 +1,84 @@
+import Foundation
+import Testing
+
+@testable import Core
+
+extension OnARealBroker {
+    /// What a worker knows after a restart, it knows from the results topic.
+    @Suite struct Restore {
+        @Test func `a replay of the whole topic makes no call and no result`() throws {
+            let bench = try Bench("replay")
+            try bench.publish(
+                (0..<1_500).map { .plain("k\($0 % 1_400)") }
+                    + [.init(key: "bad", value: "{}"), .plain("refused", host: "unknown-1")])
+            let first = try bench.worker(["--log-level", "warning"], ready: false)
+            try bench.waitForResults(1_502, first)
+            first.signal(SIGTERM)
+            #expect(try first.wait() == 0)
+            let calls = try bench.journal().count
+
+            // Another group has no committed offsets: it reads everything again.
+            let again = try bench.worker(["--group", bench.topics.group + "-again"])
+            try again.says("results read count=1502 skipped=0")
+            try bench.publish([
+                .plain("k7"), .plain("k7", host: "other"), .plain("refused", host: "unknown-1"), .plain("new"),
+            ])
+            try bench.waitForResults(1_506, again)
+            again.signal(SIGTERM)
+            #expect(try again.wait() == 0, "\(again.errors)")
+            try bench.checkOneResultEach(1_506)
+            #expect(try bench.journal().count == calls + 1, "only the new key is called")
+            let last = try bench.results().suffix(1_506).filter { ["k7", "new", "refused"].contains($0.key) }
+            let statuses = Dictionary(grouping: last, by: \.key).mapValues { $0.map(\.status).sorted() }
+            #expect(statuses["k7"] == ["conflict", "duplicate", "duplicate", "succeeded"])
+            #expect(statuses["refused"] == ["duplicate", "failed"])
+            #expect(statuses["new"] == ["succeeded"])
+            let repeated = try #require(last.last { $0.key == "refused" && $0.status == "duplicate" })
+            #expect(repeated.json["error"]?["code"]?.string == "HSS.0011")
+            #expect(repeated.json["original"]?["status"]?.string == "failed")
+        }
+
+        @Test func `kill -9 again and again: every record one result, calls repeated no more than were in flight`()
+            throws
+        {
+            let bench = try Bench("kill", sandbox: ["--quota", "off", "--latency", "20ms"])
+            let session = [
+                "--kafka-property", "session.timeout.ms=2000", "--kafka-property", "heartbeat.interval.ms=300",
+            ]
+            try bench.publish(
+                (0..<4_000).map { .plain("k\($0)") } + (0..<200).map { .init(key: "bad\($0)", value: "{}") })
+            let kills = 5
+            for _ in 0..<kills {
+                let before = try bench.count(bench.topics.results)
+                let worker = try bench.worker(["--log-level", "warning"] + session, ready: false)
+                try bench.waitForResults(before + 300, seconds: 60, worker)
+                worker.signal(SIGKILL)
+                try worker.wait()
+            }
+            let last = try bench.worker(["--log-level", "warning"] + session, ready: false)
+            try bench.waitForResults(4_200, last)
+            last.signal(SIGTERM)
+            #expect(try last.wait() == 0, "\(last.errors)")
+            try bench.checkOneResultEach(4_200)
+            let repeated = try bench.journal().count - 4_000
+            print("calls repeated after \(kills) kills: \(repeated)")
+            #expect(repeated >= 0 && repeated <= kills * 16 * 4)
+        }
+
+        @Test func `two workers share the partitions, and one that leaves hands them over without a repeat`() throws {
+            let bench = try Bench("share", sandbox: ["--quota", "off", "--latency", "10ms"])
+            let first = try bench.worker(["--log-level", "warning"], ready: false)
+            try bench.publish((0..<3_000).map { .plain("k\($0)") })
+            try bench.waitForResults(100, first)
+            let second = try bench.worker(["--log-level", "info"])
+            try bench.waitForResults(1_000, second)
+            first.signal(SIGTERM)
+            #expect(try first.wait() == 0, "\(first.errors)")
+            try bench.waitForResults(3_000, second)
+            second.signal(SIGTERM)
+            #expect(try second.wait() == 0, "\(second.errors)")
+            try bench.checkOneResultEach(3_000)
+            #expect(try bench.journal().count == 3_000)
+        }
+    }
+}

@@ -97,8 +97,10 @@ extension Pipeline {
     mutating func enqueue(_ id: RequestID, _ now: Duration) {
         guard let request = open[id]?.request else { return }
         open[id]?.stage = .calling
+        var scope = Scope(request)
+        scope.isApart = request.hostIDs.contains { isolation.isQuarantined($0, of: scope.project, now: now) }
         coalescer.add(
-            id, scope: Scope(request), priority: request.priority, hosts: request.hostIDs,
+            id, scope: scope, priority: request.priority, hosts: request.hostIDs,
             arrived: open[id]?.admittedAt ?? now)
     }
 }

@@ -3,11 +3,23 @@ extension Pipeline {
     /// Sends what may go now: quota, gate and concurrency allow it and something waits.
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
-        while calls.count < configuration.concurrency, coalescer.waitingCount > 0, gate.allows(now: now.uptime),
-            quota.isFree(now: now.uptime), let batch = coalescer.next(now: now.uptime)
+        dispatchReads(now)
+        while calls.count < configuration.concurrency, gate.allows(now: now.uptime), quota.isFree(now: now.uptime),
+            let batch = nextBatch(now)
         {
             send(batch, now)
         }
+    }
+
+    /// What a refused call was taken apart into goes first: it has waited longest.
+    private mutating func nextBatch(_ now: Now) -> Batch? {
+        while var batch = isolation.batches.popFirst() {
+            batch.parts.removeAll { open[$0.request]?.stage != .calling }
+            let wanted = Set(batch.parts.flatMap(\.hosts).map(ExactText.init))
+            batch.hosts.removeAll { !wanted.contains(ExactText($0)) }
+            if !batch.hosts.isEmpty { return batch }
+        }
+        return coalescer.waitingCount > 0 ? coalescer.next(now: now.uptime) : nil
     }
 
     private mutating func send(_ batch: Batch, _ now: Now) {
@@ -27,6 +39,10 @@ extension Pipeline {
     }
 
     mutating func answered(_ call: CallID, _ reply: Reply, _ now: Now) {
+        if let read = isolation.sent.removeValue(forKey: call) {
+            readAnswered(read, reply, now)
+            return
+        }
         guard let batch = calls.removeValue(forKey: call) else { return }
         quota.answered(now: now.uptime)
         let summary = StartResult.CallSummary(
@@ -66,12 +82,23 @@ extension Pipeline {
         switch failure.disposition {
         case .refuse:
             coalescer.succeeded(batch.scope)
-            for part in batch.parts { settle(part, failure: failure, now) }
+            if failure.scope == .host && !batch.scope.operateAll {
+                takeApart(batch, failure, now)
+            } else {
+                for part in batch.parts { settle(part, failure: failure, now) }
+            }
+        case .retry where failure.scope == .host && !batch.scope.operateAll:
+            takeApart(batch, failure, now)
         case .retry:
             let failures = coalescer.failures(batch.scope) + 1
             let pause = retry.pause(after: failures, using: &generator)
             nextIn = pause
-            putBack(batch, failure, notBefore: now.uptime + pause, failures: failures, now)
+            if failure.effectUnknown && !batch.scope.operateAll {
+                // It may be done: the hosts are looked at before they are called again.
+                ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures))
+            } else {
+                putBack(batch, failure, notBefore: now.uptime + pause, failures: failures, now)
+            }
         case .wait:
             quota.throttled(now: now.uptime, retryAfter: reply.retryAfter, named: reply.rateLimit)
             effects.append(.log(.throttled(reply.rateLimit)))
@@ -87,12 +114,12 @@ extension Pipeline {
     }
 
     /// Back into line, but for those whose time is over.
-    private mutating func putBack(
+    mutating func putBack(
         _ batch: Batch, _ failure: Failure, notBefore: Duration, failures: Int, _ now: Now
     ) {
         var parts: [(part: Batch.Part, priority: Priority, arrived: Duration)] = []
         for part in batch.parts {
-            guard let entry = open[part.request], let request = entry.request else { continue }
+            guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }
             open[part.request]?.failure = failure
             let budgetEnds = (entry.firstAttempt ?? now.uptime) + retry.budget
             let isOver = failure.disposition == .retry && notBefore >= budgetEnds
@@ -102,6 +129,7 @@ extension Pipeline {
                 parts.append((part, request.priority, entry.admittedAt))
             }
         }
+        guard !parts.isEmpty else { return }
         coalescer.putBack(parts, scope: batch.scope, notBefore: notBefore, failures: failures)
     }
 
@@ -112,7 +140,7 @@ extension Pipeline {
 
     /// Hosts of one request have their outcome; the last of them ends the request.
     mutating func settle(_ part: Batch.Part, failure: Failure?, _ now: Now) {
-        guard var entry = open[part.request], let request = entry.request else { return }
+        guard var entry = open[part.request], let request = entry.request, entry.stage == .calling else { return }
         if isGivenUp(entry), let failure, failure.isRetryable {
             // No outcome yet, and none will come here: the next owner calls again.
             leaveBehind(part.request)

@@ -7,6 +7,8 @@ package struct Scope: Hashable, Sendable {
     var enterpriseProject: ExactText?
     var plugin: ExactText
     var operateAll: Bool
+    /// For hosts that were found guilty before, so that they do not cost others a call.
+    var isApart = false
 
     init(_ request: StartRequest) {
         project = ExactText(request.projectID)
@@ -27,6 +29,8 @@ struct Batch {
     var scope: Scope
     var hosts: [String]
     var parts: [Part]
+    /// Whether its hosts' states were read before, so that a refusal is halved at once.
+    var hasEvidence = false
 }
 
 /// The requests that wait for a call, and which call comes next. Calls are scarce, so whatever waits for the same scope

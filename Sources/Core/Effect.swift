@@ -30,6 +30,7 @@ package struct Now: Equatable, Sendable {
 /// What the core wants done; small cases, carried out in order.
 package enum Effect: Equatable {
     case call(StartCall)
+    case query(StatusQuery)
     case publish(RequestID, StartResult)
     /// The next offset to commit for a partition.
     case store(partition: Int32, offset: Int64)

@@ -10,7 +10,7 @@ extension Pipeline {
             requestTimestamp: entry.timestamp, recordKey: entry.recordKey, completedAt: now.wall,
             attempts: entry.attempts, call: entry.call,
             failedHosts: status == .partiallySucceeded ? entry.failedHosts : [], failure: failure, original: original,
-            evidence: nil, scopedKey: entry.scopedKey, fingerprint: entry.fingerprint,
+            evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey, fingerprint: entry.fingerprint,
             priority: entry.request?.priority)
         open[id]?.stage = .publishing(result)
         effects.append(.publish(id, result))

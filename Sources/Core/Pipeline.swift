@@ -11,6 +11,8 @@ package struct Pipeline {
         package var concurrency = 16
         package var retryFor: Duration = .seconds(900)
         package var dedupeWindow: Duration = .seconds(86_400)
+        /// How long a guilty host is called apart from others.
+        package var quarantine: Duration = .seconds(600)
         /// Open requests, and bytes of their records, at which no more are taken.
         package var maximumOpen = 10_000
         package var maximumOpenBytes = 64 << 20
@@ -34,6 +36,9 @@ package struct Pipeline {
     var calls: [CallID: Batch] = [:]
     var coalescer: Coalescer
     var quota: Quota
+    /// ListPluginStatus has a budget of its own.
+    var statusQuota: Quota
+    var isolation = Isolation()
     var gate = AuthGate()
     var intake = Intake()
     var expiries = Heap<Expiry>()
@@ -56,6 +61,7 @@ package struct Pipeline {
         generator = SplitMix64(seed: configuration.seed)
         coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
         quota = Quota(configuration.quota)
+        statusQuota = Quota(configuration.quota)
     }
 
     /// The one way in.
@@ -100,6 +106,14 @@ package struct Pipeline {
         var earliest: Duration?
         func consider(_ time: Duration?) {
             if let time { earliest = min(earliest ?? time, time) }
+        }
+        if !isolation.waiting.isEmpty, let free = statusQuota.nextFree(now: now), gate.state != .probing {
+            consider(max(free, gate.deadline ?? now))
+        }
+        if !isolation.batches.isEmpty, calls.count < configuration.concurrency, let free = quota.nextFree(now: now),
+            gate.state != .probing
+        {
+            consider(max(free, gate.deadline ?? now))
         }
         if coalescer.waitingCount > 0 && calls.count < configuration.concurrency {
             // Not before all three allow a call; one that waits for an answer is woken by it.
@@ -155,6 +169,8 @@ struct OpenRequest {
     var succeeded = 0
     /// Parts of it that are in a call now.
     var inFlight = 0
+    /// Whether hosts of it were seen as started after an answer was lost.
+    var isObserved = false
     var attempts = 0
     var firstAttempt: Duration?
     var failedHosts: [StartResult.FailedHost] = []

@@ -42,6 +42,9 @@ package enum SettingTable {
     package static let retryFor = Setting(
         "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run],
         "from a request's first call to giving up on failures that can pass")
+    package static let quarantine = Setting(
+        "quarantine", .duration(.zero...(.seconds(86_400))), default: "10m", [.run],
+        "how long a host that cost a shared call is called apart from others")
     package static let callTimeout = Setting(
         "call-timeout", .duration(.milliseconds(10)...(.seconds(600))), default: "30s", [.run],
         "longest time for one call, from connecting to the last byte")
@@ -136,7 +139,7 @@ package enum SettingTable {
         bootstrapServers.row, requestsTopic.row, resultsTopic.row, group.row, kafkaProperty.row, region.row,
         endpoint.row,
         iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, concurrency.row, callTimeout.row,
-        connectTimeout.row, retryFor.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
+        connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
         maxRequestBytes.row, shutdownTimeout.row, policy.row, adminListen.row, logLevel.row, logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,

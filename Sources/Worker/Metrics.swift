@@ -6,6 +6,7 @@ package struct Metrics: Sendable {
     /// By `succeeded`, or the failure's category.
     var calls: [String: Int] = [:]
     var requestsCalled = 0
+    var reads = 0
     var hostsCalled = 0
     var unknownCodes = 0
     var kafkaErrors = 0
@@ -67,6 +68,7 @@ package struct Metrics: Sendable {
         family(
             "calls_total", "counter", "StartPlugin calls by result: succeeded, or the failure's category.",
             calls.sorted { $0.key < $1.key }.map { ("{result=\"\($0.key)\"}", "\($0.value)") })
+        one("status_reads_total", "counter", "ListPluginStatus reads, after a refusal or a lost answer.", reads)
         one("called_requests_total", "counter", "Requests that calls carried, counted once a call.", requestsCalled)
         one("called_hosts_total", "counter", "Hosts that calls carried, counted once a call.", hostsCalled)
         one("unknown_codes_total", "counter", "Failures whose code is not in the table.", unknownCodes)

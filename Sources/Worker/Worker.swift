@@ -196,6 +196,9 @@ package final class Worker {
         for effect in pipeline.handle(fact, now: now) {
             switch effect {
             case .call(let call): hss.start(call, now: now)
+            case .query(let query):
+                narrator.metrics.reads += 1
+                hss.status(query, now: now)
             case .publish(let request, let result): publish(request, result)
             case .store(let partition, let offset): toStore[partition] = offset
             case .pause(let partitions): consumer.pause(partitions)

@@ -99,6 +99,7 @@ nonisolated enum RunCommand {
         configuration.hostsPerCall = settings.value(SettingTable.hostsPerCall)
         configuration.concurrency = settings.value(SettingTable.concurrency)
         configuration.retryFor = settings.value(SettingTable.retryFor)
+        configuration.quarantine = settings.value(SettingTable.quarantine)
         configuration.dedupeWindow = settings.value(SettingTable.dedupeWindow)
         configuration.maximumOpen = settings.value(SettingTable.maxOpen)
         configuration.maximumOpenBytes = settings.value(SettingTable.maxOpenBytes)

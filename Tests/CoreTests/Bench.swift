@@ -5,6 +5,7 @@ struct Bench {
     var pipeline: Pipeline
     var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
     var calls: [StartCall] = []
+    var queries: [StatusQuery] = []
     var results: [StartResult] = []
     var unacknowledged: [RequestID] = []
     var stored: [Int32: Int64] = [:]
@@ -30,6 +31,7 @@ struct Bench {
             for effect in pipeline.handle(facts.removeFirst(), now: now) {
                 switch effect {
                 case .call(let call): calls.append(call)
+                case .query(let query): queries.append(query)
                 case .publish(let id, let result):
                     results.append(result)
                     if acknowledges { facts.append(.published(id)) } else { unacknowledged.append(id) }
@@ -99,6 +101,25 @@ struct Bench {
     mutating func pass(_ time: Duration) {
         now = Now(uptime: now.uptime + time, wall: now.wall + time)
         hand(.tick)
+    }
+
+    /// Answers the oldest read: each host's states, or none for a host that is unknown.
+    mutating func tell(_ state: (String) -> (plugin: String, agent: String)?) {
+        guard !queries.isEmpty else { return }
+        let query = queries.removeFirst()
+        var reply = Reply()
+        reply.httpStatus = 200
+        reply.hosts = query.hostIDs.compactMap { host in
+            state(host).map { HostStatus(hostID: host, pluginStatus: $0.plugin, agentStatus: $0.agent) }
+        }
+        hand(.answered(query.id, reply))
+    }
+
+    mutating func refuseRead(_ status: Int) {
+        guard !queries.isEmpty else { return }
+        var reply = Reply()
+        reply.httpStatus = status
+        hand(.answered(queries.removeFirst().id, reply))
     }
 
     /// Moves to each deadline in turn, answering every call with success, until nothing more happens by itself.

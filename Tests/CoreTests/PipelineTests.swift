@@ -145,9 +145,12 @@ import Testing
         var bench = Bench()
         bench.receive(key: "k")
         bench.lose()
+        #expect(bench.calls.isEmpty)
+        bench.tell { _ in ("stopped", "online") }
         bench.settle()
         #expect(bench.statuses == [.succeeded])
         #expect(bench.results[0].attempts == 2)
+        #expect(bench.results[0].evidence == nil)
     }
 
     @Test func `a throttled call costs no attempt and waits a full window`() {

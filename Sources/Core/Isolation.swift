@@ -1,0 +1,227 @@
+/// A refused call is taken apart: evidence first, one read of the hosts' states; what that leaves open is halved, down to
+/// single hosts. For k guilty of n hosts that is at most 1 + 2·k·ceil(log2 n) calls without the read, and 2 with it where
+/// it tells all the guilty.
+struct Isolation {
+    /// A read of ListPluginStatus that waits, or was sent.
+    struct Read {
+        enum Purpose: Equatable {
+            /// Which of these hosts can be called at all?
+            case refused(Failure)
+            /// Which of these hosts were started by the call whose answer was lost? Then again, not before the time.
+            case lost(Failure, notBefore: Duration, failures: Int)
+        }
+
+        var batch: Batch
+        var purpose: Purpose
+        /// Hosts not asked for yet, and the states told so far.
+        var toAsk: ArraySlice<String>
+        var states: [ExactText: HostStatus] = [:]
+    }
+
+    /// A host of a project.
+    struct Suspect: Hashable {
+        var project: ExactText
+        var host: ExactText
+    }
+
+    var waiting = Queue<Read>()
+    var sent: [CallID: Read] = [:]
+    /// Batches that go as they are, before anything that waits in line.
+    var batches = Queue<Batch>()
+    /// Hosts found guilty, and until when they are called apart.
+    var quarantine: [Suspect: Duration] = [:]
+
+    /// Hosts asked for in one read, so that its URL stays well below what gateways take.
+    static let hostsPerRead = 100
+    private static let maximumQuarantined = 100_000
+
+    mutating func isolate(_ host: String, of project: ExactText, until: Duration, now: Duration) {
+        if quarantine.count >= Self.maximumQuarantined { quarantine = quarantine.filter { $0.value > now } }
+        guard quarantine.count < Self.maximumQuarantined else { return }
+        quarantine[Suspect(project: project, host: ExactText(host))] = until
+    }
+
+    func isQuarantined(_ host: String, of project: ExactText, now: Duration) -> Bool {
+        guard !quarantine.isEmpty else { return false }
+        return quarantine[Suspect(project: project, host: ExactText(host))].map { $0 > now } ?? false
+    }
+}
+
+extension Pipeline {
+    /// Asks about a batch's hosts before anything else is done with it.
+    mutating func ask(_ batch: Batch, _ purpose: Isolation.Read.Purpose) {
+        isolation.waiting.append(.init(batch: batch, purpose: purpose, toAsk: batch.hosts[...]))
+    }
+
+    /// Sends the reads that may go now; they have a budget of their own.
+    mutating func dispatchReads(_ now: Now) {
+        guard !isDraining else { return }
+        while var read = isolation.waiting.first, gate.allows(now: now.uptime), statusQuota.isFree(now: now.uptime) {
+            isolation.waiting.popFirst()
+            nextCall += 1
+            gate.sent()
+            statusQuota.sent()
+            let hosts = Array(read.toAsk.prefix(Isolation.hostsPerRead))
+            read.toAsk = read.toAsk.dropFirst(hosts.count)
+            isolation.sent[nextCall] = read
+            let scope = read.batch.scope
+            effects.append(
+                .query(
+                    StatusQuery(
+                        id: nextCall, projectID: scope.project.text, enterpriseProjectID: scope.enterpriseProject?.text,
+                        pluginCode: scope.plugin.text, hostIDs: hosts, offset: 0, limit: 200)))
+        }
+    }
+
+    mutating func readAnswered(_ read: Isolation.Read, _ reply: Reply, _ now: Now) {
+        var read = read
+        statusQuota.answered(now: now.uptime)
+        guard let failure = Failure(reply) else {
+            if gate.accepted() { effects.append(.log(.gateOpened)) }
+            for host in reply.hosts { read.states[ExactText(host.hostID)] = host }
+            if read.toAsk.isEmpty {
+                conclude(read, hasEvidence: true, now)
+            } else {
+                isolation.waiting.prepend(contentsOf: [read])
+            }
+            return
+        }
+        switch failure.disposition {
+        case .wait:
+            statusQuota.throttled(now: now.uptime, retryAfter: reply.retryAfter, named: reply.rateLimit)
+            again(read)
+        case .stop:
+            if gate.refused(now: now.uptime), let until = gate.deadline {
+                effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
+            }
+            again(read)
+        case .retry, .refuse:
+            gate.inconclusive()
+            conclude(read, hasEvidence: false, now)
+        }
+    }
+
+    private mutating func again(_ read: Isolation.Read) {
+        var read = read
+        read.toAsk = read.batch.hosts[...]
+        read.states = [:]
+        isolation.waiting.prepend(contentsOf: [read])
+    }
+
+    private mutating func conclude(_ read: Isolation.Read, hasEvidence: Bool, _ now: Now) {
+        switch read.purpose {
+        case .refused(let failure): concludeRefused(read, failure, hasEvidence, now)
+        case .lost(let failure, let notBefore, let failures):
+            let started = read.batch.hosts.filter {
+                ["starting", "running"].contains(read.states[ExactText($0)]?.pluginStatus ?? "")
+            }
+            observed(read.batch.only(started), now)
+            putBack(
+                read.batch.without(started), failure, notBefore: max(notBefore, now.uptime), failures: failures, now)
+        }
+    }
+
+    private mutating func concludeRefused(_ read: Isolation.Read, _ failure: Failure, _ hasEvidence: Bool, _ now: Now) {
+        guard hasEvidence else {
+            halve(read.batch)
+            return
+        }
+        var guilty: [String: [String]] = [:]
+        var started: [String] = []
+        for host in read.batch.hosts {
+            let state = read.states[ExactText(host)]
+            if let code = Self.fault(state) {
+                guilty[code, default: []].append(host)
+            } else if ["starting", "running"].contains(state?.pluginStatus ?? "") {
+                started.append(host)
+            }
+        }
+        observed(read.batch.only(started), now)
+        for (code, hosts) in guilty.sorted(by: { $0.key < $1.key }) {
+            var verdict = failure
+            if failure.code != code {
+                verdict = Failure(code: code, isRetryable: code == "HSS.1007", httpStatus: failure.httpStatus)
+                verdict.detail = "as ListPluginStatus tells"
+            }
+            condemn(read.batch.only(hosts), verdict, now)
+        }
+        var rest = read.batch.without(started + guilty.values.flatMap { $0 })
+        guard !rest.hosts.isEmpty else { return }
+        rest.hasEvidence = true
+        // Where the read told of nobody, calling the same hosts again would be refused again.
+        if rest.hosts.count == read.batch.hosts.count { halve(rest) } else { isolation.batches.append(rest) }
+    }
+
+    /// What keeps a host from being called, in the vendor's code; nil where nothing is seen to.
+    private static func fault(_ state: HostStatus?) -> String? {
+        guard let state else { return "HSS.0011" }
+        if state.agentStatus == "not_installed" || state.agentStatus == "install_failed" { return "HSS.1001" }
+        if state.agentStatus == "offline" || state.pluginStatus == "offline" { return "HSS.1007" }
+        if ["not_installed", "install_fail"].contains(state.pluginStatus) { return "HSS.0001" }
+        return nil
+    }
+
+    /// A call was refused, and one host alone may be the cause.
+    mutating func takeApart(_ batch: Batch, _ failure: Failure, _ now: Now) {
+        if batch.hosts.count == 1 {
+            condemn(batch, failure, now)
+        } else if batch.hasEvidence {
+            halve(batch)
+        } else {
+            ask(batch, .refused(failure))
+        }
+    }
+
+    private mutating func halve(_ batch: Batch) {
+        var halves = [batch.only(Array(batch.hosts.prefix(batch.hosts.count / 2)))]
+        halves.append(batch.without(halves[0].hosts))
+        for var half in halves where !half.hosts.isEmpty {
+            half.hasEvidence = true
+            isolation.batches.append(half)
+        }
+    }
+
+    /// These hosts are the cause: apart from now on, and with their outcome where it is final.
+    private mutating func condemn(_ batch: Batch, _ failure: Failure, _ now: Now) {
+        for host in batch.hosts {
+            isolation.isolate(
+                host, of: batch.scope.project, until: now.uptime + configuration.quarantine, now: now.uptime)
+        }
+        if failure.disposition == .refuse {
+            for part in batch.parts { settle(part, failure: failure, now) }
+            return
+        }
+        var apart = batch
+        apart.scope.isApart = true
+        let failures = coalescer.failures(apart.scope) + 1
+        let pause = retry.pause(after: failures, using: &generator)
+        putBack(apart, failure, notBefore: now.uptime + pause, failures: failures, now)
+    }
+
+    /// The read shows these hosts as started.
+    private mutating func observed(_ batch: Batch, _ now: Now) {
+        for part in batch.parts {
+            open[part.request]?.isObserved = true
+            settle(part, failure: nil, now)
+        }
+    }
+}
+
+extension Batch {
+    /// This batch with these of its hosts only, and the requests that wait for them.
+    func only(_ chosen: [String]) -> Batch {
+        let chosen = Set(chosen.map(ExactText.init))
+        var batch = self
+        batch.hosts = hosts.filter { chosen.contains(ExactText($0)) }
+        batch.parts = parts.compactMap { part in
+            let hosts = part.hosts.filter { chosen.contains(ExactText($0)) }
+            return hosts.isEmpty ? nil : Part(request: part.request, hosts: hosts)
+        }
+        return batch
+    }
+
+    func without(_ others: [String]) -> Batch {
+        let others = Set(others.map(ExactText.init))
+        return only(hosts.filter { !others.contains(ExactText($0)) })
+    }
+}

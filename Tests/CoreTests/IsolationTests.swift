@@ -1,0 +1,151 @@
+import Testing
+
+@testable import Core
+
+/// A refused call is taken apart until the guilty are alone.
+@Suite struct IsolationTests {
+    /// What a run of one batch with some guilty hosts came to.
+    struct Outcome {
+        var bench: Bench
+        var calls = 0
+        var reads = 0
+    }
+
+    enum Evidence { case complete, none, failing }
+
+    /// One request a host, shared in one call.
+    static func run(hosts: Int, guilty: Set<Int>, evidence: Evidence) -> Outcome {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "first", hosts: ["first"], plugin: "other")
+        for host in 0..<hosts { bench.receive(key: "k\(host)", hosts: ["h\(host)"]) }
+        bench.answer(200)
+        var outcome = Outcome(bench: bench)
+        let bad = Set(guilty.map { "h\($0)" })
+        for _ in 0..<5_000 where outcome.bench.pipeline.openCount > 0 {
+            if let call = outcome.bench.calls.first {
+                outcome.calls += 1
+                if call.hostIDs.contains(where: bad.contains) {
+                    outcome.bench.answer(400, code: "HSS.1001", text: "no agent")
+                } else {
+                    outcome.bench.answer(200)
+                }
+            } else if !outcome.bench.queries.isEmpty {
+                outcome.reads += 1
+                switch evidence {
+                case .complete:
+                    outcome.bench.tell { bad.contains($0) ? ("not_installed", "not_installed") : ("stopped", "online") }
+                case .none: outcome.bench.tell { _ in ("stopped", "online") }
+                case .failing: outcome.bench.refuseRead(500)
+                }
+            } else if let deadline = outcome.bench.pipeline.deadline(outcome.bench.now.uptime) {
+                outcome.bench.pass(max(.milliseconds(1), deadline - outcome.bench.now.uptime))
+            } else {
+                break
+            }
+        }
+        return outcome
+    }
+
+    static func check(_ outcome: Outcome, hosts: Int, guilty: Set<Int>, _ location: SourceLocation = #_sourceLocation) {
+        #expect(outcome.bench.pipeline.openCount == 0, sourceLocation: location)
+        #expect(outcome.bench.results.count == hosts + 1, sourceLocation: location)
+        for result in outcome.bench.results where result.fields.idempotencyKey != "first" {
+            let number = Int(result.fields.idempotencyKey?.dropFirst() ?? "") ?? -1
+            let expected: Status = guilty.contains(number) ? .failed : .succeeded
+            #expect(result.status == expected, "host \(number)", sourceLocation: location)
+            if expected == .failed { #expect(result.failure?.code == "HSS.1001", sourceLocation: location) }
+        }
+    }
+
+    static func bound(hosts: Int, guilty: Int) -> Int {
+        var depth = 0
+        while 1 << depth < hosts { depth += 1 }
+        return 1 + 2 * guilty * depth
+    }
+
+    @Test(arguments: 2...8) func `every set of guilty hosts: the innocent succeed within the bound`(_ hosts: Int) {
+        for set in 0..<(1 << hosts) {
+            let guilty = Set((0..<hosts).filter { set >> $0 & 1 == 1 })
+            let halved = Self.run(hosts: hosts, guilty: guilty, evidence: set % 2 == 0 ? .none : .failing)
+            Self.check(halved, hosts: hosts, guilty: guilty)
+            #expect(halved.calls <= Self.bound(hosts: hosts, guilty: guilty.count))
+            let told = Self.run(hosts: hosts, guilty: guilty, evidence: .complete)
+            Self.check(told, hosts: hosts, guilty: guilty)
+            #expect(told.calls <= 2 && told.reads <= 1)
+        }
+    }
+
+    @Test(arguments: 0..<30) func `random sets of many hosts`(_ seed: Int) {
+        var generator = SplitMix64(seed: UInt64(seed))
+        let hosts = Int.random(in: 20...100, using: &generator)
+        let guilty = Set(
+            (0..<Int.random(in: 1...5, using: &generator)).map { _ in Int.random(in: 0..<hosts, using: &generator) })
+        let halved = Self.run(hosts: hosts, guilty: guilty, evidence: .none)
+        Self.check(halved, hosts: hosts, guilty: guilty)
+        #expect(halved.calls <= Self.bound(hosts: hosts, guilty: guilty.count))
+        let told = Self.run(hosts: hosts, guilty: guilty, evidence: .complete)
+        Self.check(told, hosts: hosts, guilty: guilty)
+        #expect(told.calls <= 3)
+    }
+
+    @Test func `a request with some hosts refused is partially succeeded and names each`() {
+        var bench = Bench()
+        bench.receive(key: "k", hosts: ["good", "bad", "fine"])
+        bench.answer(400, code: "HSS.1001", text: "no agent")
+        bench.tell { $0 == "bad" ? ("not_installed", "not_installed") : ("stopped", "online") }
+        bench.answer(200)
+        #expect(bench.statuses == [.partiallySucceeded])
+        #expect(bench.results[0].failedHosts.map(\.hostID) == ["bad"])
+        #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1001")
+    }
+
+    @Test func `a guilty host is called apart from others for a while`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "a", hosts: ["bad"])
+        bench.answer(400, code: "HSS.1001", text: "no agent")
+        #expect(bench.statuses == [.failed])
+        bench.receive(key: "b", hosts: ["bad"])
+        bench.receive(key: "c", hosts: ["good"])
+        bench.pass(.seconds(60))
+        #expect(bench.calls.count == 1)
+        let first = bench.calls[0].hostIDs
+        bench.answer(first == ["bad"] ? 400 : 200, code: first == ["bad"] ? "HSS.1001" : nil)
+        bench.pass(.seconds(60))
+        #expect(bench.calls.count == 1)
+        #expect(Set([first, bench.calls[0].hostIDs]) == [["bad"], ["good"]])
+    }
+
+    @Test func `hosts that a lost call started are not called again, and the result says so`() {
+        var bench = Bench()
+        bench.receive(key: "k", hosts: ["a", "b"])
+        bench.lose()
+        #expect(bench.queries.map(\.hostIDs) == [["a", "b"]])
+        bench.tell { $0 == "a" ? ("running", "online") : ("stopped", "online") }
+        for _ in 0..<5 where bench.calls.isEmpty { bench.pass(.seconds(1)) }
+        #expect(bench.calls.map(\.hostIDs) == [["b"]])
+        bench.answer(200)
+        #expect(bench.statuses == [.succeeded])
+        #expect(bench.results[0].evidence == "observed")
+    }
+
+    @Test func `an agent that is offline is tried again, apart, until the budget ends`() {
+        var bench = Bench { $0.retryFor = .seconds(60) }
+        bench.receive(key: "k", hosts: ["good", "away"])
+        bench.answer(400, code: "HSS.1007", text: "offline")
+        bench.tell { $0 == "away" ? ("offline", "offline") : ("stopped", "online") }
+        #expect(bench.calls.map(\.hostIDs) == [["good"]])
+        bench.answer(200)
+        var tries = 0
+        for _ in 0..<500 where bench.results.isEmpty {
+            if bench.calls.isEmpty {
+                bench.pass(.seconds(1))
+            } else {
+                tries += 1
+                bench.answer(400, code: "HSS.1007", text: "offline")
+            }
+        }
+        #expect(tries > 1)
+        #expect(bench.statuses == [.partiallySucceeded])
+        #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1007")
+    }
+}

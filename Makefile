@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -60,6 +60,9 @@ compose-check: test-deps ## checks docker-compose.yml
 
 bench: release test-deps ## requests a second end to end, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	Tests/Bench/throughput
+
+bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a window: calls and time beside the ideal
+	Tests/Bench/storm
 
 clean: ## removes what was built
 	rm -rf .build

@@ -78,7 +78,8 @@ package struct Pipeline {
         case .drain: drain()
         case .tick: tick(now)
         }
-        dispatch(now)
+        // What was fetched together can share a call: whoever hands records over ticks when there are no more for now.
+        if case .received = fact {} else { dispatch(now) }
         balanceIntake(now.uptime)
         releaseWhatIsDone(now.uptime)
         return effects

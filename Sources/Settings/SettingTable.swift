@@ -95,7 +95,8 @@ package enum SettingTable {
     package static let wait = Setting(
         "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
         "waits so long for the result; exit 0 if it succeeded, 1 with the error if not")
-    package static let json = Setting("json", .flag, default: "false", [.request, .results], "one JSON object a line")
+    package static let json = Setting(
+        "json", .flag, default: "false", [.request, .results, .errors], "one JSON object a line")
 
     package static let follow = Setting("follow", .flag, default: "false", [.results], "goes on with new results")
     package static let key = Setting("key", .text, [.results], "only results of this idempotency key")

@@ -30,6 +30,7 @@ nonisolated enum Tool {
             case .demo: return try DemoCommand.run(settings)
             case .request: return try RequestCommand.run(settings)
             case .results: return try ResultsCommand.run(settings)
+            case .errors: return ErrorsCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)
             }

@@ -57,6 +57,7 @@ struct Bench {
                 Record(
                     position: Position(partition: partition, offset: offset), timestamp: now.wall,
                     key: key.map { Array($0.utf8) }, value: Array(json.utf8), headers: headers)))
+        hand(.tick)
     }
 
     mutating func receive(

@@ -143,7 +143,7 @@ extension OnARealBroker {
 
     @Test func `help tells of every command`() throws {
         let text = try run(Executable.binary.path, ["--help"])
-        for command in ["run", "demo", "request", "results", "sandbox", "broker"] {
+        for command in ["run", "demo", "request", "results", "errors", "sandbox", "broker"] {
             #expect(text.contains("  \(command) "))
             #expect(try run(Executable.binary.path, [command, "--help"]).contains("--"))
         }

@@ -55,7 +55,10 @@ internal import Core
 
     /// What an event of type ERROR says.
     func error(in event: OpaquePointer) -> KafkaError {
-        unsafe error(rd_kafka_event_error(event), text: rd_kafka_event_error_string(event))
+        var error = unsafe error(rd_kafka_event_error(event), text: rd_kafka_event_error_string(event))
+        // The event carries the cause's own code, and that it is fatal beside it.
+        if unsafe rd_kafka_event_error_is_fatal(event) != 0 { error.isFatal = true }
+        return error
     }
 
     func error(_ code: rd_kafka_resp_err_t, text: UnsafePointer<CChar>?) -> KafkaError {

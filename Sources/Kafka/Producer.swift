@@ -62,7 +62,8 @@ package enum ProducerEvent {
         // The library takes the headers over only where it takes the record.
         unsafe rd_kafka_headers_destroy(list)
         let reason = unsafe KafkaError(consuming: error)
-        return reason.code == RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue ? .full : .refused(reason)
+        if reason.code == RD_KAFKA_RESP_ERR__FATAL.rawValue { giveUp() }
+        return isBroken || reason.code == RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue ? .full : .refused(reason)
     }
 
     /// An address for bytes that are there but none: a null pointer would mean a null value.
@@ -111,6 +112,8 @@ package enum ProducerEvent {
                         partition: message.pointee.partition, offset: message.pointee.offset)
                     events.append(.acknowledged(id, position))
                 } else {
+                    // What was queued can come back before the error itself does.
+                    if code == RD_KAFKA_RESP_ERR__FATAL { giveUp() }
                     unsafe events.append(.refused(id, client.error(code, text: nil)))
                 }
             }
@@ -124,8 +127,14 @@ package enum ProducerEvent {
         return true
     }
 
+    /// Has the library raise a fatal error, for a test of what follows.
+    func failFatally() {
+        unsafe _ = rd_kafka_test_fatal_error(client.handle, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test")
+    }
+
     /// After a fatal error nothing more can be written: everything queued comes back as refused.
     private func giveUp() {
+        guard !isBroken else { return }
         isBroken = true
         unsafe _ = rd_kafka_purge(
             client.handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)

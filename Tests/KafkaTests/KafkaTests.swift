@@ -153,6 +153,36 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
+    @Test func `after a fatal error everything queued comes back, and a new producer takes it`() throws {
+        let (broker, configuration) = try Self.cluster()
+        let producer = try Producer(
+            ClientConfiguration(
+                bootstrapServers: configuration.bootstrapServers, properties: [("linger.ms", "60000")]), topic: "t")
+        for id in 1...5 as ClosedRange<UInt64> {
+            #expect(producer.produce(id: id, partition: 0, key: nil, value: [1], headers: []) == .queued)
+        }
+        producer.failFatally()
+        var refused: Set<UInt64> = []
+        var fatal: KafkaError?
+        try Self.until("all come back") {
+            var events: [ProducerEvent] = []
+            _ = producer.next(into: &events, milliseconds: 20)
+            for event in events {
+                switch event {
+                case .refused(let id, _): refused.insert(id)
+                case .failed(let error) where error.isFatal: fatal = error
+                default: break
+                }
+            }
+            return refused.count == 5 && producer.pending == 0 && fatal != nil
+        }
+        #expect(producer.isBroken)
+        #expect(fatal?.name == "OUT_OF_ORDER_SEQUENCE_NUMBER")
+        #expect(producer.produce(id: 6, partition: 0, key: nil, value: [1], headers: []) == .full)
+        try Self.produce(5, configuration)
+        withExtendedLifetime(broker) {}
+    }
+
     @Test func `topics are listed, and asking does not make one`() throws {
         let (broker, configuration) = try Self.cluster(partitions: 3)
         let cluster = try Cluster(configuration)

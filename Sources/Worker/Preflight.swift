@@ -7,6 +7,11 @@ package struct WorkerFailure: Error {
     package var message: String
 
     package init(_ error: KafkaError, servers: String) {
+        if error.isFatal {
+            self.init(
+                69, "the consumer cannot go on: \(error). Is another worker running with the same group.instance.id?")
+            return
+        }
         switch error.kind {
         case .configuration: self.init(64, "--kafka-property: \(error.text)")
         case .notPermitted:

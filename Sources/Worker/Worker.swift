@@ -49,6 +49,7 @@ package final class Worker {
     private var narrator: Narrator
     private var stage = Stage.running
     private var exitCode: Int32 = 0
+    private var failure: WorkerFailure?
 
     /// Queues that may hold more than was taken: the eventfd speaks only when one was empty.
     private var consumerHasMore = true
@@ -120,6 +121,7 @@ package final class Worker {
             poller.wait(patience(), into: &ready)
             turn(ready)
         }
+        if let failure { throw failure }
         narrator.log.write(.info, "stopped", [(.code, .integer(Int64(exitCode)))])
         return exitCode
     }
@@ -272,10 +274,19 @@ package final class Worker {
                 narrator.log.write(
                     .info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))]
                 )
-            case .failed(let error): report(error)
+            case .failed(let error):
+                report(error)
+                if error.isFatal { return end(because: error) }
             case .log(let line): pass(line)
             }
         }
+    }
+
+    /// The consumer is unusable for good (another member has its `group.instance.id`, say): what is open is the next owner's.
+    private func end(because error: KafkaError) {
+        hand(.revoked(pipeline.assignedPartitions, isLost: true, deadline: Clock.uptime))
+        stage = .closed
+        failure = WorkerFailure(error, servers: options.kafka.bootstrapServers)
     }
 
     // MARK: Ownership

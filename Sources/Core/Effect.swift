@@ -6,8 +6,8 @@ package enum Fact {
     case answered(CallID, Reply)
     /// The results topic has acknowledged a request's result.
     case published(RequestID)
-    /// The results topic has not taken it.
-    case publishFailed(RequestID, reason: String)
+    /// The results topic has not taken it; `isTooLarge`: and never will as it is.
+    case publishFailed(RequestID, reason: String, isTooLarge: Bool = false)
     /// Partitions are to be given up by the deadline (uptime), or are lost already.
     case revoked([Int32], isLost: Bool, deadline: Duration)
     case credentialChanged

@@ -51,8 +51,14 @@ extension Pipeline {
     }
 
     /// The result stays here and goes out again: nothing is dropped because of an error.
-    mutating func publishFailed(_ id: RequestID, _ reason: String, _ now: Now) {
-        guard let entry = open[id], case .publishing = entry.stage else { return }
+    mutating func publishFailed(_ id: RequestID, _ reason: String, _ isTooLarge: Bool, _ now: Now) {
+        guard let entry = open[id], case .publishing(let result) = entry.stage else { return }
+        if isTooLarge, let shorter = result.shorter {
+            open[id]?.stage = .publishing(shorter)
+            effects.append(.publish(id, shorter))
+            effects.append(.log(.publishFailed(entry.position, reason: reason)))
+            return
+        }
         republish.append((now.uptime + .seconds(1), id))
         effects.append(.log(.publishFailed(entry.position, reason: reason)))
     }

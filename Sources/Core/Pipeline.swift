@@ -72,7 +72,7 @@ package struct Pipeline {
         case .received(let record): admit(record, now)
         case .answered(let call, let reply): answered(call, reply, now)
         case .published(let request): published(request, now)
-        case .publishFailed(let request, let reason): publishFailed(request, reason, now)
+        case .publishFailed(let request, let reason, let isTooLarge): publishFailed(request, reason, isTooLarge, now)
         case .revoked(let revoked, let isLost, let deadline): self.revoked(revoked, isLost: isLost, deadline: deadline)
         case .credentialChanged: gate.renewed(now: now.uptime)
         case .drain: drain()

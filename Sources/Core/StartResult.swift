@@ -47,4 +47,18 @@ package struct StartResult: Equatable, Sendable {
     package var scopedKey: Fingerprint?
     package var fingerprint: Fingerprint?
     package var priority: Priority?
+
+    /// The same with less in it, for a topic that takes no record of this size: first without free text, then without the
+    /// lists of hosts. Nil where nothing is left to leave out.
+    var shorter: StartResult? {
+        var result = self
+        result.fields.reason = nil
+        result.fields.requestedBy = nil
+        result.failure?.detail = nil
+        for index in result.failedHosts.indices { result.failedHosts[index].failure.detail = nil }
+        if result != self { return result }
+        result.fields.hostIDs = []
+        result.failedHosts = []
+        return result == self ? nil : result
+    }
 }

@@ -44,6 +44,9 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether the record is larger than the topic takes.
+    package var isTooLarge: Bool { code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue }
+
     package var description: String { text.isEmpty ? name : "\(text) (\(name))" }
 
     init(_ code: rd_kafka_resp_err_t, _ text: String = "") {

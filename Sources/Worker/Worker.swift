@@ -62,7 +62,7 @@ package final class Worker {
     private var hasBeenAssigned = false
     /// Results that the producer's queue had no room for, in order.
     private var backlog: [(RequestID, StartResult)] = []
-    private var refused: [(RequestID, String)] = []
+    private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
     private var producerEvents: [ProducerEvent] = []
     private var snapshotAt: Duration = .zero
@@ -240,7 +240,9 @@ package final class Worker {
         for event in producerEvents {
             switch event {
             case .acknowledged(let request, _): hand(.published(request))
-            case .refused(let request, let error): hand(.publishFailed(request, reason: error.description))
+            case .refused(let request, let error):
+                hand(
+                    .publishFailed(request, reason: error.description, isTooLarge: error.isTooLarge))
             case .failed(let error): report(error)
             case .log(let line): pass(line)
             }
@@ -395,7 +397,7 @@ package final class Worker {
         case .queued: return true
         case .full: return false
         case .refused(let error):
-            refused.append((request, error.description))
+            refused.append((request, error))
             return true
         }
     }
@@ -409,7 +411,9 @@ package final class Worker {
         backlog.removeFirst(sent)
         let failed = refused
         refused.removeAll()
-        for (request, reason) in failed { hand(.publishFailed(request, reason: reason)) }
+        for (request, error) in failed {
+            hand(.publishFailed(request, reason: error.description, isTooLarge: error.isTooLarge))
+        }
     }
 
     private func rebuildProducer() {

@@ -266,6 +266,21 @@ import Testing
         #expect(bench.stored == [0: 1])
     }
 
+    @Test func `a result too large for the topic goes out with less in it`() {
+        var bench = Bench()
+        bench.acknowledges = false
+        bench.receive(key: "a", hosts: ["h1", "h2"], more: #","reason":"long","correlation_id":"c""#)
+        bench.answer(200)
+        bench.hand(.publishFailed(bench.unacknowledged.removeFirst(), reason: "size", isTooLarge: true))
+        #expect(bench.results.last?.fields.reason == nil)
+        #expect(bench.results.last?.fields.hostIDs == ["h1", "h2"])
+        bench.hand(.publishFailed(bench.unacknowledged.removeFirst(), reason: "size", isTooLarge: true))
+        #expect(bench.results.last?.fields.hostIDs == [])
+        #expect(bench.results.last?.fields.correlationID == "c")
+        bench.acknowledge()
+        #expect(bench.stored == [0: 1])
+    }
+
     @Test func `a request larger than a call is split and gets one result`() {
         var bench = Bench { $0.hostsPerCall = 2 }
         bench.receive(key: "a", hosts: ["1", "2", "3", "4", "5"])

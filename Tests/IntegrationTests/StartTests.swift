@@ -94,6 +94,27 @@ extension OnARealBroker {
         }
     }
 
+    @Suite struct Authentication {
+        @Test func `a wrong key is mended on disk: calls go on with no restart, nothing failed, no lockout`() throws {
+            let bench = try Bench("auth")
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("sk-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(at: file) }
+            try "wrong".write(to: file, atomically: true, encoding: .utf8)
+            let worker = try bench.worker(environment: ["HUAWEICLOUD_SDK_SK": "", "HUAWEICLOUD_SDK_SK_FILE": file.path])
+            try bench.publish((0..<20).map { .plain("k\($0)") })
+            try worker.says("credential refused")
+            #expect(try bench.count(bench.topics.results) == 0)
+            try "sandbox-secret".write(to: file, atomically: true, encoding: .utf8)
+            try bench.waitForResults(20, seconds: 30, worker)
+            #expect(try bench.results().allSatisfy { $0.status == "succeeded" })
+            let summary = try JSON(parsing: Array(run("curl", ["-sf", "\(bench.url)/_sandbox/summary"]).utf8))
+            #expect(summary["lockouts"]?.integer == 0)
+            #expect(!worker.errors.contains("sandbox-secret"))
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0)
+        }
+    }
+
     @Suite struct Commands {
         @Test func `a failed request exits 1 with its error, and results shows it`() throws {
             let bench = try Bench("commands")

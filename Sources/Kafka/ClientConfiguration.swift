@@ -56,7 +56,11 @@ package struct ClientConfiguration: Sendable {
     ) throws(KafkaError) -> OpaquePointer {
         guard let conf = unsafe rd_kafka_conf_new() else { throw KafkaError(RD_KAFKA_RESP_ERR__FAIL) }
         let all =
-            [("client.id", "plugin-starter"), ("socket.keepalive.enable", "true"), ("log.queue", "true")] + defaults
+            [
+                ("client.id", "plugin-starter"), ("socket.keepalive.enable", "true"), ("log.queue", "true"),
+                // The library's ten seconds would keep a broker that is back waiting.
+                ("reconnect.backoff.max.ms", "1000"),
+            ] + defaults
             + properties.map { ($0.name, $0.value) } + [("bootstrap.servers", bootstrapServers)] + required
         for (name, value) in all {
             var text = [CChar](repeating: 0, count: 512)

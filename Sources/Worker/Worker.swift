@@ -206,7 +206,9 @@ package final class Worker {
             case .pause(let partitions): consumer.pause(partitions)
             case .resume(let partitions): consumer.resume(partitions)
             case .release(let partitions): release(partitions)
-            case .drained: beginClosing(by: now.uptime + .seconds(5))
+            case .drained:
+                // The group is left by way of its coordinator, which may just be coming back: all the time there is left.
+                if case .draining(let until) = stage { beginClosing(by: max(until, now.uptime + .seconds(5))) }
             case .log(let note): narrator.tell(note, call: pipeline.callName, now: now)
             }
         }

@@ -9,12 +9,35 @@ extension Pipeline {
         for (call, answeredAt) in ledger.calls
         where countedCalls[call] == nil && !call.hasPrefix(configuration.callPrefix) {
             countedCalls[call] = answeredAt
-            quota.count(ago: now.wall - answeredAt, now: now.uptime)
+            uncountedCalls.append(answeredAt)
         }
+        // Nobody to share with, and nothing to claim.
+        if configuration.partitionCount == 0 { countCalls(now) }
         if intake.isPaused {
             partitions[number]?.isPaused = true
             effects.append(.pause([number]))
         }
+    }
+
+    mutating func claimed(_ claims: [Int32: Claim], _ now: Now) {
+        let ours = claims.filter { partitions[$0.key] != nil }
+        quota.claim(ours, busyUntil: \.start, now)
+        statusQuota.claim(ours, busyUntil: \.status, now)
+        countCalls(now)
+        let free = quota.nextFree(now)
+        effects.append(.log(.claimed(count: ours.count, until: free.flatMap { $0 > now.uptime ? $0 : nil })))
+    }
+
+    private mutating func countCalls(_ now: Now) {
+        quota.count(uncountedCalls, now)
+        uncountedCalls = []
+    }
+
+    /// Until the group has had time to tell that partitions are gone, no call goes on their share.
+    mutating func stalled(_ now: Now) {
+        guard configuration.partitionCount > 0 else { return }
+        quota.hold(until: now.uptime + configuration.transit * 2)
+        statusQuota.hold(until: now.uptime + configuration.transit * 2)
     }
 
     mutating func admit(_ record: Record, _ now: Now) {
@@ -31,6 +54,9 @@ extension Pipeline {
         var entry = OpenRequest(
             position: record.position, timestamp: record.timestamp, recordKey: record.key, size: record.size,
             admittedAt: now.uptime)
+        if let before = carried.removeValue(forKey: record.position) {
+            (entry.attempts, entry.firstAttempt, entry.failure) = (before.attempts, before.firstAttempt, before.failure)
+        }
         intake.add(entry.size)
         partitions[number]?.requests.insert(id)
         switch decoder.decode(record) {

@@ -3,11 +3,17 @@ extension Pipeline {
     /// Sends what may go now: quota, gate and concurrency allow it and something waits.
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
+        expireWhatIsTooLate(now)
         dispatchReads(now)
-        while calls.count < configuration.concurrency, gate.allows(now: now.uptime), quota.isFree(now: now.uptime),
-            let batch = nextBatch(now)
+        while calls.count < configuration.concurrency, gate.allows(now: now.uptime), outage.allows(now: now.uptime),
+            quota.isFree(now), let batch = nextBatch(now)
         {
-            send(batch, now)
+            if looksFirst(batch, now) {
+                ask(batch, .refused(nil), now)
+                dispatchReads(now)
+            } else {
+                send(batch, now)
+            }
         }
     }
 
@@ -25,7 +31,9 @@ extension Pipeline {
     private mutating func send(_ batch: Batch, _ now: Now) {
         nextCall += 1
         gate.sent()
-        quota.sent()
+        outage.sent(nextCall)
+        var batch = batch
+        batch.slot = quota.sent(now)
         calls[nextCall] = batch
         for part in batch.parts {
             open[part.request]?.inFlight += 1
@@ -44,7 +52,8 @@ extension Pipeline {
             return
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
-        quota.answered(now: now.uptime)
+        quota.answered(batch.slot, now)
+        if let named = reply.rateLimit, reply.source == .hss { learn(named) }
         let summary = StartResult.CallSummary(
             id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
             requests: batch.parts.count, hosts: batch.hosts.count, latency: reply.latency)
@@ -58,6 +67,7 @@ extension Pipeline {
         }
         guard let failure else {
             if gate.accepted() { effects.append(.log(.gateOpened)) }
+            outage.answered()
             coalescer.succeeded(batch.scope)
             effects.append(
                 .log(
@@ -78,6 +88,8 @@ extension Pipeline {
                 gate.inconclusive()
             }
         }
+        let isOutage = failure.disposition == .retry && failure.scope != .host
+        if !isOutage { outage.answered() }
         var nextIn: Duration?
         switch failure.disposition {
         case .refuse:
@@ -91,16 +103,17 @@ extension Pipeline {
             takeApart(batch, failure, now)
         case .retry:
             let failures = coalescer.failures(batch.scope) + 1
-            let pause = retry.pause(after: failures, using: &generator)
+            let pause = retry.pause(after: max(failures, outage.failures + 1), using: &generator)
+            outage.failed(call, until: now.uptime + pause)
             nextIn = pause
             if failure.effectUnknown && !batch.scope.operateAll {
                 // It may be done: the hosts are looked at before they are called again.
-                ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures))
+                ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures), now)
             } else {
                 putBack(batch, failure, notBefore: now.uptime + pause, failures: failures, now)
             }
         case .wait:
-            quota.throttled(now: now.uptime, retryAfter: reply.retryAfter, named: reply.rateLimit)
+            quota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
             effects.append(.log(.throttled(reply.rateLimit)))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
@@ -118,15 +131,22 @@ extension Pipeline {
         _ batch: Batch, _ failure: Failure, notBefore: Duration, failures: Int, _ now: Now
     ) {
         var parts: [(part: Batch.Part, priority: Priority, arrived: Duration)] = []
+        var notBefore = notBefore
         for part in batch.parts {
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }
             open[part.request]?.failure = failure
             let budgetEnds = (entry.firstAttempt ?? now.uptime) + retry.budget
-            let isOver = failure.disposition == .retry && notBefore >= budgetEnds
+            let isOver = failure.disposition == .retry && now.uptime >= budgetEnds
             if isOver || isGivenUp(entry) {
                 settle(part, failure: failure, now)
             } else {
+                // The last try is at the budget's end, so that no outage shorter than it fails a request.
+                notBefore = min(notBefore, max(now.uptime, budgetEnds))
                 parts.append((part, request.priority, entry.admittedAt))
+                if let expiresAt = request.expiresAt {
+                    // What was in a call when its time came was passed over then.
+                    expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: part.request))
+                }
             }
         }
         guard !parts.isEmpty else { return }
@@ -161,6 +181,22 @@ extension Pipeline {
         let status: Status =
             entry.succeeded == 0 ? .failed : entry.failedHosts.isEmpty ? .succeeded : .partiallySucceeded
         end(part.request, status, failure: status == .succeeded ? nil : entry.failure, now)
+    }
+
+    /// Whom no call can reach in time is told so at once.
+    private mutating func expireWhatIsTooLate(_ now: Now) {
+        let next = max(
+            quota.earliestPossible(now), gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, now.uptime)
+        while let first = expiries.first, first.at <= next {
+            expiries.popFirst()
+            expire(first.request, now)
+        }
+    }
+
+    private mutating func learn(_ named: RateLimit) {
+        let before = quota.limit
+        quota.learn(named)
+        if let limit = quota.limit, limit != before { effects.append(.log(.limitLearned(limit))) }
     }
 
     /// `expires_at` has come, or no call can be made before it.

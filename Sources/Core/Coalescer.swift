@@ -29,6 +29,8 @@ struct Batch {
     var scope: Scope
     var hosts: [String]
     var parts: [Part]
+    /// The slot of the quota that its call takes.
+    var slot: Int?
     /// Whether its hosts' states were read before, so that a refusal is halved at once.
     var hasEvidence = false
 }
@@ -38,7 +40,8 @@ struct Batch {
 struct Coalescer {
     /// Most hosts in one call.
     let hostsPerCall: Int
-    /// Waiting this long raises a request by one class, so that nothing waits for ever.
+    /// Waiting this long raises a request by one class, and again, above `critical` too, so that nothing waits for ever:
+    /// whoever has waited fifteen minutes longer goes first, whatever the classes.
     static let agingStep: Duration = .seconds(300)
     /// How many requests that do not fit may be passed over for smaller ones behind them.
     private static let passOver = 64
@@ -154,21 +157,22 @@ struct Coalescer {
         guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
         served[scope.project] = now
         if served.count > 4096 { served = served.filter { $0.value > now - .seconds(3600) } }
-        let batch = scope.operateAll ? everything(of: &line, scope) : fill(from: &line, scope)
+        let batch = scope.operateAll ? everything(of: &line, scope) : fill(from: &line, scope, now)
         settle(line, of: scope)
         return batch
     }
 
-    /// The class and age of what waits longest in the highest class.
+    /// What a request has waited for: its class, raised by waiting, then its age.
+    private func claim(_ demand: Demand, _ rank: Int, _ now: Duration) -> (rank: Int, arrived: Duration) {
+        // What is called apart can cost a call for nothing: it stands a class lower.
+        (rank + (demand.scope.isApart ? 1 : 0) - Int((now - demand.arrived) / Self.agingStep), demand.arrived)
+    }
+
+    /// The best claim of a line.
     private func head(of line: Line, now: Duration) -> (rank: Int, arrived: Duration)? {
-        var best: (rank: Int, arrived: Duration)?
-        for rank in 0..<3 {
-            guard let request = line.waiting[rank].first, let demand = demands[request] else { continue }
-            let raised = max(0, rank - Int((now - demand.arrived) / Self.agingStep))
-            if let b = best, b <= (raised, demand.arrived) { continue }
-            best = (raised, demand.arrived)
-        }
-        return best
+        (0..<3).compactMap { rank in
+            line.waiting[rank].first.flatMap { demands[$0] }.map { claim($0, rank, now) }
+        }.min { $0 < $1 }
     }
 
     private mutating func everything(of line: inout Line, _ scope: Scope) -> Batch {
@@ -183,38 +187,49 @@ struct Coalescer {
         return batch
     }
 
-    private mutating func fill(from line: inout Line, _ scope: Scope) -> Batch {
+    private mutating func fill(from line: inout Line, _ scope: Scope, _ now: Duration) -> Batch {
         var batch = Batch(scope: scope, hosts: [], parts: [])
         var union: Set<ExactText> = []
         var passedOver = 0
-        for rank in 0..<3 {
-            var place = 0
-            while batch.hosts.count < hostsPerCall, passedOver < Self.passOver, place < line.waiting[rank].count {
-                let request = line.waiting[rank][place]
-                if place == 0 { line.waiting[rank].popFirst() } else { place += 1 }
-                guard let demand = demands.removeValue(forKey: request) else { continue }
-                let fresh = demand.hosts.filter { !union.contains(ExactText($0)) }
-                let room = hostsPerCall - batch.hosts.count
-                if fresh.count <= room {
-                    take(fresh, into: &batch, &union)
-                    batch.parts.append(.init(request: request, hosts: demand.hosts))
-                    line.count -= 1
-                    continue
-                }
-                // It does not fit, and keeps its place.
-                demands[request] = demand
-                if place == 0 { line.waiting[rank].prepend(contentsOf: [request]) }
-                place = max(place, 1)
-                passedOver += 1
-                guard demand.hosts.count > hostsPerCall else { continue }
-                // It fits no call: as many hosts as there is room for go now.
-                let covered = demand.hosts.filter { union.contains(ExactText($0)) }
-                take(Array(fresh.prefix(room)), into: &batch, &union)
-                batch.parts.append(.init(request: request, hosts: covered + fresh.prefix(room)))
-                demands[request]?.hosts = Array(fresh.dropFirst(room))
+        var places = [0, 0, 0]
+        while batch.hosts.count < hostsPerCall, passedOver < Self.passOver {
+            for rank in 0..<3 { skipWhoIsGone(&line, rank, &places) }
+            let ranks = (0..<3).filter { places[$0] < line.waiting[$0].count }
+            // Of the three queues the one whose first has the best claim, as between scopes.
+            let claims = ranks.compactMap { rank in
+                demands[line.waiting[rank][places[rank]]].map { (rank, claim($0, rank, now)) }
             }
+            guard let rank = claims.min(by: { $0.1 < $1.1 })?.0 else { break }
+            let request = line.waiting[rank][places[rank]]
+            guard let demand = demands.removeValue(forKey: request) else { break }
+            let fresh = demand.hosts.filter { !union.contains(ExactText($0)) }
+            let room = hostsPerCall - batch.hosts.count
+            if fresh.count <= room {
+                if places[rank] == 0 { line.waiting[rank].popFirst() }
+                take(fresh, into: &batch, &union)
+                batch.parts.append(.init(request: request, hosts: demand.hosts))
+                line.count -= 1
+                continue
+            }
+            // It does not fit, and keeps its place.
+            demands[request] = demand
+            places[rank] += 1
+            passedOver += 1
+            guard demand.hosts.count > hostsPerCall else { continue }
+            // It fits no call: as many hosts as there is room for go now.
+            let covered = demand.hosts.filter { union.contains(ExactText($0)) }
+            take(Array(fresh.prefix(room)), into: &batch, &union)
+            batch.parts.append(.init(request: request, hosts: covered + fresh.prefix(room)))
+            demands[request]?.hosts = Array(fresh.dropFirst(room))
         }
         return batch
+    }
+
+    /// Moves a place on, past names of requests that wait no longer.
+    private func skipWhoIsGone(_ line: inout Line, _ rank: Int, _ places: inout [Int]) {
+        while places[rank] < line.waiting[rank].count, demands[line.waiting[rank][places[rank]]] == nil {
+            if places[rank] == 0 { line.waiting[rank].popFirst() } else { places[rank] += 1 }
+        }
     }
 
     private func take(_ hosts: [String], into batch: inout Batch, _ union: inout Set<ExactText>) {

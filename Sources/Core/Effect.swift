@@ -2,6 +2,10 @@
 package enum Fact {
     /// A partition is ours, and its results have been read.
     case assigned(Int32, Ledger)
+    /// Assigned partitions' shares of the quota are ours: the broker has taken down that we have them.
+    case claimed([Int32: Claim])
+    /// The process stood still, so that others may have taken over without its knowing yet.
+    case stalled
     case received(Record)
     case answered(CallID, Reply)
     /// The results topic has acknowledged a request's result.
@@ -36,8 +40,8 @@ package enum Effect: Equatable {
     case store(partition: Int32, offset: Int64)
     case pause([Int32])
     case resume([Int32])
-    /// The revoke may be answered: nothing of these partitions is open, or their time is up.
-    case release([Int32])
+    /// The partition may be given up: nothing of it is open, or its time is up. Nil where it was lost.
+    case release(Int32, Handover?)
     /// Nothing is open and nothing will be started.
     case drained
     case log(Note)
@@ -54,6 +58,10 @@ package enum Note: Equatable {
     /// The vendor's code is not in the table.
     case unknownCode(String, detail: String?)
     case throttled(RateLimit?)
+    /// The server named another limit than the one kept to so far; this one is kept to from now on.
+    case limitLearned(RateLimit)
+    /// No call can go before that time, because the last owners of partitions went without a word; or nothing is held back.
+    case claimed(count: Int, until: Duration?)
     case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
     case gateOpened
     case publishFailed(Position, reason: String)

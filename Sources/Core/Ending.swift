@@ -83,10 +83,6 @@ extension Pipeline {
     }
 
     mutating func tick(_ now: Now) {
-        while let first = expiries.first, first.at <= now.uptime {
-            expiries.popFirst()
-            expire(first.request, now)
-        }
         let due = republish.filter { $0.at <= now.uptime }
         republish.removeAll { $0.at <= now.uptime }
         for (_, id) in due {

@@ -5,8 +5,8 @@ struct Isolation {
     /// A read of ListPluginStatus that waits, or was sent.
     struct Read {
         enum Purpose: Equatable {
-            /// Which of these hosts can be called at all?
-            case refused(Failure)
+            /// Which of these hosts can be called at all? Asked after a refusal, or (nil) before a call that may be refused.
+            case refused(Failure?)
             /// Which of these hosts were started by the call whose answer was lost? Then again, not before the time.
             case lost(Failure, notBefore: Duration, failures: Int)
         }
@@ -16,6 +16,8 @@ struct Isolation {
         /// Hosts not asked for yet, and the states told so far.
         var toAsk: ArraySlice<String>
         var states: [ExactText: HostStatus] = [:]
+        /// The slot of the quota that it takes.
+        var slot: Int?
     }
 
     /// A host of a project.
@@ -33,7 +35,15 @@ struct Isolation {
 
     /// Hosts asked for in one read, so that its URL stays well below what gateways take.
     static let hostsPerRead = 100
+    /// Scopes of which a call was refused for some host: until then their hosts are looked at before they are called.
+    var suspected: [Scope: Duration] = [:]
     private static let maximumQuarantined = 100_000
+    private static let maximumSuspected = 10_000
+
+    mutating func suspect(_ scope: Scope, until: Duration, now: Duration) {
+        if suspected.count >= Self.maximumSuspected { suspected = suspected.filter { $0.value > now } }
+        if suspected.count < Self.maximumSuspected { suspected[scope] = until }
+    }
 
     mutating func isolate(_ host: String, of project: ExactText, until: Duration, now: Duration) {
         if quarantine.count >= Self.maximumQuarantined { quarantine = quarantine.filter { $0.value > now } }
@@ -49,18 +59,36 @@ struct Isolation {
 
 extension Pipeline {
     /// Asks about a batch's hosts before anything else is done with it.
-    mutating func ask(_ batch: Batch, _ purpose: Isolation.Read.Purpose) {
-        isolation.waiting.append(.init(batch: batch, purpose: purpose, toAsk: batch.hosts[...]))
+    mutating func ask(_ batch: Batch, _ purpose: Isolation.Read.Purpose, _ now: Now) {
+        for part in batch.parts where open[part.request]?.firstAttempt == nil {
+            open[part.request]?.firstAttempt = now.uptime
+        }
+        let read = Isolation.Read(batch: batch, purpose: purpose, toAsk: batch.hosts[...])
+        // A look ahead can wait, what a call has brought to light cannot.
+        if purpose == .refused(nil) {
+            isolation.waiting.append(read)
+        } else {
+            isolation.waiting.prepend(contentsOf: [read])
+        }
+    }
+
+    /// Whether a batch's hosts are looked at before the call: where calls of the scope were refused, or its hosts were found
+    /// guilty, a read costs less than another refused call. Only what is called apart waits for the read.
+    func looksFirst(_ batch: Batch, _ now: Now) -> Bool {
+        guard !batch.hasEvidence, !batch.scope.operateAll else { return false }
+        if batch.scope.isApart { return true }
+        let isSuspected = isolation.suspected[batch.scope].map { $0 > now.uptime } ?? false
+        return isSuspected && isolation.waiting.isEmpty && statusQuota.isFree(now)
     }
 
     /// Sends the reads that may go now; they have a budget of their own.
     mutating func dispatchReads(_ now: Now) {
         guard !isDraining else { return }
-        while var read = isolation.waiting.first, gate.allows(now: now.uptime), statusQuota.isFree(now: now.uptime) {
+        while var read = isolation.waiting.first, gate.allows(now: now.uptime), statusQuota.isFree(now) {
             isolation.waiting.popFirst()
             nextCall += 1
             gate.sent()
-            statusQuota.sent()
+            read.slot = statusQuota.sent(now)
             let hosts = Array(read.toAsk.prefix(Isolation.hostsPerRead))
             read.toAsk = read.toAsk.dropFirst(hosts.count)
             isolation.sent[nextCall] = read
@@ -75,7 +103,7 @@ extension Pipeline {
 
     mutating func readAnswered(_ read: Isolation.Read, _ reply: Reply, _ now: Now) {
         var read = read
-        statusQuota.answered(now: now.uptime)
+        statusQuota.answered(read.slot, now)
         guard let failure = Failure(reply) else {
             if gate.accepted() { effects.append(.log(.gateOpened)) }
             for host in reply.hosts { read.states[ExactText(host.hostID)] = host }
@@ -88,7 +116,7 @@ extension Pipeline {
         }
         switch failure.disposition {
         case .wait:
-            statusQuota.throttled(now: now.uptime, retryAfter: reply.retryAfter, named: reply.rateLimit)
+            statusQuota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
             again(read)
         case .stop:
             if gate.refused(now: now.uptime), let until = gate.deadline {
@@ -121,9 +149,11 @@ extension Pipeline {
         }
     }
 
-    private mutating func concludeRefused(_ read: Isolation.Read, _ failure: Failure, _ hasEvidence: Bool, _ now: Now) {
+    private mutating func concludeRefused(
+        _ read: Isolation.Read, _ failure: Failure?, _ hasEvidence: Bool, _ now: Now
+    ) {
         guard hasEvidence else {
-            halve(read.batch)
+            if failure == nil { isolation.batches.append(read.batch) } else { halve(read.batch) }
             return
         }
         var guilty: [String: [String]] = [:]
@@ -132,24 +162,30 @@ extension Pipeline {
             let state = read.states[ExactText(host)]
             if let code = Self.fault(state) {
                 guilty[code, default: []].append(host)
-            } else if ["starting", "running"].contains(state?.pluginStatus ?? "") {
+            } else if failure != nil && ["starting", "running"].contains(state?.pluginStatus ?? "") {
                 started.append(host)
             }
         }
         observed(read.batch.only(started), now)
         for (code, hosts) in guilty.sorted(by: { $0.key < $1.key }) {
-            var verdict = failure
-            if failure.code != code {
-                verdict = Failure(code: code, isRetryable: code == "HSS.1007", httpStatus: failure.httpStatus)
-                verdict.detail = "as ListPluginStatus tells"
+            if let failure, failure.code == code {
+                condemn(read.batch.only(hosts), failure, now)
+                continue
             }
+            var verdict = Failure(code: code, isRetryable: code == "HSS.1007", httpStatus: failure?.httpStatus)
+            verdict.detail = "as ListPluginStatus tells"
+            for part in read.batch.only(hosts).parts { open[part.request]?.isObserved = true }
             condemn(read.batch.only(hosts), verdict, now)
         }
         var rest = read.batch.without(started + guilty.values.flatMap { $0 })
         guard !rest.hosts.isEmpty else { return }
         rest.hasEvidence = true
         // Where the read told of nobody, calling the same hosts again would be refused again.
-        if rest.hosts.count == read.batch.hosts.count { halve(rest) } else { isolation.batches.append(rest) }
+        if failure != nil && rest.hosts.count == read.batch.hosts.count {
+            halve(rest)
+        } else {
+            isolation.batches.append(rest)
+        }
     }
 
     /// What keeps a host from being called, in the vendor's code; nil where nothing is seen to.
@@ -165,11 +201,10 @@ extension Pipeline {
     mutating func takeApart(_ batch: Batch, _ failure: Failure, _ now: Now) {
         if batch.hosts.count == 1 {
             condemn(batch, failure, now)
-        } else if batch.hasEvidence {
-            halve(batch)
-        } else {
-            ask(batch, .refused(failure))
+            return
         }
+        isolation.suspect(batch.scope, until: now.uptime + configuration.quarantine, now: now.uptime)
+        if batch.hasEvidence { halve(batch) } else { ask(batch, .refused(failure), now) }
     }
 
     private mutating func halve(_ batch: Batch) {

@@ -20,6 +20,8 @@ package struct Ledger: Sendable {
     private static let maximumCodes = 4096
     /// Calls that restored results tell of, by id: when they were answered.
     package private(set) var calls: [String: Timestamp] = [:]
+    /// When the last restored result was made.
+    private var lastResultAt = Timestamp(milliseconds: 0)
 
     package init() {}
 
@@ -27,6 +29,11 @@ package struct Ledger: Sendable {
 
     /// Whether the record at this offset has its result already.
     func isAnswered(_ offset: Int64) -> Bool { answered.contains(offset) }
+
+    /// When the last result was made, where all of these records have one; nil where one has none.
+    package func idleSince(_ offsets: Range<Int64>) -> Timestamp? {
+        offsets.allSatisfy(isAnswered) ? lastResultAt : nil
+    }
 
     /// The outcome that answers this key; nil where the key is free.
     func outcome(for key: Fingerprint, now: Timestamp, window: Duration) -> Outcome? {
@@ -57,6 +64,7 @@ package struct Ledger: Sendable {
     /// are kept for the quota.
     package mutating func restore(_ entry: LedgerEntry, callsSince: Timestamp) {
         answered.insert(entry.position.offset)
+        lastResultAt = max(lastResultAt, entry.completedAt)
         if let call = entry.call, entry.completedAt > callsSince, calls.count < 100_000 {
             calls[call] = entry.completedAt
         }

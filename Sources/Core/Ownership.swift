@@ -1,10 +1,11 @@
 /// Partitions go, or the worker does: drain first, fence second.
 extension Pipeline {
+    private static let maximumCarried = 10_000
+
     mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Duration) {
         for number in numbers where partitions[number] != nil {
             if isLost {
-                forget(number)
-                effects.append(.release([number]))
+                giveUp(number, nil)
             } else {
                 partitions[number]?.revokedBy = deadline
                 abandonWaiting(of: number)
@@ -32,6 +33,11 @@ extension Pipeline {
     /// Drops a request without a result: its offset stays open here for good.
     mutating func leaveBehind(_ id: RequestID) {
         guard let entry = open.removeValue(forKey: id) else { return }
+        if entry.firstAttempt != nil {
+            if carried.count >= Self.maximumCarried { carried = [:] }
+            carried[entry.position] = Carried(
+                attempts: entry.attempts, firstAttempt: entry.firstAttempt, failure: entry.failure)
+        }
         coalescer.remove(id)
         intake.remove(entry.size)
         partitions[entry.position.partition]?.requests.remove(id)
@@ -40,22 +46,28 @@ extension Pipeline {
         }
     }
 
-    /// Everything of a partition, at once. Answers and acknowledgements that come later find nothing.
-    private mutating func forget(_ number: Int32) {
+    /// Everything of a partition, at once. Answers and acknowledgements that come later find nothing: whether the next owner
+    /// has answered already cannot be known here, and it will answer.
+    private mutating func giveUp(_ number: Int32, _ handover: Handover?) {
         for id in partitions[number]?.requests ?? [] { leaveBehind(id) }
         partitions[number] = nil
+        quota.release(number)
+        statusQuota.release(number)
+        effects.append(.release(number, handover))
         chains = chains.filter { $0.key.partition != number }
     }
 
     /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
-    mutating func releaseWhatIsDone(_ now: Duration) {
+    mutating func releaseWhatIsDone(_ now: Now) {
         for (number, partition) in partitions {
-            guard let deadline = partition.revokedBy, partition.requests.isEmpty || now >= deadline else { continue }
+            guard let deadline = partition.revokedBy, partition.requests.isEmpty || now.uptime >= deadline else {
+                continue
+            }
             if !partition.requests.isEmpty {
                 effects.append(.log(.leftBehind(partition: number, count: partition.requests.count)))
             }
-            forget(number)
-            effects.append(.release([number]))
+            giveUp(
+                number, Handover(start: quota.handOver(number, now), status: statusQuota.handOver(number, now)))
         }
         if isDraining && !saidDrained && open.isEmpty && calls.isEmpty {
             saidDrained = true

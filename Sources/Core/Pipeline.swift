@@ -6,6 +6,10 @@
 package struct Pipeline {
     package struct Configuration: Equatable, Sendable {
         package var quota: RateLimit?
+        /// Partitions of the requests topic, by which members of the group share the quota; 0 where nobody else calls.
+        package var partitionCount = 0
+        /// From sending a call to the server's having it, at the longest.
+        package var transit: Duration = .seconds(5)
         package var hostsPerCall = 100
         /// Calls in flight at most.
         package var concurrency = 16
@@ -40,14 +44,18 @@ package struct Pipeline {
     var statusQuota: Quota
     var isolation = Isolation()
     var gate = AuthGate()
+    var outage = Outage()
     var intake = Intake()
     var expiries = Heap<Expiry>()
     var republish: [(at: Duration, request: RequestID)] = []
     var chains: [Chain: Queue<RequestID>] = [:]
     var nextRequest: RequestID = 0
     var nextCall: CallID = 0
-    /// Restored calls that the quota has counted.
+    /// Restored calls that the quota has counted, and those that wait for their partitions to be claimed.
     var countedCalls: [String: Timestamp] = [:]
+    var uncountedCalls: [Timestamp] = []
+    /// What was done for requests that were left behind, should they come back.
+    var carried: [Position: Carried] = [:]
     var isDraining = false
     var saidDrained = false
     var lastLedgerExpiry: Duration = .zero
@@ -60,8 +68,9 @@ package struct Pipeline {
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
         coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
-        quota = Quota(configuration.quota)
-        statusQuota = Quota(configuration.quota)
+        quota = Quota(
+            configuration.quota, partitions: configuration.partitionCount, transit: configuration.transit)
+        statusQuota = quota
     }
 
     /// The one way in.
@@ -69,6 +78,8 @@ package struct Pipeline {
         effects.removeAll(keepingCapacity: true)
         switch fact {
         case .assigned(let partition, let ledger): assigned(partition, ledger, now)
+        case .claimed(let claims): claimed(claims, now)
+        case .stalled: stalled(now)
         case .received(let record): admit(record, now)
         case .answered(let call, let reply): answered(call, reply, now)
         case .published(let request): published(request, now)
@@ -81,7 +92,7 @@ package struct Pipeline {
         // What was fetched together can share a call: whoever hands records over ticks when there are no more for now.
         if case .received = fact {} else { dispatch(now) }
         balanceIntake(now.uptime)
-        releaseWhatIsDone(now.uptime)
+        releaseWhatIsDone(now)
         return effects
     }
 
@@ -103,24 +114,22 @@ package struct Pipeline {
     package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }
 
     /// When `tick` is wanted at the latest, as uptime; nil where only a fact can change anything.
-    package func deadline(_ now: Duration) -> Duration? {
+    package func deadline(_ now: Now) -> Duration? {
         var earliest: Duration?
         func consider(_ time: Duration?) {
             if let time { earliest = min(earliest ?? time, time) }
         }
-        if !isolation.waiting.isEmpty, let free = statusQuota.nextFree(now: now), gate.state != .probing {
-            consider(max(free, gate.deadline ?? now))
+        // Not before gate and quota both allow it; what waits for an answer is woken by it.
+        if !isolation.waiting.isEmpty, gate.state != .probing, let free = statusQuota.nextFree(now) {
+            consider(max(free, gate.deadline ?? now.uptime))
         }
-        if !isolation.batches.isEmpty, calls.count < configuration.concurrency, let free = quota.nextFree(now: now),
-            gate.state != .probing
+        let isWaiting = !isolation.batches.isEmpty || coalescer.waitingCount > 0
+        if isWaiting, calls.count < configuration.concurrency, gate.state != .probing, !outage.isProbing,
+            let free = quota.nextFree(now)
         {
-            consider(max(free, gate.deadline ?? now))
-        }
-        if coalescer.waitingCount > 0 && calls.count < configuration.concurrency {
-            // Not before all three allow a call; one that waits for an answer is woken by it.
-            if let free = quota.nextFree(now: now), gate.state != .probing {
-                consider(max(free, gate.deadline ?? now, coalescer.nextEligible(now: now) ?? now))
-            }
+            let eligible =
+                isolation.batches.isEmpty ? coalescer.nextEligible(now: now.uptime) ?? now.uptime : now.uptime
+            consider(max(free, gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, eligible))
         }
         consider(expiries.first?.at)
         consider(republish.map(\.at).min())
@@ -179,6 +188,13 @@ struct OpenRequest {
     var call: StartResult.CallSummary?
     /// Requests with the same key that wait for this one's end, in order.
     var followers: [RequestID] = []
+}
+
+/// What was done for a request before its partition went: the retry budget is not begun anew when it comes back.
+struct Carried {
+    var attempts: Int
+    var firstAttempt: Duration?
+    var failure: Failure?
 }
 
 /// When a request may no longer be called, by uptime.

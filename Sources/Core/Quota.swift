@@ -1,63 +1,147 @@
-/// Calls left in the window, as the server sees it. A call holds its slot while it is in flight and for one window after
-/// its *answer*: the server counted it no later than that, whatever the network did, so no sliding window at the
-/// server can hold more calls than the limit.
+/// Calls of one API that may be made now, such that no sliding window *at the server* holds more of them than the limit,
+/// whoever of the group's members makes them.
+///
+/// Each call of the limit is a slot. A slot is taken by one call at a time, and is free again one window after that call's
+/// *answer*: the server counted it no later than that, whatever the network did. So two calls of one slot are at least a
+/// window apart, and no window holds more than there are slots.
+///
+/// Members share the slots without talking: `QuotaShares` says who may use which, and when.
 package struct Quota: Equatable, Sendable {
-    /// Nil is no limit.
-    package private(set) var limit: RateLimit?
-    private var inFlight = 0
-    /// When the slots of answered calls are free again; ascending but for changes of the window.
-    private var busyUntil: [Duration] = []
+    private struct Slot: Equatable, Sendable {
+        var freeAt: Duration = .zero
+        var isTaken = false
+    }
 
-    package init(_ limit: RateLimit?) { self.limit = limit }
+    /// The operator's word: never exceeded. Nil is no limit.
+    private let configured: RateLimit?
+    /// What is kept to: the server may name a lower limit, and a higher one again later.
+    package private(set) var limit: RateLimit?
+    private var slots: [Slot]
+    private var shares: QuotaShares
+
+    /// `partitions`: of the requests topic, whose owners share the limit; 0 where nobody else calls. `transit`: the longest
+    /// time from sending a call to the server's having it.
+    package init(_ limit: RateLimit?, partitions: Int = 0, transit: Duration = .seconds(5)) {
+        configured = limit
+        self.limit = limit
+        slots = Array(repeating: Slot(), count: limit?.calls ?? 0)
+        shares = QuotaShares(
+            slots: limit?.calls ?? 0, partitions: limit == nil ? 0 : partitions, window: limit?.window ?? .zero,
+            transit: transit)
+    }
+
+    // MARK: Calls
 
     /// Whether a call may go now.
-    package mutating func isFree(now: Duration) -> Bool {
-        guard let limit else { return true }
-        busyUntil.removeAll { $0 <= now }
-        return inFlight + busyUntil.count < limit.calls
+    package func isFree(_ now: Now) -> Bool {
+        guard limit != nil else { return true }
+        return slots.indices.contains { nextUse($0, now) == now.uptime }
     }
 
-    /// When the next call may go, as far as is known: nil while that waits for an answer.
-    package func nextFree(now: Duration) -> Duration? {
-        guard let limit else { return now }
-        let busy = busyUntil.filter { $0 > now }.sorted()
-        let excess = inFlight + busy.count - limit.calls
-        if excess < 0 { return now }
-        return excess < busy.count ? busy[excess] : nil
+    /// When the next call may go, as far as is known, as uptime: nil while that waits for an answer or for partitions.
+    package func nextFree(_ now: Now) -> Duration? {
+        guard limit != nil else { return now.uptime }
+        return slots.indices.lazy.compactMap { nextUse($0, now) }.min()
     }
 
-    package mutating func sent() { if limit != nil { inFlight += 1 } }
-
-    package mutating func answered(now: Duration) {
-        guard let limit else { return }
-        inFlight -= 1
-        busyUntil.append(now + limit.window)
+    /// No call can go before this, whatever is answered: a slot that is taken is free a window after its answer. Now, where
+    /// partitions that come could bring a slot sooner.
+    package func earliestPossible(_ now: Now) -> Duration {
+        guard let limit, shares.ownsAll else { return now.uptime }
+        let taken = slots.contains(where: \.isTaken) ? now.uptime + limit.window : nil
+        return [nextFree(now), taken].compactMap { $0 }.min() ?? now.uptime
     }
 
-    /// A call that was answered so long ago, by whomever.
-    package mutating func count(ago: Duration, now: Duration) {
-        guard let limit, ago < limit.window else { return }
-        busyUntil.append(now + limit.window - max(.zero, ago))
+    /// A call goes; the slot that it takes, nil where there is no limit.
+    package mutating func sent(_ now: Now) -> Int? {
+        let free = slots.indices.filter { nextUse($0, now) == now.uptime }
+        // A turn passes whether it is used or not; a slot that is all ours stays.
+        guard let slot = free.first(where: { !shares.isWhole($0) }) ?? free.first else { return nil }
+        slots[slot].isTaken = true
+        return slot
     }
 
-    /// A refusal for too many calls: nothing goes for a full window (or as long as the server says), and a limit that
-    /// the server names counts from now on where it is the stricter one.
-    package mutating func throttled(now: Duration, retryAfter: Duration?, named: RateLimit?) {
-        if let named, named.calls > 0, named.window > .zero { learn(named) }
-        guard let limit else {
-            // Without a limit of our own the server's word is all there is.
-            self.limit = named ?? RateLimit(calls: 5, window: .seconds(60))
-            throttled(now: now, retryAfter: retryAfter, named: nil)
-            return
+    /// The call that took the slot was answered, or given up for good.
+    package mutating func answered(_ slot: Int?, _ now: Now) {
+        guard let limit, let slot, slots.indices.contains(slot) else { return }
+        slots[slot].isTaken = false
+        slots[slot].freeAt = max(slots[slot].freeAt, now.uptime + limit.window)
+    }
+
+    private func nextUse(_ slot: Int, _ now: Now) -> Duration? {
+        guard let limit, slot < limit.calls, !slots[slot].isTaken else { return nil }
+        return shares.nextTurn(slot, from: max(now.uptime, slots[slot].freeAt), now)
+    }
+
+    // MARK: What the server says
+
+    /// A refusal for too many calls: nothing goes for a full window, or for as long as the server says.
+    package mutating func throttled(_ now: Now, retryAfter: Duration?, named: RateLimit?) {
+        if let named { learn(named) }
+        if limit == nil {
+            // Without a limit of the operator's the server's word is all there is.
+            limit = named ?? RateLimit(calls: 5, window: .seconds(60))
+            slots = Array(repeating: Slot(), count: limit?.calls ?? 0)
         }
-        let until = now + (retryAfter ?? limit.window)
-        busyUntil = Array(repeating: until, count: max(0, limit.calls - inFlight))
+        hold(until: now.uptime + (retryAfter ?? limit?.window ?? .zero))
     }
 
-    private mutating func learn(_ named: RateLimit) {
+    /// The server names a limit: what is stricter than the operator's counts, until it names a wider one.
+    package mutating func learn(_ named: RateLimit) {
+        guard let configured, named.calls > 0, named.window > .zero else { return }
+        let isStricter = Double(named.calls) * configured.window.seconds < Double(configured.calls) * named.window.seconds
+        limit = isStricter ? RateLimit(calls: min(named.calls, configured.calls), window: named.window) : configured
+    }
+
+    /// Nothing goes before this time.
+    package mutating func hold(until: Duration) {
+        for slot in slots.indices { slots[slot].freeAt = max(slots[slot].freeAt, until) }
+    }
+
+    // MARK: Partitions come and go
+
+    /// These partitions' shares are ours from now on.
+    package mutating func claim(_ claims: [Int32: Claim], busyUntil: KeyPath<Handover, Timestamp>, _ now: Now) {
+        shares.claim(claims.keys)
         guard let limit else { return }
-        let isStricter =
-            Double(named.calls) / named.window.seconds < Double(limit.calls) / limit.window.seconds
-        if isStricter { self.limit = named }
+        // Whoever owns all partitions has read all results: where each record has one, no call was made after the last.
+        let knowsAll = shares.ownsAll && !claims.values.contains(.unknown(idleSince: nil))
+        for (partition, claim) in claims {
+            let until: Duration
+            switch claim {
+            case .fresh: continue
+            case .handedOver(let handover): until = now.uptime + (handover[keyPath: busyUntil] - now.wall)
+            case .unknown(let idleSince?) where knowsAll:
+                until = now.uptime + (idleSince - now.wall) + limit.window
+            case .unknown:
+                // Its last owner may have sent a call until now, which the server has a transit later; so much again for a
+                // member that learns late that it is none.
+                until = now.uptime + limit.window + shares.transit * 2
+            }
+            for slot in slots.indices where shares.slots(of: partition).contains(slot) {
+                slots[slot].freeAt = max(slots[slot].freeAt, until)
+            }
+        }
+    }
+
+    /// Until when the slots are busy that a partition has a share in: what its next owner has to know.
+    package func handOver(_ partition: Int32, _ now: Now) -> Timestamp {
+        let busy = shares.slots(of: partition).filter(slots.indices.contains).map { slot in
+            slots[slot].isTaken ? now.uptime + (limit?.window ?? .zero) + shares.transit : slots[slot].freeAt
+        }
+        return now.wall + max(.zero, (busy.max() ?? .zero) - now.uptime)
+    }
+
+    /// The partition's share is ours no more.
+    package mutating func release(_ partition: Int32) { shares.release(partition) }
+
+    /// Calls that others made, by when they were answered: each holds a slot for a window after that.
+    package mutating func count(_ answered: [Timestamp], _ now: Now) {
+        guard let limit else { return }
+        // Latest with latest: a slot that is known to be busy for one of them is not held for it once more.
+        let order = slots.indices.sorted { slots[$0].freeAt > slots[$1].freeAt }
+        for (slot, time) in zip(order, answered.sorted(by: >)) {
+            slots[slot].freeAt = max(slots[slot].freeAt, now.uptime + (time - now.wall) + limit.window)
+        }
     }
 }

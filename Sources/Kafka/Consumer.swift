@@ -18,6 +18,8 @@ package enum ConsumerEvent {
     private let client: Client
     private let topic: String
     private let topicHandle: OpaquePointer?
+    /// Results of commits that were asked for by name.
+    private let commits: OpaquePointer
     private var toAssign: [Int32]?
     private var toRevoke: Set<Int32>?
     private var revoking: [Int32] = []
@@ -43,9 +45,14 @@ package enum ConsumerEvent {
             .consumer, conf: conf, events: RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT)
         self.topic = topic
         unsafe topicHandle = unsafe rd_kafka_topic_new(client.handle, topic, nil)
+        unsafe commits = unsafe rd_kafka_queue_new(client.handle)
+        var one: UInt64 = 1
+        unsafe rd_kafka_queue_io_event_enable(commits, client.descriptor, &one, MemoryLayout<UInt64>.size)
     }
 
     deinit {
+        unsafe rd_kafka_queue_io_event_enable(commits, -1, nil, 0)
+        unsafe rd_kafka_queue_destroy(commits)
         if let handle = unsafe topicHandle { unsafe rd_kafka_topic_destroy(handle) }
     }
 
@@ -147,6 +154,26 @@ package enum ConsumerEvent {
         guard !offsets.isEmpty else { return }
         let list = TopicPartitions(topic: topic, offsets: offsets)
         unsafe _ = rd_kafka_offsets_store(client.handle, list.list)
+    }
+
+    /// Commits these offsets, each with a text beside it (none: an empty one), without waiting: `nextCommit` tells how it went.
+    package func commit(_ entries: [(partition: Int32, offset: Int64, metadata: String)], id: UInt) -> KafkaError? {
+        let list = TopicPartitions(topic: topic, offsets: entries.map { ($0.partition, $0.offset) })
+        for (index, entry) in entries.enumerated() { list.setMetadata(entry.metadata, at: index) }
+        let code = unsafe rd_kafka_commit_queue(
+            client.handle, list.list, commits, nil, UnsafeMutableRawPointer(bitPattern: id))
+        return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(code)
+    }
+
+    /// How a commit went that was asked for by name; nil where none has ended since.
+    package func nextCommit() -> (id: UInt, error: KafkaError?)? {
+        guard let event = unsafe rd_kafka_queue_poll(commits, 0) else { return nil }
+        defer { unsafe rd_kafka_event_destroy(event) }
+        let code = unsafe rd_kafka_event_error(event)
+        return unsafe (
+            UInt(bitPattern: rd_kafka_event_opaque(event)),
+            code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(code)
+        )
     }
 
     package func pause(_ numbers: [Int32]) {

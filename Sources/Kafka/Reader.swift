@@ -27,16 +27,17 @@ package final class Reader {
     private let topic: String
     private let onlyHeader: String?
 
-    /// With `onlyHeader` records come with that header alone, which is all that is then copied.
+    /// With `onlyHeader` records come with that header alone, which is all that is then copied. `group`: whose committed
+    /// offsets can be asked for.
     package init(
-        _ configuration: ClientConfiguration, topic: String, defaults: [(String, String)] = [],
-        onlyHeader: String? = nil
+        _ configuration: ClientConfiguration, topic: String, group: String = "plugin-starter-reader",
+        defaults: [(String, String)] = [], onlyHeader: String? = nil
     ) throws(KafkaError) {
         self.onlyHeader = onlyHeader
         let conf = unsafe try configuration.make(
             defaults: [("fetch.wait.max.ms", "50"), ("allow.auto.create.topics", "false")] + defaults,
             required: [
-                ("group.id", "plugin-starter-reader"), ("enable.auto.commit", "false"),
+                ("group.id", group), ("enable.auto.commit", "false"),
                 ("enable.auto.offset.store", "false"), ("auto.offset.reset", "earliest"),
                 ("enable.partition.eof", "true"),
             ])
@@ -62,6 +63,22 @@ package final class Reader {
         let code = unsafe rd_kafka_offsets_for_times(client.handle, list.list, milliseconds)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
         return list.entries.map { ($0.partition, $0.offset >= 0 ? .offset($0.offset) : .end) }
+    }
+
+    /// What the group has committed for each partition, and the text beside it; absent where nothing was. Blocks: not for the
+    /// loop.
+    package func committed(
+        _ partitions: [Int32], milliseconds: Int32
+    ) throws(KafkaError) -> [Int32: (offset: Int64, metadata: String)] {
+        let list = TopicPartitions(topic: topic, partitions)
+        let code = unsafe rd_kafka_committed(client.handle, list.list, milliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+        var found: [Int32: (offset: Int64, metadata: String)] = [:]
+        for (index, entry) in list.entries.enumerated() {
+            guard entry.error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(entry.error) }
+            if entry.offset >= 0 { found[entry.partition] = (entry.offset, list.metadata(index)) }
+        }
+        return found
     }
 
     /// First offset and end of a partition, asked of its leader. Blocks: not for the loop.

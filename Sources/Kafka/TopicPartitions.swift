@@ -17,6 +17,23 @@ internal import CRdkafka
         for (index, entry) in offsets.enumerated() { unsafe list.pointee.elems[index].offset = entry.offset }
     }
 
+    /// Gives an entry its text, which the list frees: it is the library's allocator that must have made it.
+    func setMetadata(_ text: String, at index: Int) {
+        let bytes = Array(text.utf8)
+        guard !bytes.isEmpty, let copy = unsafe rd_kafka_mem_malloc(nil, bytes.count) else { return }
+        unsafe copy.copyMemory(from: bytes, byteCount: bytes.count)
+        unsafe list.pointee.elems[index].metadata = copy
+        unsafe list.pointee.elems[index].metadata_size = bytes.count
+    }
+
+    /// The text beside an entry's offset.
+    func metadata(_ index: Int) -> String {
+        let entry = unsafe list.pointee.elems[index]
+        guard let start = unsafe entry.metadata else { return "" }
+        return unsafe String(
+            decoding: UnsafeRawBufferPointer(start: start, count: entry.metadata_size), as: UTF8.self)
+    }
+
     deinit { unsafe rd_kafka_topic_partition_list_destroy(list) }
 
     static func numbers(_ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> [Int32] {

@@ -3,34 +3,40 @@ internal import Kafka
 
 /// Reads the results of partitions that are being taken over, to their end, before any of their requests is looked at.
 final class LedgerRestore {
-    let partitions: [Int32]
+    let subject: TakeoverLookup.Subject
     private(set) var ledgers: [Int32: Ledger]
+    /// What the group and the topic say of the partitions; empty until they have.
+    private(set) var takeovers: [Int32: Takeover] = [:]
     private(set) var read = 0
     /// Records that are no results of ours.
     private(set) var foreign = 0
     private let kafka: ClientConfiguration
-    private let topic: String
-    private let since: Timestamp
     private let callsSince: Timestamp
-    private var lookup: OffsetLookup
+    private var lookup: TakeoverLookup
     private var reader: Reader?
     private var open: Set<Int32>
     private var lookAgainAt: Duration?
     let began = Clock.uptime
 
-    /// `window`: results older than that are not read. `callsWindow`: how far back calls count for the quota.
-    init(
-        _ partitions: [Int32], kafka: ClientConfiguration, topic: String, window: Duration, callsWindow: Duration
-    ) {
-        self.partitions = partitions
+    /// `callsSince`: calls answered later count for the quota.
+    init(_ subject: TakeoverLookup.Subject, kafka: ClientConfiguration, callsSince: Timestamp) {
+        self.subject = subject
         self.kafka = kafka
-        self.topic = topic
-        let now = Clock.wall
-        since = now + (.zero - window)
-        callsSince = now + (.zero - callsWindow)
-        open = Set(partitions)
-        ledgers = Dictionary(uniqueKeysWithValues: partitions.map { ($0, Ledger()) })
-        lookup = OffsetLookup(kafka, topic: topic, partitions, at: since)
+        self.callsSince = callsSince
+        open = Set(subject.partitions)
+        ledgers = Dictionary(uniqueKeysWithValues: subject.partitions.map { ($0, Ledger()) })
+        lookup = TakeoverLookup(kafka, subject)
+    }
+
+    /// What is known of the calls of each partition's last owner.
+    var claims: [Int32: Claim] {
+        takeovers.reduce(into: [:]) { claims, entry in
+            let (partition, takeover) = entry
+            guard let committed = takeover.committed else { return claims[partition] = .fresh }
+            if let handover = Handover(takeover.metadata) { return claims[partition] = .handedOver(handover) }
+            let open = max(committed, takeover.requests.lowerBound)..<max(committed, takeover.requests.upperBound)
+            claims[partition] = .unknown(idleSince: ledgers[partition]?.idleSince(open))
+        }
     }
 
     /// What becomes readable when there is something to do.
@@ -46,15 +52,17 @@ final class LedgerRestore {
             guard Clock.uptime >= at else { return false }
             lookAgainAt = nil
             // Made before the old one goes, so that its descriptor is not the old one's number.
-            lookup = OffsetLookup(kafka, topic: topic, partitions, at: since)
+            lookup = TakeoverLookup(kafka, subject)
         }
         guard let answer = lookup.take() else { return false }
         do throws(KafkaError) {
-            let starts = try answer.get()
+            takeovers = try answer.get()
+            let starts = takeovers.compactMapValues(\.resultsFrom)
             open.formIntersection(starts.keys)
             guard !open.isEmpty else { return false }
             let reader = try Reader(
-                kafka, topic: topic, defaults: [("queued.min.messages", "100000")], onlyHeader: LedgerEntry.header)
+                kafka, topic: subject.resultsTopic, defaults: [("queued.min.messages", "100000")],
+                onlyHeader: LedgerEntry.header)
             try reader.read(open.sorted().map { ($0, .offset(starts[$0] ?? 0)) })
             self.reader = reader
             return true

@@ -45,6 +45,13 @@ struct Narrator {
             log.write(
                 .warning, "throttled by the server: calls wait for a full window",
                 limit.map { [(.limit, .integer(Int64($0.calls))), (.window, .integer($0.window.milliseconds))] } ?? [])
+        case .limitLearned(let limit):
+            log.write(
+                .warning, "the server names another limit: it is kept to",
+                [(.limit, .integer(Int64(limit.calls))), (.window, .integer(limit.window.milliseconds))])
+        case .claimed(let count, let until):
+            let wait: [(LogKey, JSON)] = until.map { [(.nextIn, .integer(($0 - now.uptime).milliseconds))] } ?? []
+            log.write(.info, "share of the quota taken over", [(.count, .integer(Int64(count)))] + wait)
         case .gateClosed(let failure, let serverDate, let until):
             let skew = serverDate.map { (now.wall - $0).seconds } ?? 0
             let remedy =

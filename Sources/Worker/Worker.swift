@@ -64,6 +64,11 @@ package final class Worker {
     private var backlog: [(RequestID, StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
+    private let claims = Claims()
+    private var toHandOver: [(partition: Int32, handover: Handover)] = []
+    private var turnedAt = Clock.uptime
+    /// A loop that stood still for longer may have lost its partitions without knowing.
+    private static let stall: Duration = .seconds(5)
     private var producerEvents: [ProducerEvent] = []
     private var snapshotAt: Duration = .zero
     /// Whether something may have happened that the last snapshot does not show.
@@ -136,7 +141,12 @@ package final class Worker {
             show(["the broker has not answered yet"])
             return number != nil
         }
-        return partitions != nil
+        guard let partitions else { return false }
+        var configuration = options.pipeline
+        configuration.partitionCount = partitions
+        pipeline = Pipeline(configuration)
+        turnedAt = Clock.uptime
+        return true
     }
 
     /// How long nothing will happen by itself; at most a second, so that the admin endpoint sees the loop alive.
@@ -146,7 +156,8 @@ package final class Worker {
             (consumerHasMore && takesRecords) || producerHasMore || restoreHasMore || !refused.isEmpty
         if hasWork { return .zero }
         var wake = isSnapshotStale ? max(now, snapshotAt + Self.snapshotInterval) : now + .seconds(1)
-        if let deadline = pipeline.deadline(now) { wake = min(wake, deadline) }
+        if let deadline = pipeline.deadline(Clock.now) { wake = min(wake, deadline) }
+        if let deadline = claims.deadline { wake = min(wake, deadline) }
         if let deadline = hss.deadline { wake = min(wake, deadline) }
         if let deadline = restore?.deadline { wake = min(wake, deadline) }
         if !backlog.isEmpty || !isWorking { wake = min(wake, now + .milliseconds(10)) }
@@ -177,14 +188,17 @@ package final class Worker {
             case .http, nil: break
             }
         }
+        if Clock.uptime - turnedAt > Self.stall { hand(.stalled) }
+        turnedAt = Clock.uptime
         isSnapshotStale = isSnapshotStale || !ready.isEmpty
         takeAcknowledgements()
         takeAnswers()
         advanceRestore()
         takeRecords()
-        if let deadline = pipeline.deadline(Clock.uptime), deadline <= Clock.uptime { hand(.tick) }
+        if let deadline = pipeline.deadline(Clock.now), deadline <= Clock.uptime { hand(.tick) }
         retryPublishing()
         storeOffsets()
+        advanceClaims()
         advanceShutdown()
         show(notReady)
         narrator.log.flush()
@@ -205,7 +219,12 @@ package final class Worker {
             case .store(let partition, let offset): toStore[partition] = offset
             case .pause(let partitions): consumer.pause(partitions)
             case .resume(let partitions): consumer.resume(partitions)
-            case .release(let partitions): release(partitions)
+            case .release(let partition, let handover):
+                if let handover, pipeline.configuration.quota != nil {
+                    toHandOver.append((partition, handover))
+                } else {
+                    release([partition])
+                }
             case .drained:
                 // The group is left by way of its coordinator, which may just be coming back: all the time there is left.
                 if case .draining(let until) = stage { beginClosing(by: max(until, now.uptime + .seconds(5))) }
@@ -301,9 +320,12 @@ package final class Worker {
             accept(partitions, [:])
             return
         }
+        let now = Clock.wall
+        let subject = TakeoverLookup.Subject(
+            requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic, group: options.group,
+            partitions: partitions, since: now + (.zero - options.pipeline.dedupeWindow))
         restore = LedgerRestore(
-            partitions, kafka: options.kafka, topic: options.resultsTopic, window: options.pipeline.dedupeWindow,
-            callsWindow: options.pipeline.quota?.window ?? .zero)
+            subject, kafka: options.kafka, callsSince: now + (.zero - (options.pipeline.quota?.window ?? .zero)))
         restoreHasMore = true
     }
 
@@ -335,10 +357,30 @@ package final class Worker {
     }
 
     private func endRestore(_ ledgers: [Int32: Ledger]) {
-        guard let partitions = restore?.partitions else { return }
+        guard let restore else { return }
         if let watched { poller.remove(watched) }
-        (restore, watched, restoreHasMore) = (nil, nil, false)
-        accept(partitions, ledgers)
+        (self.restore, watched, restoreHasMore) = (nil, nil, false)
+        accept(restore.subject.partitions, ledgers)
+        guard pipeline.configuration.quota != nil, stage == .running else { return }
+        for (partition, claim) in restore.claims {
+            let takeover = restore.takeovers[partition]
+            claims.took(
+                partition, at: takeover?.committed ?? takeover?.requests.lowerBound ?? 0, claim)
+        }
+    }
+
+    /// Commits what says whose the partitions' share of the quota is, and lets go of those that have said it.
+    private func advanceClaims() {
+        let now = Clock.uptime
+        if !toHandOver.isEmpty {
+            let handovers = toHandOver
+            toHandOver = []
+            let gone = claims.handOver(handovers, consumer, now: now)
+            if !gone.isEmpty { release(gone) }
+        }
+        let (claimed, gone) = claims.turn(consumer, now: now)
+        if !claimed.isEmpty { hand(.claimed(claimed)) }
+        if !gone.isEmpty { release(gone) }
     }
 
     private func accept(_ partitions: [Int32], _ ledgers: [Int32: Ledger]) {
@@ -367,6 +409,7 @@ package final class Worker {
     /// What is done of these partitions is stored before they go, so that giving them up commits it.
     private func release(_ partitions: [Int32]) {
         storeOffsets()
+        for partition in partitions { claims.forget(partition) }
         attempt { () throws(KafkaError) in
             if try consumer.release(partitions) { isRebalancing = false }
         }
@@ -377,6 +420,7 @@ package final class Worker {
     private func storeOffsets() {
         guard !toStore.isEmpty else { return }
         consumer.store(toStore.map { ($0.key, $0.value) })
+        claims.stored(toStore)
         toStore.removeAll(keepingCapacity: true)
     }
 

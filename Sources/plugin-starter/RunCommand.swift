@@ -97,6 +97,7 @@ nonisolated enum RunCommand {
     private static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
         var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
         configuration.hostsPerCall = settings.value(SettingTable.hostsPerCall)
+        configuration.transit = settings.value(SettingTable.connectTimeout)
         configuration.concurrency = settings.value(SettingTable.concurrency)
         configuration.retryFor = settings.value(SettingTable.retryFor)
         configuration.quarantine = settings.value(SettingTable.quarantine)

@@ -11,6 +11,7 @@ struct Bench {
     var stored: [Int32: Int64] = [:]
     var paused: Set<Int32> = []
     var released: [Int32] = []
+    var handovers: [Int32: Handover] = [:]
     var isDrained = false
     /// Whether results are acknowledged as they come.
     var acknowledges = true
@@ -38,7 +39,9 @@ struct Bench {
                 case .store(let partition, let offset): stored[partition] = offset
                 case .pause(let numbers): paused.formUnion(numbers)
                 case .resume(let numbers): paused.subtract(numbers)
-                case .release(let numbers): released += numbers
+                case .release(let number, let handover):
+                    released.append(number)
+                    handovers[number] = handover
                 case .drained: isDrained = true
                 case .log: break
                 }
@@ -128,11 +131,23 @@ struct Bench {
         for _ in 0..<limit {
             if !calls.isEmpty {
                 answer(200)
-            } else if pipeline.openCount > 0, let deadline = pipeline.deadline(now.uptime) {
+            } else if pipeline.openCount > 0, let deadline = pipeline.deadline(now) {
                 pass(max(.milliseconds(1), deadline - now.uptime))
             } else {
                 return
             }
+        }
+    }
+
+    /// The same for a time only.
+    mutating func settleFor(_ time: Duration) {
+        let end = now.uptime + time
+        while now.uptime < end {
+            if !calls.isEmpty {
+                answer(200)
+                continue
+            }
+            pass(max(.milliseconds(1), min(pipeline.deadline(now) ?? end, end) - now.uptime))
         }
     }
 

@@ -37,7 +37,7 @@ import Testing
                 case .none: outcome.bench.tell { _ in ("stopped", "online") }
                 case .failing: outcome.bench.refuseRead(500)
                 }
-            } else if let deadline = outcome.bench.pipeline.deadline(outcome.bench.now.uptime) {
+            } else if let deadline = outcome.bench.pipeline.deadline(outcome.bench.now) {
                 outcome.bench.pass(max(.milliseconds(1), deadline - outcome.bench.now.uptime))
             } else {
                 break
@@ -99,7 +99,7 @@ import Testing
         #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1001")
     }
 
-    @Test func `a guilty host is called apart from others for a while`() {
+    @Test func `a guilty host goes apart for a while: after the others, and looked at before it costs a call again`() {
         var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", hosts: ["bad"])
         bench.answer(400, code: "HSS.1001", text: "no agent")
@@ -107,12 +107,38 @@ import Testing
         bench.receive(key: "b", hosts: ["bad"])
         bench.receive(key: "c", hosts: ["good"])
         bench.pass(.seconds(60))
-        #expect(bench.calls.count == 1)
-        let first = bench.calls[0].hostIDs
-        bench.answer(first == ["bad"] ? 400 : 200, code: first == ["bad"] ? "HSS.1001" : nil)
+        #expect(bench.calls.map(\.hostIDs) == [["good"]])
+        bench.answer(200)
         bench.pass(.seconds(60))
-        #expect(bench.calls.count == 1)
-        #expect(Set([first, bench.calls[0].hostIDs]) == [["bad"], ["good"]])
+        #expect(bench.queries.map(\.hostIDs) == [["bad"]])
+        bench.tell { _ in ("not_installed", "not_installed") }
+        #expect(bench.calls.isEmpty)
+        #expect(bench.statuses == [.failed, .succeeded, .failed])
+        #expect(bench.results[2].failure?.code == "HSS.1001")
+        #expect(bench.results[2].evidence == "observed")
+
+        bench.receive(key: "d", hosts: ["bad"])
+        bench.pass(.seconds(60))
+        bench.tell { _ in ("stopped", "online") }
+        #expect(bench.calls.map(\.hostIDs) == [["bad"]], "mended, and so called")
+        bench.answer(200)
+        #expect(bench.statuses.last == .succeeded)
+    }
+
+    @Test func `after a refused call the scope's next hosts are looked at before they are called`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 2, window: .seconds(60)) }
+        bench.receive(key: "a", hosts: ["good1", "bad1"])
+        bench.answer(400, code: "HSS.1001")
+        bench.tell { $0 == "bad1" ? ("not_installed", "not_installed") : ("stopped", "online") }
+        bench.answer(200)
+        bench.receive(key: "b", hosts: ["good2", "bad2"])
+        bench.receive(key: "c", hosts: ["good3"])
+        bench.pass(.seconds(60))
+        #expect(bench.calls.isEmpty)
+        bench.tell { $0 == "bad2" ? ("not_installed", "not_installed") : ("stopped", "online") }
+        #expect(bench.calls.map(\.hostIDs) == [["good2", "good3"]])
+        bench.answer(200)
+        #expect(bench.statuses == [.partiallySucceeded, .partiallySucceeded, .succeeded])
     }
 
     @Test func `hosts that a lost call started are not called again, and the result says so`() {
@@ -135,16 +161,17 @@ import Testing
         bench.tell { $0 == "away" ? ("offline", "offline") : ("stopped", "online") }
         #expect(bench.calls.map(\.hostIDs) == [["good"]])
         bench.answer(200)
-        var tries = 0
+        var looks = 0
         for _ in 0..<500 where bench.results.isEmpty {
-            if bench.calls.isEmpty {
+            if bench.queries.isEmpty {
                 bench.pass(.seconds(1))
             } else {
-                tries += 1
-                bench.answer(400, code: "HSS.1007", text: "offline")
+                looks += 1
+                bench.tell { _ in ("offline", "offline") }
             }
         }
-        #expect(tries > 1)
+        #expect(looks > 1)
+        #expect(bench.calls.isEmpty, "no call is spent on a host that a read shows to be away")
         #expect(bench.statuses == [.partiallySucceeded])
         #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1007")
     }

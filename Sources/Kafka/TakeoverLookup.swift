@@ -1,0 +1,127 @@
+internal import CLinux
+internal import CRdkafka
+package import Core
+internal import Glibc
+internal import Synchronization
+
+/// What has to be known of a partition before it is taken over.
+package struct Takeover: Sendable {
+    /// The first result at or after the asked time; nil where none is that young.
+    package var resultsFrom: Int64?
+    /// What the group has committed for its requests, and the text beside it; nil where nothing was.
+    package var committed: Int64?
+    package var metadata = ""
+    /// The requests that there are.
+    package var requests: Range<Int64> = 0..<0
+}
+
+/// Asks what has to be known of partitions before they are taken over, which librdkafka can only do by waiting, on a thread
+/// of its own: the loop reads the answer when the descriptor says that it is there.
+package final class TakeoverLookup {
+    /// Whose partitions, and what of them.
+    package struct Subject: Sendable {
+        package var requestsTopic: String
+        package var resultsTopic: String
+        package var group: String
+        package var partitions: [Int32]
+        /// Results before this are not asked for.
+        package var since: Timestamp
+
+        package init(
+            requestsTopic: String, resultsTopic: String, group: String, partitions: [Int32], since: Timestamp
+        ) {
+            self.requestsTopic = requestsTopic
+            self.resultsTopic = resultsTopic
+            self.group = group
+            self.partitions = partitions
+            self.since = since
+        }
+    }
+
+    private let answer = Answer()
+    package var descriptor: Int32 { answer.descriptor }
+
+    /// What the two threads share.
+    private final class Answer: Sendable {
+        let value = Mutex<Result<[Int32: Takeover], KafkaError>?>(nil)
+        let descriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+        deinit { close(descriptor) }
+    }
+
+    /// What the thread needs, given over to it.
+    private final class Question {
+        let configuration: ClientConfiguration
+        let subject: Subject
+        let answer: Answer
+        private static let patience: Int32 = 5000
+
+        init(_ configuration: ClientConfiguration, _ subject: Subject, _ answer: Answer) {
+            self.configuration = configuration
+            self.subject = subject
+            self.answer = answer
+        }
+
+        func ask() -> Result<[Int32: Takeover], KafkaError> {
+            do throws(KafkaError) {
+                var found = Dictionary(uniqueKeysWithValues: subject.partitions.map { ($0, Takeover()) })
+                let results = try Reader(configuration, topic: subject.resultsTopic)
+                for (partition, start) in try results.offsets(
+                    at: subject.since, subject.partitions, milliseconds: Self.patience)
+                {
+                    if case .offset(let offset) = start { found[partition]?.resultsFrom = offset }
+                }
+                let requests = try Reader(configuration, topic: subject.requestsTopic, group: subject.group)
+                for (partition, mark) in try requests.committed(subject.partitions, milliseconds: Self.patience) {
+                    found[partition]?.committed = mark.offset
+                    found[partition]?.metadata = mark.metadata
+                }
+                for partition in subject.partitions {
+                    found[partition]?.requests = try requests.range(partition, milliseconds: Self.patience)
+                }
+                return .success(found)
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    package init(_ configuration: ClientConfiguration, _ subject: Subject) {
+        let question = Question(configuration, subject, answer)
+        let context = unsafe Unmanaged.passRetained(question).toOpaque()
+        var thread = pthread_t()
+        if unsafe pthread_create(&thread, nil, askOnThread, context) == 0 {
+            pthread_detach(thread)
+        } else {
+            unsafe Unmanaged<Question>.fromOpaque(context).release()
+            finish(.failure(.timedOut), answer)
+        }
+    }
+
+    /// The answer, once it is there; once.
+    package func take() -> Result<[Int32: Takeover], KafkaError>? {
+        var count: UInt64 = 0
+        unsafe _ = read(answer.descriptor, &count, MemoryLayout<UInt64>.size)
+        return answer.value.withLock { value in
+            defer { value = nil }
+            return value
+        }
+    }
+
+    fileprivate static func run(_ context: UnsafeMutableRawPointer) {
+        let question = unsafe Unmanaged<Question>.fromOpaque(context).takeRetainedValue()
+        finish(question.ask(), question.answer)
+    }
+
+    private static func finish(_ result: Result<[Int32: Takeover], KafkaError>, _ answer: Answer) {
+        answer.value.withLock { $0 = result }
+        var one: UInt64 = 1
+        unsafe _ = write(answer.descriptor, &one, MemoryLayout<UInt64>.size)
+    }
+
+    private func finish(_ result: Result<[Int32: Takeover], KafkaError>, _ answer: Answer) { Self.finish(result, answer) }
+}
+
+private func askOnThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    if let context = unsafe context { unsafe TakeoverLookup.run(context) }
+    return nil
+}

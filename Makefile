@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm simulate clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -45,7 +45,17 @@ demo: build ## the worker beside an embedded broker and a sandbox; a table that 
 
 test: swift test-deps ## all tests; those on a real broker where there is one (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	swift build --build-tests $(FLAGS)
-	VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
+	SWIFT_DETERMINISTIC_HASHING=1 VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
+
+SEEDS ?= 1000000
+FIRST ?= 0
+simulate: swift deps ## SEEDS schedules of a world that breaks, from seed FIRST on, on both cores; then the faults that must be found
+	swift build -c release --scratch-path .build/simulate -Xswiftc -DMUTATIONS --product simulate $(FLAGS)
+	@half=$$(( ($(SEEDS) + 1) / 2 )); export SWIFT_DETERMINISTIC_HASHING=1; time { \
+		.build/simulate/release/simulate $(FIRST) $$half & other=$$!; \
+		.build/simulate/release/simulate $$(( $(FIRST) + half )) $$(( $(SEEDS) - half )); ended=$$?; \
+		wait $$other && [ $$ended = 0 ]; }
+	SWIFT_DETERMINISTIC_HASHING=1 .build/simulate/release/simulate mutants 10000
 
 lint: swift ## checks the code's form
 	swift format lint -s -r Package.swift Sources Tests

@@ -13,8 +13,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InferIsolatedConformances"),  // SE-0470
 ]
 
-func target(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+/// Faults for the simulation to find; never in what is shipped.
+let mutations: [SwiftSetting] = [.define("MUTATIONS", .when(configuration: .debug))]
+
+func target(
+    _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, settings: [SwiftSetting] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: strict + settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -33,7 +38,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
 
         target("Crypto", ["CCrypto"]),
-        target("Core", ["Crypto"]),
+        target("Core", ["Crypto"], settings: mutations),
         target("Kafka", ["Core", "CRdkafka", "CLinux"]),
         target("HTTP", ["Core", "CCurl", "CMicrohttpd", "CLinux"]),
         target("HSS", ["Core", "Crypto", "HTTP"]),
@@ -45,6 +50,11 @@ let package = Package(
             dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "CLinux"],
             swiftSettings: strict),
 
+        target("Simulation", ["Core"], path: "Tests/Simulation", settings: mutations),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation", "Core"], path: "Tests/Simulate",
+            swiftSettings: strict + mutations),
+        tests("SimulationTests", ["Simulation", "Core"]),
         tests("CoreTests", ["Core", "Crypto"]),
         tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
         tests("HTTPTests", ["HTTP", "Core"]),

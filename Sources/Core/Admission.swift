@@ -2,6 +2,10 @@
 extension Pipeline {
     mutating func assigned(_ number: Int32, _ ledger: Ledger, _ now: Now) {
         partitions[number] = Partition(ledger: ledger)
+        #if MUTATIONS
+            if configuration.mutation == .startsWithAnEmptyLedger { partitions[number] = Partition(ledger: Ledger()) }
+            if configuration.mutation == .resumesWhatIsNotPaused, !intake.isPaused { effects.append(.resume([number])) }
+        #endif
         let horizon = configuration.quota.map { now.wall + (.zero - $0.window) } ?? now.wall
         countedCalls = countedCalls.filter { $0.value > horizon }
         // Calls that another process made, or this one before: the server counts them still. One call can stand in the
@@ -21,6 +25,13 @@ extension Pipeline {
 
     mutating func claimed(_ claims: [Int32: Claim], _ now: Now) {
         let ours = claims.filter { partitions[$0.key] != nil }
+        #if MUTATIONS
+            if configuration.mutation == .forgetsTheQuotaOnARestart {
+                quota.claim(ours.mapValues { _ in .fresh }, busyUntil: \.start, now)
+                statusQuota.claim(ours.mapValues { _ in .fresh }, busyUntil: \.status, now)
+                return
+            }
+        #endif
         quota.claim(ours, busyUntil: \.start, now)
         statusQuota.claim(ours, busyUntil: \.status, now)
         countCalls(now)
@@ -54,6 +65,9 @@ extension Pipeline {
         var entry = OpenRequest(
             position: record.position, timestamp: record.timestamp, recordKey: record.key, size: record.size,
             admittedAt: now.uptime)
+        #if MUTATIONS
+            if configuration.mutation == .losesTheRetryCountOnARebalance { carried = [:] }
+        #endif
         if let before = carried.removeValue(forKey: record.position) {
             (entry.attempts, entry.firstAttempt, entry.failure) = (before.attempts, before.firstAttempt, before.failure)
         }
@@ -78,8 +92,20 @@ extension Pipeline {
             let partition = partitions[entry.position.partition]
         else { return }
         if let expiresAt = request.expiresAt, expiresAt <= now.wall {
-            end(id, .expired, failure: .expired(expiresAt), now)
-        } else if let holder = partition.holders[key] {
+            // Where calls were made before it came back here, they are what it failed of.
+            let isCalled = entry.attempts > 0
+            if isCalled && partition.holders[key] == nil { partitions[entry.position.partition]?.holders[key] = id }
+            end(id, isCalled ? .failed : .expired, failure: entry.failure ?? .expired(expiresAt), now)
+            return
+        }
+        #if MUTATIONS
+            if configuration.mutation == .remembersBeforeTheAcknowledgement,
+                let outcome = partition.ledger.outcome(for: key, now: now.wall, window: configuration.dedupeWindow)
+            {
+                return repeated(id, of: outcome, now)
+            }
+        #endif
+        if let holder = partition.holders[key] {
             open[id]?.stage = .parked
             open[holder]?.followers.append(id)
         } else if let outcome = partition.ledger.outcome(

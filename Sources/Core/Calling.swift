@@ -153,6 +153,16 @@ extension Pipeline {
         coalescer.putBack(parts, scope: batch.scope, notBefore: notBefore, failures: failures)
     }
 
+    /// The batch without those that will not be called again here: the next owner finds out what is to be found out.
+    mutating func withoutGivenUp(_ batch: Batch) -> Batch {
+        let gone = batch.parts.filter { open[$0.request].map(isGivenUp) ?? true }
+        guard !gone.isEmpty else { return batch }
+        for part in gone where open[part.request]?.inFlight == 0 { leaveBehind(part.request) }
+        var rest = batch
+        rest.parts.removeAll { part in gone.contains { $0.request == part.request } }
+        return rest.only(rest.parts.flatMap(\.hosts))
+    }
+
     /// Whether the request's partition is going or the worker is, so that it is not called again here.
     private func isGivenUp(_ entry: OpenRequest) -> Bool {
         isDraining || partitions[entry.position.partition]?.revokedBy != nil
@@ -162,8 +172,8 @@ extension Pipeline {
     mutating func settle(_ part: Batch.Part, failure: Failure?, _ now: Now) {
         guard var entry = open[part.request], let request = entry.request, entry.stage == .calling else { return }
         if isGivenUp(entry), let failure, failure.isRetryable {
-            // No outcome yet, and none will come here: the next owner calls again.
-            leaveBehind(part.request)
+            // No outcome yet, and none will come here: the next owner calls again, once all of its calls are answered.
+            if entry.inFlight == 0 { leaveBehind(part.request) }
             return
         }
         let count = request.operateAll ? 1 : part.hosts.count
@@ -177,7 +187,11 @@ extension Pipeline {
             entry.succeeded += count
         }
         open[part.request] = entry
-        guard entry.unsettled <= 0 else { return }
+        guard entry.unsettled <= 0 else {
+            // The rest of it will not be called here any more.
+            if isGivenUp(entry) && entry.inFlight == 0 { leaveBehind(part.request) }
+            return
+        }
         let status: Status =
             entry.succeeded == 0 ? .failed : entry.failedHosts.isEmpty ? .succeeded : .partiallySucceeded
         end(part.request, status, failure: status == .succeeded ? nil : entry.failure, now)

@@ -147,12 +147,13 @@ struct Coalescer {
     ///
     /// Class first (raised by waiting), then the project that had no call for longest, then the longest waiting.
     mutating func next(now: Duration) -> Batch? {
-        var best: (scope: Scope, rank: Int, served: Duration, arrived: Duration)?
+        var best: (scope: Scope, rank: Int, served: Duration, arrived: Duration, request: RequestID)?
         for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
-            guard let (rank, arrived) = head(of: line, now: now) else { continue }
+            guard let (rank, arrived, request) = head(of: line, now: now) else { continue }
             let served = served[scope.project] ?? .zero
-            if let b = best, (b.rank, b.served, b.arrived) <= (rank, served, arrived) { continue }
-            best = (scope, rank, served, arrived)
+            // Which came first decides between equals, so that the same requests always make the same calls.
+            if let b = best, (b.rank, b.served, b.arrived, b.request) <= (rank, served, arrived, request) { continue }
+            best = (scope, rank, served, arrived, request)
         }
         guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
         served[scope.project] = now
@@ -169,9 +170,11 @@ struct Coalescer {
     }
 
     /// The best claim of a line.
-    private func head(of line: Line, now: Duration) -> (rank: Int, arrived: Duration)? {
-        (0..<3).compactMap { rank in
-            line.waiting[rank].first.flatMap { demands[$0] }.map { claim($0, rank, now) }
+    private func head(of line: Line, now: Duration) -> (rank: Int, arrived: Duration, request: RequestID)? {
+        (0..<3).compactMap { rank -> (rank: Int, arrived: Duration, request: RequestID)? in
+            guard let request = line.waiting[rank].first, let demand = demands[request] else { return nil }
+            let (rank, arrived) = claim(demand, rank, now)
+            return (rank, arrived, request)
         }.min { $0 < $1 }
     }
 

@@ -14,6 +14,13 @@ extension Pipeline {
             priority: entry.request?.priority)
         open[id]?.stage = .publishing(result)
         effects.append(.publish(id, result))
+        #if MUTATIONS
+            if configuration.mutation == .remembersBeforeTheAcknowledgement, let key = entry.scopedKey,
+                partitions[entry.position.partition]?.holders[key] == id, let outcome = outcome(of: result)
+            {
+                partitions[entry.position.partition]?.ledger.remember(outcome, for: key)
+            }
+        #endif
     }
 
     mutating func published(_ id: RequestID, _ now: Now) {
@@ -65,6 +72,17 @@ extension Pipeline {
 
     /// The record needs nothing more.
     mutating func done(_ position: Position) {
+        #if MUTATIONS
+            if configuration.mutation == .commitsTheHighestSeen, let tracker = partitions[position.partition]?.tracker {
+                effects.append(.store(partition: position.partition, offset: (tracker.highest ?? 0) + 1))
+            }
+            if configuration.mutation == .commitsPastTheEndAfterARestore,
+                partitions[position.partition]?.ledger.isAnswered(position.offset) ?? false
+            {
+                effects.append(.store(partition: position.partition, offset: position.offset + 2))
+                return
+            }
+        #endif
         guard let offset = partitions[position.partition]?.tracker.done(position.offset) else { return }
         effects.append(.store(partition: position.partition, offset: offset))
     }

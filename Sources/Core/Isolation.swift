@@ -59,7 +59,9 @@ struct Isolation {
 
 extension Pipeline {
     /// Asks about a batch's hosts before anything else is done with it.
-    mutating func ask(_ batch: Batch, _ purpose: Isolation.Read.Purpose, _ now: Now) {
+    mutating func ask(_ asked: Batch, _ purpose: Isolation.Read.Purpose, _ now: Now) {
+        let batch = withoutGivenUp(asked)
+        guard !batch.hosts.isEmpty else { return }
         for part in batch.parts where open[part.request]?.firstAttempt == nil {
             open[part.request]?.firstAttempt = now.uptime
         }
@@ -204,7 +206,7 @@ extension Pipeline {
             return
         }
         isolation.suspect(batch.scope, until: now.uptime + configuration.quarantine, now: now.uptime)
-        if batch.hasEvidence { halve(batch) } else { ask(batch, .refused(failure), now) }
+        if batch.hasEvidence { halve(withoutGivenUp(batch)) } else { ask(batch, .refused(failure), now) }
     }
 
     private mutating func halve(_ batch: Batch) {

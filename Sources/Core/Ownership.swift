@@ -4,6 +4,17 @@ extension Pipeline {
 
     mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Duration) {
         for number in numbers where partitions[number] != nil {
+            #if MUTATIONS
+                if configuration.mutation == .storesAfterARevoke, isLost {
+                    effects.append(.release(number, nil))
+                    continue
+                }
+                if configuration.mutation == .fencesBeforeDraining, !isLost {
+                    effects.append(.release(number, nil))
+                    partitions[number] = nil
+                    continue
+                }
+            #endif
             if isLost {
                 giveUp(number, nil)
             } else {
@@ -19,10 +30,15 @@ extension Pipeline {
     }
 
     /// Lets go of what no call or result is under way for; the next owner has it again from its topic.
-    private mutating func abandonWaiting(of number: Int32) {
+    private mutating func abandonWaiting(of number: Int32) { leaveBehind(of: number) { $0.inFlight == 0 } }
+
+    /// Lets go of what has no result yet, with calls in flight or without.
+    private mutating func leaveUnansweredBehind(of number: Int32) { leaveBehind(of: number) { _ in true } }
+
+    private mutating func leaveBehind(of number: Int32, where isMeant: (OpenRequest) -> Bool) {
         var count = 0
         for id in partitions[number]?.requests ?? [] {
-            guard let entry = open[id], entry.inFlight == 0 else { continue }
+            guard let entry = open[id], isMeant(entry) else { continue }
             if case .publishing = entry.stage { continue }
             leaveBehind(id)
             count += 1
@@ -59,12 +75,14 @@ extension Pipeline {
 
     /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
     mutating func releaseWhatIsDone(_ now: Now) {
-        for (number, partition) in partitions {
-            guard let deadline = partition.revokedBy, partition.requests.isEmpty || now.uptime >= deadline else {
+        for number in partitions.filter({ $0.value.revokedBy != nil }).keys.sorted() {
+            guard let deadline = partitions[number]?.revokedBy else { continue }
+            if now.uptime >= deadline { leaveUnansweredBehind(of: number) }
+            guard partitions[number]?.requests.isEmpty ?? true else {
+                // Results that are on their way are waited for as long as the group lets us: one that arrives after the next
+                // owner has read the results would be a second one.
+                if now.uptime >= deadline { partitions[number]?.revokedBy = now.uptime + .seconds(1) }
                 continue
-            }
-            if !partition.requests.isEmpty {
-                effects.append(.log(.leftBehind(partition: number, count: partition.requests.count)))
             }
             giveUp(
                 number, Handover(start: quota.handOver(number, now), status: statusQuota.handOver(number, now)))

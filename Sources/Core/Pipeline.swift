@@ -28,6 +28,10 @@ package struct Pipeline {
         package var callPrefix = "call"
         package var seed: UInt64 = 0
 
+        #if MUTATIONS
+            package var mutation: Mutation?
+        #endif
+
         package init(quota: RateLimit?) { self.quota = quota }
     }
 
@@ -119,6 +123,11 @@ package struct Pipeline {
         func consider(_ time: Duration?) {
             if let time { earliest = min(earliest ?? time, time) }
         }
+        consider(republish.map(\.at).min())
+        consider(intake.deadline)
+        for partition in partitions.values { consider(partition.revokedBy) }
+        // A drain starts nothing.
+        if isDraining { return earliest }
         // Not before gate and quota both allow it; what waits for an answer is woken by it.
         if !isolation.waiting.isEmpty, gate.state != .probing, let free = statusQuota.nextFree(now) {
             consider(max(free, gate.deadline ?? now.uptime))
@@ -132,9 +141,6 @@ package struct Pipeline {
             consider(max(free, gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, eligible))
         }
         consider(expiries.first?.at)
-        consider(republish.map(\.at).min())
-        consider(intake.deadline)
-        for partition in partitions.values { consider(partition.revokedBy) }
         return earliest
     }
 }

@@ -89,7 +89,8 @@ package struct Quota: Equatable, Sendable {
     /// The server names a limit: what is stricter than the operator's counts, until it names a wider one.
     package mutating func learn(_ named: RateLimit) {
         guard let configured, named.calls > 0, named.window > .zero else { return }
-        let isStricter = Double(named.calls) * configured.window.seconds < Double(configured.calls) * named.window.seconds
+        let isStricter =
+            Double(named.calls) * configured.window.seconds < Double(configured.calls) * named.window.seconds
         limit = isStricter ? RateLimit(calls: min(named.calls, configured.calls), window: named.window) : configured
     }
 
@@ -104,15 +105,15 @@ package struct Quota: Equatable, Sendable {
     package mutating func claim(_ claims: [Int32: Claim], busyUntil: KeyPath<Handover, Timestamp>, _ now: Now) {
         shares.claim(claims.keys)
         guard let limit else { return }
-        // Whoever owns all partitions has read all results: where each record has one, no call was made after the last.
-        let knowsAll = shares.ownsAll && !claims.values.contains(.unknown(idleSince: nil))
+        // Whoever takes over all partitions has read all results: where each record has one, no call was made after the last.
+        let knowsAll = shares.areAll(claims.count) && !claims.values.contains(.unknown(idleSince: nil))
         for (partition, claim) in claims {
             let until: Duration
             switch claim {
             case .fresh: continue
-            case .handedOver(let handover): until = now.uptime + (handover[keyPath: busyUntil] - now.wall)
+            case .handedOver(let handover): until = uptime(handover[keyPath: busyUntil], now)
             case .unknown(let idleSince?) where knowsAll:
-                until = now.uptime + (idleSince - now.wall) + limit.window
+                until = uptime(idleSince, now) + limit.window
             case .unknown:
                 // Its last owner may have sent a call until now, which the server has a transit later; so much again for a
                 // member that learns late that it is none.
@@ -141,7 +142,12 @@ package struct Quota: Equatable, Sendable {
         // Latest with latest: a slot that is known to be busy for one of them is not held for it once more.
         let order = slots.indices.sorted { slots[$0].freeAt > slots[$1].freeAt }
         for (slot, time) in zip(order, answered.sorted(by: >)) {
-            slots[slot].freeAt = max(slots[slot].freeAt, now.uptime + (time - now.wall) + limit.window)
+            slots[slot].freeAt = max(slots[slot].freeAt, uptime(time, now) + limit.window)
         }
+    }
+
+    /// Another process's time by this one's clock: later by what the two may differ.
+    private func uptime(_ time: Timestamp, _ now: Now) -> Duration {
+        now.uptime + (time - now.wall) + QuotaShares.clocks
     }
 }

@@ -17,7 +17,8 @@ struct QuotaShares: Equatable, Sendable {
 
     /// A call is sent so soon after its turn began, or not in it.
     static let promptness: Duration = .seconds(1)
-    private static let clocks: Duration = .seconds(1)
+    /// What two members' clocks may differ by.
+    static let clocks: Duration = .seconds(1)
 
     init(slots: Int, partitions: Int, window: Duration, transit: Duration) {
         count = slots
@@ -27,7 +28,8 @@ struct QuotaShares: Equatable, Sendable {
     }
 
     /// Whether nobody else can make calls.
-    var ownsAll: Bool { owned.count >= partitions }
+    var ownsAll: Bool { areAll(owned.count) }
+    func areAll(_ number: Int) -> Bool { number >= partitions }
 
     mutating func claim(_ numbers: some Sequence<Int32>) { owned.formUnion(numbers) }
     mutating func release(_ number: Int32) { owned.remove(number) }

@@ -118,7 +118,9 @@ package final class TakeoverLookup {
         unsafe _ = write(answer.descriptor, &one, MemoryLayout<UInt64>.size)
     }
 
-    private func finish(_ result: Result<[Int32: Takeover], KafkaError>, _ answer: Answer) { Self.finish(result, answer) }
+    private func finish(_ result: Result<[Int32: Takeover], KafkaError>, _ answer: Answer) {
+        Self.finish(result, answer)
+    }
 }
 
 private func askOnThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

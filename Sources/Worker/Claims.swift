@@ -35,7 +35,8 @@ final class Claims {
     }
 
     /// Begins to commit what the next owners have to know. Those for which that is not possible are given back.
-    func handOver(_ handovers: [(partition: Int32, handover: Handover)], _ consumer: Consumer, now: Duration) -> [Int32] {
+    func handOver(_ handovers: [(partition: Int32, handover: Handover)], _ consumer: Consumer, now: Duration) -> [Int32]
+    {
         let known = handovers.filter { positions[$0.partition] != nil }
         for (partition, _) in handovers { toClaim[partition] = nil }
         let entries = known.map { ($0.partition, positions[$0.partition] ?? 0, $0.handover.text) }

@@ -492,7 +492,9 @@ package final class Worker {
                 .warning, "out of time: what is open is left to the next owner",
                 [(.count, .integer(Int64(pipeline.openCount)))])
             hand(.revoked(pipeline.assignedPartitions, isLost: true, deadline: now))
-            beginClosing(by: now + .seconds(2))
+            // A result that is still on its way could reach its topic after the next owner has read it: the session lapses
+            // first, so that it is there by then or not at all.
+            if producer.pending > 0 || !backlog.isEmpty { stage = .closed } else { beginClosing(by: now + .seconds(2)) }
         case .closing(let deadline):
             consumerHasMore = true
             if consumer.isClosed {

@@ -27,7 +27,8 @@ final class Bench {
             [
                 "run", "--bootstrap-servers", broker.bootstrap, "--requests-topic", topics.requests, "--results-topic",
                 topics.results, "--group", topics.group, "--endpoint", url, "--admin-listen", "off",
-            ] + (alone ? ["--quota", "off", "--hosts-per-call", "1"] : []) + arguments, environment: Self.credentials.merging(environment) { $1 })
+            ] + (alone ? ["--quota", "off", "--hosts-per-call", "1"] : []) + arguments,
+            environment: Self.credentials.merging(environment) { $1 })
         if ready { try worker.says(" ready") }
         return worker
     }

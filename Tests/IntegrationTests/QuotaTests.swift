@@ -15,11 +15,12 @@ extension OnARealBroker {
         @Test func `three workers keep to the quota through ten windows, one of them restarted in each`() throws {
             let bench = try Bench("quota", sandbox: ["--quota", "5/4s"])
             // One call a request: more than ten windows' worth, so that each worker always wants to call.
-            let arguments = Self.quota + [
-                "--hosts-per-call", "1", "--log-level", "info", "--kafka-property", "session.timeout.ms=2000",
-                "--kafka-property", "heartbeat.interval.ms=300",
-            ]
-            try bench.publish((0..<120).map { .plain("k\($0)") })
+            let arguments =
+                Self.quota + [
+                    "--hosts-per-call", "1", "--log-level", "info", "--kafka-property", "session.timeout.ms=2000",
+                    "--kafka-property", "heartbeat.interval.ms=300",
+                ]
+            try bench.publish((0..<70).map { .plain("k\($0)") })
             var workers = try (0..<3).map { _ in try bench.worker(arguments, ready: false, alone: false) }
             for window in 0..<10 {
                 let until = Date().addingTimeInterval(4)
@@ -36,13 +37,13 @@ extension OnARealBroker {
             #expect((summary["start_calls"]?.integer ?? 0) > 0)
             #expect((summary["most_starts_in_window"]?.integer ?? 99) <= 5)
             #expect(summary["calls"]?["start 429"] == nil)
-            try bench.waitForResults(120, seconds: 200, workers[0])
+            try bench.waitForResults(70, seconds: 200, workers[0])
             #expect(try Self.summary(bench)["calls"]?["start 429"] == nil)
             for worker in workers {
                 worker.signal(SIGTERM)
                 #expect(try worker.wait() == 0, "\(worker.errors)")
             }
-            try bench.checkOneResultEach(120)
+            try bench.checkOneResultEach(70)
         }
 
         @Test func `an orderly restart knows what its predecessor called, and waits no longer than for that`() throws {

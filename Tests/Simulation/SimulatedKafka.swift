@@ -1,0 +1,186 @@
+import Core
+
+/// Two topics, committed offsets and a consumer group. What must hold of them is checked on each change.
+struct SimulatedKafka {
+    struct Result {
+        var record: Record
+        var result: StartResult
+        var isFromZombie: Bool
+    }
+
+    let writer = ResultWriter(requestsTopic: "requests")
+    private var requests: [[Record]]
+    private var results: [[Result]]
+    private var answered: [[Int64: Int]]
+    /// The first outcome of each key, by partition.
+    private var outcomes: [Fingerprint: StartResult] = [:]
+    var committed: [Int32: (offset: Int64, metadata: String)] = [:]
+    var group: Group
+    /// Second results of one record, from members that were cut off and did not know.
+    private(set) var repeats = 0
+
+    init(partitions: Int, isCooperative: Bool) {
+        requests = Array(repeating: [], count: partitions)
+        results = Array(repeating: [], count: partitions)
+        answered = Array(repeating: [:], count: partitions)
+        group = Group(partitions: partitions, isCooperative: isCooperative)
+    }
+
+    mutating func produce(_ json: String, key: String, to partition: Int32, at time: Timestamp) {
+        let offset = Int64(requests[Int(partition)].count)
+        requests[Int(partition)].append(
+            Record(
+                position: Position(partition: partition, offset: offset), timestamp: time, key: Array(key.utf8),
+                value: Array(json.utf8)))
+    }
+
+    func request(_ partition: Int32, _ offset: Int64) -> Record? {
+        offset < requests[Int(partition)].count ? requests[Int(partition)][Int(offset)] : nil
+    }
+
+    /// The rule that a result breaks; nil where it breaks none.
+    mutating func append(_ record: ResultRecord, _ result: StartResult, isFromZombie: Bool) -> String? {
+        let partition = Int(record.partition)
+        let position = result.position
+        let before = results[partition].filter { $0.result.position == position }
+        let offset = Int64(results[partition].count)
+        results[partition].append(
+            Result(
+                record: Record(
+                    position: Position(partition: record.partition, offset: offset), timestamp: nil, key: record.key,
+                    value: record.value, headers: record.headers), result: result, isFromZombie: isFromZombie))
+        answered[partition][position.offset, default: 0] += 1
+        if !before.isEmpty {
+            repeats += 1
+            if !isFromZombie && !before.contains(where: \.isFromZombie) { return "\(position) is answered twice" }
+            return nil
+        }
+        if let original = result.original {
+            let isThere = results[partition].contains {
+                $0.result.position.offset == original.offset && $0.result.status == original.status
+            }
+            if !isThere { return "\(position) points to \(original.offset), which has no result \(original.status)" }
+        }
+        guard let key = result.scopedKey, [.succeeded, .partiallySucceeded, .failed].contains(result.status) else {
+            return nil
+        }
+        if let first = outcomes[key], first.failure?.isRetryable != true, !isFromZombie,
+            !results[partition].contains(where: \.isFromZombie)
+        {
+            return "the key of \(position) has an outcome already, from \(first.position)"
+        }
+        outcomes[key] = result
+        return nil
+    }
+
+    mutating func commit(_ partition: Int32, _ offset: Int64, _ metadata: String) -> String? {
+        committed[partition] = (offset, metadata)
+        guard offset <= requests[Int(partition)].count else {
+            return "offset \(offset) of partition \(partition) is committed, which is past the end"
+        }
+        for open in 0..<offset where answered[Int(partition)][open] == nil {
+            return "offset \(offset) of partition \(partition) is committed, and \(open) has no result"
+        }
+        return nil
+    }
+
+    /// What a new owner reads before it works.
+    func takeOver(_ partition: Int32, callsSince: Timestamp) -> (Ledger, Claim) {
+        var ledger = Ledger()
+        for result in results[Int(partition)] {
+            if let entry = LedgerEntry(result.record) { ledger.restore(entry, callsSince: callsSince) }
+        }
+        guard let mark = committed[partition] else { return (ledger, .fresh) }
+        if let handover = Handover(mark.metadata) { return (ledger, .handedOver(handover)) }
+        let end = max(mark.offset, Int64(requests[Int(partition)].count))
+        return (ledger, .unknown(idleSince: ledger.idleSince(mark.offset..<end)))
+    }
+
+    var open: [String] {
+        requests.indices.flatMap { partition in
+            requests[partition].indices.compactMap { offset in
+                answered[partition][Int64(offset)] == nil ? "\(partition)/\(offset)" : nil
+            }
+        }
+    }
+
+    /// Whether each record is answered and each offset committed.
+    var isDone: Bool {
+        requests.indices.allSatisfy { partition in
+            answered[partition].count == requests[partition].count
+                && (requests[partition].isEmpty
+                    || committed[Int32(partition)]?.offset == Int64(requests[partition].count))
+        }
+    }
+
+    /// A consumer group with either protocol.
+    struct Group {
+        private let partitions: Int
+        private let isCooperative: Bool
+        private var members: [Int] = []
+        private var target: [Int32: Int] = [:]
+        var owner: [Int32: Int] = [:]
+        private var revoking: Set<Int32> = []
+        private var mustRevoke = false
+
+        init(partitions: Int, isCooperative: Bool) {
+            self.partitions = partitions
+            self.isCooperative = isCooperative
+        }
+
+        func isMember(_ member: Int) -> Bool { members.contains(member) }
+
+        mutating func join(_ member: Int) {
+            members.append(member)
+            plan()
+        }
+
+        /// A member says that it goes, and still has what it has.
+        mutating func retire(_ member: Int) {
+            members.removeAll { $0 == member }
+            plan()
+        }
+
+        /// A member goes, in order or not; what it had is free.
+        mutating func leave(_ member: Int) {
+            members.removeAll { $0 == member }
+            for (partition, owned) in owner where owned == member { owner[partition] = nil }
+            plan()
+        }
+
+        private mutating func plan() {
+            target = [:]
+            mustRevoke = true
+            guard !members.isEmpty else { return }
+            for partition in 0..<partitions {
+                target[Int32(partition)] = members[partition * members.count / partitions]
+            }
+        }
+
+        /// By member, each partition once.
+        mutating func toRevoke() -> [(Int, [Int32])] {
+            guard mustRevoke else { return [] }
+            mustRevoke = false
+            revoking.formIntersection(owner.keys)
+            var found: [Int: [Int32]] = [:]
+            for (partition, member) in owner.sorted(by: { $0.key < $1.key }) where !revoking.contains(partition) {
+                if isCooperative && target[partition] == member { continue }
+                revoking.insert(partition)
+                found[member, default: []].append(partition)
+            }
+            return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        }
+
+        /// What can be given out now; eager: only when nobody has anything that must go.
+        mutating func toAssign() -> [(Int32, Int)] {
+            revoking.formIntersection(owner.keys)
+            if !isCooperative && !revoking.isEmpty { return [] }
+            var found: [(Int32, Int)] = []
+            for (partition, member) in target.sorted(by: { $0.key < $1.key }) where owner[partition] == nil {
+                owner[partition] = member
+                found.append((partition, member))
+            }
+            return found
+        }
+    }
+}

@@ -1,0 +1,250 @@
+package import Core
+
+/// Kafka, its group, HSS, the network and the clock, played around real pipelines; what must never happen is looked for as
+/// it would happen. The first rule that is broken is kept in `violation`.
+package final class World {
+    package struct Settings: Sendable {
+        package var partitions: Int
+        package var members: Int
+        package var quota: RateLimit?
+        package var isCooperative: Bool
+        package var hostsPerCall: Int
+        package var maximumOpen: Int
+        package var seed: UInt64
+        #if MUTATIONS
+            package var mutation: Mutation?
+        #endif
+
+        init(using generator: inout SplitMix64, members: ClosedRange<Int>?) {
+            let count = members ?? (Int.random(in: 0..<8, using: &generator) == 0 ? 4...12 : 1...3)
+            self.members = Int.random(in: count, using: &generator)
+            partitions = Int.random(in: 1...(self.members > 3 ? 12 : 4), using: &generator)
+            let limits = [nil, 1, 2, 5]
+            let calls = limits[Int.random(in: 0..<4, using: &generator)]
+            quota = calls.map { RateLimit(calls: $0, window: .seconds(60)) }
+            isCooperative = Bool.random(using: &generator)
+            hostsPerCall = Int.random(in: 1...6, using: &generator)
+            maximumOpen = Int.random(in: 3...12, using: &generator)
+            seed = generator.next()
+        }
+    }
+
+    /// What happens by itself.
+    enum Event {
+        case arrives(member: Int, Sent)
+        case answered(member: Int, CallID, Reply)
+        case expelled(member: Int)
+        case told(member: Int)
+    }
+
+    enum Sent {
+        case start(StartCall)
+        case status(StatusQuery)
+
+        var id: CallID {
+            switch self {
+            case .start(let call): call.id
+            case .status(let query): query.id
+            }
+        }
+    }
+
+    package let settings: Settings
+    package internal(set) var violation: String?
+    var place = ""
+    /// What happened, line by line, where that is wanted.
+    package internal(set) var trace: [String]?
+    var generator: SplitMix64
+    var time: Duration = .seconds(1000)
+    var events: [(at: Duration, event: Event)] = []
+    var members: [Member] = []
+    var kafka: SimulatedKafka
+    var hss: SimulatedHSS
+    /// Facts that wait to be handed over, so that no pipeline is entered twice.
+    private var inbox: [(member: Int, fact: Fact)] = []
+    private var requestCount = 0
+    private var keys: [(key: String, project: String, hosts: [String], partition: Int)] = []
+    var partitionOfHost: [String: Int32] = [:]
+
+    init(_ settings: Settings, isTraced: Bool = false) {
+        self.settings = settings
+        trace = isTraced ? ["\(settings)"] : nil
+        generator = SplitMix64(seed: settings.seed)
+        kafka = SimulatedKafka(partitions: settings.partitions, isCooperative: settings.isCooperative)
+        hss = SimulatedHSS(quota: settings.quota)
+        for _ in 0..<settings.members { start() }
+    }
+
+    func broken(_ rule: String) {
+        if violation == nil { violation = "\(rule) (at \(place), \(time) of the clock)" }
+    }
+
+    func note(_ line: @autoclosure () -> String) {
+        if trace != nil { trace?.append("\((time - .seconds(1000)).milliseconds) ms: \(line())") }
+    }
+
+    func schedule(_ event: Event, after delay: Duration) {
+        let at = time + delay
+        let place = events.firstIndex { $0.at > at } ?? events.count
+        events.insert((at, event), at: place)
+    }
+
+    func milliseconds(_ range: ClosedRange<Int64>) -> Duration {
+        .milliseconds(Int64.random(in: range, using: &generator))
+    }
+
+    // MARK: Steps
+
+    func take(_ step: Step) {
+        note("\(step)")
+        let living = members.indices.filter { members[$0].isAlive && !members[$0].isFrozen }
+        let member = living.isEmpty ? nil : living[Int(step.a) % living.count]
+        switch step.kind {
+        case .request: request(step)
+        case .time: advance(.milliseconds(Int64(step.a % 3000)))
+        case .longTime: advance(.seconds(Int64(step.a % 90)))
+        case .start: if living.count < max(3, settings.members) { start() }
+        case .thaw: thaw(step)
+        case .fault: hss.fault = SimulatedHSS.Fault.allCases[Int(step.a) % SimulatedHSS.Fault.allCases.count]
+        case .fetch: if let member { fetch(member, Int(step.b % 5) + 1) }
+        case .append: if let member { append(member, Int(step.b % 4) + 1) }
+        case .acknowledge: if let member { acknowledge(member, Int(step.b % 4) + 1) }
+        case .refuse: if let member { refuse(member) }
+        case .commit: if let member { commit(member) }
+        case .crash: if let member { crash(member) }
+        case .stop: if let member, living.count > 1 || step.b % 2 == 0 { hand(member, .drain) }
+        case .freeze: if let member { freeze(member) }
+        }
+        deliver()
+    }
+
+    private func request(_ step: Step) {
+        requestCount += 1
+        let repeats = step.b % 4 == 0 && !keys.isEmpty
+        if !repeats {
+            let hosts = (0...Int(step.b % 3)).map { host in
+                (step.a % 9 == 0 && host == 0 ? "bad" : "h") + "\(requestCount)-\(host)"
+            }
+            keys.append(("k\(requestCount)", "p\(step.a % 2)", hosts, Int(step.a) % settings.partitions))
+            for host in hosts { partitionOfHost[host] = Int32(Int(step.a) % settings.partitions) }
+        }
+        var chosen = keys[repeats ? Int(step.a) % keys.count : keys.count - 1]
+        if repeats && step.b % 5 == 0 { chosen.hosts = ["other\(requestCount)"] }
+        let hosts = chosen.hosts.map { "\"\($0)\"" }.joined(separator: ",")
+        let expiry = step.b % 11 == 0 ? ",\"expires_at\":\"\(Self.wall(time + .seconds(90)))\"" : ""
+        let json =
+            step.b % 13 == 0
+            ? "{}"
+            : "{\"idempotency_key\":\"\(chosen.key)\",\"project_id\":\"\(chosen.project)\",\"plugin_code\":\"ndr\","
+                + "\"host_id_list\":[\(hosts)]\(expiry)}"
+        kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time))
+    }
+
+    static func wall(_ time: Duration) -> Timestamp { Timestamp(milliseconds: 1_767_225_600_000) + time }
+
+    /// Lets time pass: what is due happens in its order, and each member is woken when it asked to be.
+    func advance(_ duration: Duration) {
+        let end = time + duration
+        for _ in 0..<400 where violation == nil {
+            let event = events.first.map(\.at)
+            var wake: (at: Duration, member: Int)?
+            for index in members.indices where members[index].isAlive && !members[index].isFrozen {
+                guard let at = members[index].wakesAt(time) else { continue }
+                if at < wake?.at ?? .seconds(1 << 40) { wake = (at, index) }
+            }
+            let next = [event, wake?.at].compactMap { $0 }.min()
+            guard let next, next <= end else { break }
+            time = max(time, next)
+            if let event, event <= next {
+                happen(events.removeFirst().event)
+            } else if let wake {
+                hand(wake.member, .tick)
+                // Waking changes nothing twice in the same moment.
+                members[wake.member].wokenAt = time
+            }
+            deliver()
+        }
+        time = max(time, end)
+    }
+
+    private func happen(_ event: Event) {
+        switch event {
+        case .arrives(let member, let sent): arrives(member, sent)
+        case .answered(let member, let call, let reply):
+            guard members[member].isAlive else { return }
+            guard !members[member].isFrozen else {
+                schedule(event, after: .seconds(1))
+                return
+            }
+            hand(member, .answered(call, reply))
+        case .expelled(let member):
+            guard kafka.group.isMember(member), !members[member].isAlive || members[member].isFrozen else { return }
+            members[member].isExpelled = true
+            for index in members[member].pending.indices { members[member].pending[index].isFromZombie = true }
+            leave(member)
+        case .told(let member):
+            guard members[member].isAlive, members[member].isExpelled else { return }
+            hand(member, .revoked(members[member].owned.keys.sorted(), isLost: true, deadline: .zero))
+            deliver()
+            members[member].isExpelled = false
+            guard !members[member].isDraining else { return members[member].isAlive = false }
+            kafka.group.join(member)
+            rebalance()
+        }
+    }
+
+    private func arrives(_ member: Int, _ sent: Sent) {
+        note("call of \(member) arrives: \(sent)")
+        let outcome = hss.take(sent, at: time, using: &generator)
+        if let rule = outcome.violation { broken(rule) }
+        schedule(.answered(member: member, sent.id, outcome.reply), after: milliseconds(0...1500))
+    }
+
+    // MARK: Facts
+
+    func hand(_ member: Int, _ fact: Fact) { inbox.append((member, fact)) }
+
+    func deliver() {
+        while !inbox.isEmpty, violation == nil {
+            let (member, fact) = inbox.removeFirst()
+            guard members[member].isAlive else { continue }
+            play(member, fact)
+        }
+    }
+
+    private func describe(_ index: Int) -> String {
+        let member = members[index]
+        guard member.isAlive else { return "\(index) gone" }
+        return "\(index)\(member.isDraining ? " draining" : "")\(member.isClosing ? " closing" : "")"
+            + "\(member.isExpelled ? " expelled" : "") has \(member.owned.keys.sorted()), \(member.pipeline.openCount) open, "
+            + "\(member.inFlight.count) in flight, \(member.pending.count) unacknowledged"
+    }
+
+    // MARK: The end
+
+    /// Everything is mended; then each record has to be answered, and each offset committed.
+    func heal() {
+        hss.fault = .none
+        for index in members.indices where members[index].isFrozen { thaw(index) }
+        deliver()
+        if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
+        for _ in 0..<2000 where violation == nil {
+            for index in members.indices where members[index].isAlive && !members[index].isFrozen {
+                fetch(index, 20)
+                append(index, 100)
+                acknowledge(index, 100)
+                commit(index)
+                deliver()
+            }
+            if kafka.isDone { return }
+            if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
+            let next = members.filter(\.isAlive).compactMap { $0.wakesAt(time) } + events.prefix(1).map(\.at)
+            advance(max(.milliseconds(200), min(.seconds(60), (next.min() ?? time) - time)))
+        }
+        if violation == nil {
+            broken(
+                "a record is not answered, or its offset not committed: \(kafka.open); \(members.indices.map(describe))"
+            )
+        }
+    }
+}

@@ -81,13 +81,7 @@ extension Pipeline {
 
     private mutating func failed(_ call: CallID, _ batch: Batch, _ failure: Failure, _ reply: Reply, _ now: Now) {
         if !failure.isKnown { effects.append(.log(.unknownCode(failure.code, detail: failure.detail))) }
-        if failure.disposition != .stop {
-            if reply.transport == nil && reply.source == .hss {
-                if gate.accepted() { effects.append(.log(.gateOpened)) }
-            } else {
-                gate.inconclusive()
-            }
-        }
+        if failure.disposition != .stop { credentialWasNotRefused(reply) }
         let isOutage = failure.disposition == .retry && failure.scope != .host
         if !isOutage { outage.answered() }
         var nextIn: Duration?
@@ -124,6 +118,15 @@ extension Pipeline {
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         }
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
+    }
+
+    /// Whatever HSS itself answers but a refusal of the credential has taken it.
+    mutating func credentialWasNotRefused(_ reply: Reply) {
+        if reply.transport == nil && reply.source == .hss {
+            if gate.accepted() { effects.append(.log(.gateOpened)) }
+        } else {
+            gate.inconclusive()
+        }
     }
 
     /// Back into line, but for those whose time is over.

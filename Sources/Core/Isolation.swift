@@ -116,6 +116,7 @@ extension Pipeline {
             }
             return
         }
+        if failure.disposition != .stop { credentialWasNotRefused(reply) }
         switch failure.disposition {
         case .wait:
             statusQuota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
@@ -126,7 +127,6 @@ extension Pipeline {
             }
             again(read)
         case .retry, .refuse:
-            gate.inconclusive()
             conclude(read, hasEvidence: false, now)
         }
     }

@@ -124,6 +124,8 @@ import Testing
         after.receive(key: "c", partition: 2)
         #expect(after.calls.isEmpty)
         after.pass(.seconds(60))
+        #expect(after.calls.isEmpty, "a second more, because clocks differ")
+        after.pass(.seconds(1))
         #expect(after.calls.count == 1)
     }
 }

@@ -11,6 +11,8 @@ nonisolated enum AuditCommand {
         let file = settings[SettingTable.state]
         var state = try AuditState.load(file, settings)
         var report = AuditReport(settings)
+        // Now rather than after hours of reading: a place that cannot be left is no place to stop at.
+        try leave(state, in: file)
         let spans = try reading.pin(since: settings[SettingTable.since], state)
         var findings = Findings()
         for span in spans where !reading.isStopped() {
@@ -18,11 +20,16 @@ nonisolated enum AuditCommand {
             findings += audit.findings
             if file != nil { state.partitions[audit.partition] = audit }
         }
-        if let file, !File.replace(file, state.write) { throw CommandFailure(64, "state: \(file) cannot be written") }
+        try leave(state, in: file)
         let isProven = findings.isProven(allowingRepeats: settings.value(SettingTable.allowRepeats))
         report.end(findings, isProven: isProven, isWhole: !reading.wasStopped)
         if !isProven { return 1 }
         return reading.wasStopped ? 75 : 0
+    }
+
+    private static func leave(_ state: AuditState, in file: String?) throws(CommandFailure) {
+        guard let file, !File.replace(file, state.write) else { return }
+        throw CommandFailure(64, "state: \(file) cannot be written")
     }
 }
 

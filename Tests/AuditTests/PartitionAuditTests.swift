@@ -86,15 +86,16 @@ import Testing
         #expect(early.go(on: &audit) == [])
         audit.requestsBegin(at: 100)
         #expect(audit.findings.deletedUnread == 50)
+        var again = History()
+        again.results = [early.results[early.results.count - 1]]
+        again.results[0].position.offset = 900
+        #expect(Self.rules(again.go(on: &audit)) == [.repeated])
         var late = history
         late.requests.removeFirst(100)
         late.results = []
         for index in history.results.indices where history.request(index) >= 50 { late.append(history.results[index]) }
         for index in late.results.indices { late.results[index].position.offset += 1000 }
         #expect(late.go(on: &audit) == [])
-        late.results = [early.results[early.results.count - 1]]
-        late.results[0].position.offset = 5000
-        #expect(Self.rules(late.go(on: &audit)) == [.repeated])
     }
 
     @Test func `two outcomes of one key within the window are found, and later ones are none`() throws {

@@ -103,7 +103,7 @@ extension OnARealBroker {
             let stray = value.replacing(#""offset":\#(request),"#, with: #""offset":777777,"#)
             try Self.inject(
                 bench, partition: partition, stray,
-                headers: headers.map { $0.replacing("/\(request)", with: "/777777") })
+                headers: headers.map { $0.replacing("/\(partition)/\(request)", with: "/\(partition)/777777") })
             try Self.inject(bench, partition: 3, "not a result", headers: [])
             let last = try Self.audit(bench, state, exits: 1)
             #expect(Set(last.dropLast().map { $0["offence"]?.string }) == ["no-request", "unreadable"])

@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 internal import Kafka
 internal import Worker
 
@@ -32,21 +33,28 @@ nonisolated final class PartitionCursor {
 
     /// What is there of a partition now.
     func range(_ partition: Int32) throws(CommandFailure) -> Range<Int64> {
-        do throws(KafkaError) { return try reader.range(partition, milliseconds: 10_000) } catch {
-            throw Topics.failure(error, kafka)
-        }
+        try ask { () throws(KafkaError) in try reader.range(partition, milliseconds: 10_000) }
     }
 
-    /// For each partition the first offset at or after the time; nil where nothing is that young.
+    /// For each partition the first offset at or after the time; none where nothing is that young.
     func offsets(at time: Timestamp, _ partitions: [Int32]) throws(CommandFailure) -> [Int32: Int64] {
-        do throws(KafkaError) {
-            var found: [Int32: Int64] = [:]
-            for (partition, start) in try reader.offsets(at: time, partitions, milliseconds: 10_000) {
-                if case .offset(let offset) = start { found[partition] = offset }
+        let starts = try ask { () throws(KafkaError) in
+            try reader.offsets(at: time, partitions, milliseconds: 10_000)
+        }
+        var found: [Int32: Int64] = [:]
+        for (partition, start) in starts { if case .offset(let offset) = start { found[partition] = offset } }
+        return found
+    }
+
+    /// Asks again for some seconds: a partition that was just made, or whose broker just went, has no leader for a moment.
+    private func ask<Answer>(_ question: () throws(KafkaError) -> Answer) throws(CommandFailure) -> Answer {
+        let deadline = Clock.uptime + .seconds(10)
+        while true {
+            do throws(KafkaError) { return try question() } catch {
+                let isLasting = [.notPermitted, .insecure, .configuration].contains(error.kind)
+                if isLasting || Clock.uptime >= deadline { throw Topics.failure(error, kafka) }
+                usleep(100_000)
             }
-            return found
-        } catch {
-            throw Topics.failure(error, kafka)
         }
     }
 

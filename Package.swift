@@ -43,11 +43,12 @@ let package = Package(
         target("HTTP", ["Core", "CCurl", "CMicrohttpd", "CLinux"]),
         target("HSS", ["Core", "Crypto", "HTTP"]),
         target("Settings", ["Core", "CYaml"]),
+        target("Audit", ["Core", "Crypto"]),
         target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         .executableTarget(
             name: "plugin-starter",
-            dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "CLinux"],
+            dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Audit", "CLinux"],
             swiftSettings: strict),
 
         target("Simulation", ["Core"], path: "Tests/Simulation", settings: mutations),
@@ -60,6 +61,7 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "Core"]),
         tests("HSSTests", ["HSS", "HTTP", "Core", "Crypto"], exclude: ["Fixtures"]),
         tests("SettingsTests", ["Settings", "Core"]),
+        tests("AuditTests", ["Audit", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
         tests("IntegrationTests", ["Core", "Crypto", "HTTP", "Kafka", "CLinux"]),

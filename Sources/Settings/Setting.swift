@@ -1,6 +1,6 @@
 /// The commands, by the name that is typed.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, errors, sandbox, broker
+    case run, demo, request, results, audit, errors, sandbox, broker
 
     package var summary: String {
         switch self {
@@ -8,6 +8,7 @@ package enum Command: String, CaseIterable, Sendable {
         case .demo: "shows the worker at work beside an embedded broker and a sandbox; a table that adds up"
         case .request: "publishes one request, from flags or from FILE (- is standard input)"
         case .results: "shows results from the results topic"
+        case .audit: "proves or refutes that every request has exactly one right result"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
         case .sandbox: "a stand-in for HSS and IAM on this machine"
         case .broker: "an embedded broker without durability, for trying things out"

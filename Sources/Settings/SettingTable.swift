@@ -1,6 +1,6 @@
 /// Every setting there is. Flags, environment, YAML keys, defaults, help and the README's table are made from it.
 package enum SettingTable {
-    private static let kafka: [Command] = [.run, .request, .results]
+    private static let kafka: [Command] = [.run, .request, .results, .audit]
 
     package static let bootstrapServers = Setting(
         "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
@@ -37,7 +37,7 @@ package enum SettingTable {
     package static let hostsPerCall = Setting(
         "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo], "hosts in one call at most")
     package static let dedupeWindow = Setting(
-        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run],
+        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run, .audit],
         "how long a key is remembered after its result")
     package static let retryFor = Setting(
         "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run],
@@ -96,7 +96,7 @@ package enum SettingTable {
         "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
         "waits so long for the result; exit 0 if it succeeded, 1 with the error if not")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .errors], "one JSON object a line")
+        "json", .flag, default: "false", [.request, .results, .audit, .errors], "one JSON object a line")
 
     package static let follow = Setting("follow", .flag, default: "false", [.results], "goes on with new results")
     package static let key = Setting("key", .text, [.results], "only results of this idempotency key")
@@ -105,9 +105,19 @@ package enum SettingTable {
         .choice(["succeeded", "partially_succeeded", "failed", "rejected", "duplicate", "conflict", "expired"]),
         [.results], repeatable: true, "only results with this status")
     package static let since = Setting(
-        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results], "only results so far back")
+        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit],
+        "only what is no older; audit: of the requests, where --state has no place yet")
     package static let limit = Setting(
-        "limit", .whole(1...Int(Int32.max)), [.results], "ends after so many results")
+        "limit", .whole(1...Int(Int32.max)), [.results, .audit],
+        "ends after so many results; audit: shows so many offences and counts the rest, by custom 100")
+    package static let olderThan = Setting(
+        "older-than", .duration(.zero...(.seconds(3660 * 86_400))), default: "30m", [.audit],
+        "a request of this age must have its result; longer than --retry-for and the time spent in line")
+    package static let allowRepeats = Setting(
+        "allow-repeats", .flag, default: "false", [.audit],
+        "a result published again with the same ce_id is counted, and no offence")
+    package static let state = Setting(
+        "state", .file, [.audit], "file to go on from and to leave the place in, for a later audit of the same topics")
 
     package static let listen = Setting(
         "listen", .listen, default: "127.0.0.1:8081", [.sandbox], "where the sandbox serves; port 0 takes a free one")
@@ -144,7 +154,8 @@ package enum SettingTable {
         maxRequestBytes.row, shutdownTimeout.row, policy.row, adminListen.row, logLevel.row, logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
-        wait.row, follow.row, key.row, status.row, since.row, limit.row, json.row, listen.row, accessKey.row,
+        wait.row, follow.row, key.row, status.row, since.row, limit.row, olderThan.row,
+        allowRepeats.row, state.row, json.row, listen.row, accessKey.row,
         secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,
         maxClockSkew.row, topic.row, bootstrapFile.row, config.row,
     ]

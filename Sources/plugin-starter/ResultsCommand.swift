@@ -42,8 +42,7 @@ nonisolated enum ResultsCommand {
     private static func line(_ cells: [String]) -> String {
         let widths = [24, 19, 32, 32, 8, 5, 5, 0]
         let padded = zip(cells, widths).map { cell, width in
-            // A key is any text: nothing in it may move the cursor.
-            let clean = String(cell.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) })
+            let clean = cell.printable
             return clean + String(repeating: " ", count: max(0, width - clean.count))
         }
         return padded.joined(separator: " ")

@@ -30,6 +30,7 @@ nonisolated enum Tool {
             case .demo: return try DemoCommand.run(settings)
             case .request: return try RequestCommand.run(settings)
             case .results: return try ResultsCommand.run(settings)
+            case .audit: return try AuditCommand.run(settings)
             case .errors: return ErrorsCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)
@@ -85,14 +86,16 @@ nonisolated enum Console {
 }
 
 nonisolated enum File {
-    /// All of a file, at most 16 MiB; `-` is standard input. Nil where it cannot be read.
-    static func read(_ path: String) -> [UInt8]? {
+    /// All of a file; `-` is standard input. Nil where it cannot be read, or is longer than 16 MiB.
+    static func read(_ path: String) -> [UInt8]? { read(path, atMost: 16 << 20) }
+
+    static func read(_ path: String, atMost limit: Int) -> [UInt8]? {
         let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { if descriptor != 0 { close(descriptor) } }
         var bytes: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 64 << 10)
-        while bytes.count <= 16 << 20 {
+        while bytes.count <= limit {
             let count = unsafe Glibc.read(descriptor, &block, block.count)
             if count < 0 { return nil }
             if count == 0 { return bytes }
@@ -107,5 +110,40 @@ nonisolated enum File {
         defer { close(descriptor) }
         let bytes = Array(text.utf8)
         return unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count
+    }
+
+    static func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+    /// Writes a file anew, line by line, and puts it in the place of the old one when it is whole and on the disk.
+    static func replace(_ path: String, _ produce: (_ line: ([UInt8]) -> Void) -> Void) -> Bool {
+        let draft = path + ".new"
+        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { return false }
+        var buffer: [UInt8] = []
+        var isWritten = true
+        func flush() {
+            var rest = buffer[...]
+            while isWritten && !rest.isEmpty {
+                let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+                if count < 0 && errno != EINTR { isWritten = false }
+                rest = rest.dropFirst(max(0, count))
+            }
+            buffer.removeAll(keepingCapacity: true)
+        }
+        produce { line in
+            buffer += line + [UInt8(ascii: "\n")]
+            if buffer.count >= 64 << 10 { flush() }
+        }
+        flush()
+        isWritten = isWritten && fsync(descriptor) == 0
+        close(descriptor)
+        return unsafe isWritten && rename(draft, path) == 0
+    }
+}
+
+extension String {
+    /// Without what would move a terminal's cursor: a key is any text.
+    nonisolated var printable: String {
+        String(unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) })
     }
 }

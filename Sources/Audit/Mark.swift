@@ -1,0 +1,43 @@
+internal import Core
+internal import Crypto
+
+/// 64 bits of a SHA-256, to hold in place of a text that is only compared: no corruption hits the same mark by accident.
+struct Mark: Hashable, Sendable {
+    let bits: UInt64
+
+    init(bits: UInt64) { self.bits = bits }
+
+    init(_ bytes: [UInt8]) { bits = Digest.sha256(bytes).prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
+
+    init(_ text: String) { self.init(Array(text.utf8)) }
+
+    init(_ json: JSON) { self.init(json.bytes) }
+}
+
+/// A key within its project, as the contract scopes it: 128 bits.
+struct ScopedKey: Hashable, Sendable {
+    let high: UInt64
+    let low: UInt64
+
+    init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
+    init(project: String, key: String) {
+        let digest = Digest.sha256(JSON.array([.string(project), .string(key)]).bytes)
+        high = digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        low = digest[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+extension Mark {
+    /// Of what a request does: project, enterprise project, plugin, operate_all and the set of hosts. Made here anew rather
+    /// than taken from the request, so that a mistake in the worker's fingerprint is seen as one.
+    init(project: String, enterpriseProject: String?, plugin: String, operateAll: Bool, hosts: [String]) {
+        var sorted = hosts.map { Array($0.utf8) }
+        sorted.sort { $0.lexicographicallyPrecedes($1) }
+        var bytes: [UInt8] = []
+        for part in [Array(project.utf8), Array((enterpriseProject ?? "").utf8), Array(plugin.utf8)] + sorted {
+            bytes += Array("\(part.count):".utf8) + part
+        }
+        self.init(bytes + [operateAll ? 1 : 0])
+    }
+}

@@ -1,0 +1,217 @@
+package import Core
+
+/// Holds one partition's requests against the results partition of the same number.
+///
+/// Records are handed over in the order of their topic; a result after every request up to its own (`ResultReading.request`
+/// says which), so that what is open here is no more than what the worker had open. Kept are: each open request (some 400
+/// bytes and its key), each first outcome of the dedupe window (some 200 bytes), and one byte for each other request of the
+/// window. What is older than the window, by the results' own times, is forgotten, an open request never.
+package struct PartitionAudit: Sendable {
+    package struct Rules: Equatable, Sendable {
+        package var requestsTopic: String
+        /// How long a key's first outcome answers its repeats.
+        package var dedupeWindow: Duration
+
+        package init(requestsTopic: String, dedupeWindow: Duration) {
+            self.requestsTopic = requestsTopic
+            self.dedupeWindow = dedupeWindow
+        }
+    }
+
+    package let partition: Int32
+    let rules: Rules
+    /// Requests below this offset are not judged.
+    var begin: Int64
+    /// The next offset to read of each topic.
+    package internal(set) var requestsRead: Int64
+    package internal(set) var resultsRead: Int64
+    var open: [Int64: RequestFacts] = [:]
+    var answers: Answers
+    var outcomes = Outcomes()
+    /// The latest time that a result tells of.
+    var time = Timestamp(milliseconds: 0)
+    var sweptAt = Timestamp(milliseconds: 0)
+    package private(set) var findings = Findings()
+
+    /// Judges requests from `requests` on; reads results from `results` on.
+    package init(partition: Int32, rules: Rules, requests: Int64, results: Int64) {
+        self.partition = partition
+        self.rules = rules
+        (begin, requestsRead, resultsRead) = (requests, requests, results)
+        answers = Answers(base: requests)
+    }
+
+    /// The next request record.
+    package mutating func take(request record: Record) {
+        requestsRead = record.position.offset + 1
+        findings.requests += 1
+        open[record.position.offset] = RequestFacts(record)
+    }
+
+    /// Requests below this offset are no longer there; those not read yet never will be.
+    package mutating func requestsBegin(at offset: Int64) {
+        guard offset > requestsRead else { return }
+        findings.deletedUnread += offset - requestsRead
+        (begin, requestsRead) = (offset, offset)
+        answers.skip(to: offset, time)
+    }
+
+    /// Both topics were read up to here, gaps included.
+    package mutating func reached(requests: Int64, results: Int64) {
+        requestsRead = max(requestsRead, requests)
+        resultsRead = max(resultsRead, results)
+    }
+
+    /// The next record of the results partition; what it offends against.
+    package mutating func take(
+        result record: Record, _ reading: Result<ResultReading, ResultReading.Unreadable>
+    ) -> [Offence] {
+        resultsRead = record.position.offset + 1
+        findings.results += 1
+        let found: [Offence]
+        switch reading {
+        case .failure(let error):
+            found = [Offence(.unreadable, request: nil, result: record.position, key: nil, error.reason)]
+        case .success(let result):
+            findings.statuses[result.status, default: 0] += 1
+            found = judge(result)
+            forget(result)
+        }
+        for offence in found { findings.offences[offence.rule, default: 0] += 1 }
+        return found
+    }
+
+    /// All was read that there was at `now`: which requests should have been answered by then.
+    package mutating func finish(now: Timestamp, olderThan age: Duration) -> [Offence] {
+        var found: [Offence] = []
+        for (offset, facts) in open.sorted(by: { $0.key < $1.key }) {
+            // A time far ahead tells nothing of the age, and must not excuse a request for ever.
+            if let timestamp = facts.timestamp, now - timestamp <= age, timestamp - now <= age {
+                findings.open += 1
+                continue
+            }
+            let detail = facts.timestamp.map { "it has no result, and is of \($0)" } ?? "it has no result"
+            found.append(
+                Offence(
+                    .unanswered, request: Position(partition: partition, offset: offset), result: nil, key: facts.key,
+                    detail))
+        }
+        if !found.isEmpty { findings.offences[.unanswered, default: 0] += found.count }
+        return found
+    }
+
+    // MARK: One result
+
+    private mutating func judge(_ result: ResultReading) -> [Offence] {
+        func offence(_ rule: Rule, _ detail: String) -> Offence {
+            Offence(rule, request: result.request, result: result.position, key: result.key, detail)
+        }
+        guard result.request.partition == partition else {
+            return [offence(.wrongPartition, "it stands in partition \(partition)")]
+        }
+        var faults = result.faults(requestsTopic: rules.requestsTopic)
+        let offset = result.request.offset
+        let facts = open.removeValue(forKey: offset)
+        if let facts { faults += facts.disagreements(with: result) }
+        var found = faults.isEmpty ? [] : [offence(.altered, faults.joined(separator: "; "))]
+        if let facts {
+            answers.set(offset, result.status, result.completedAt)
+            found += judgeKey(result, facts.scopedKey, facts.action).map { offence($0.rule, $0.detail) }
+        } else if let first = answers[offset] {
+            // The same status is the same id: the id is made from nothing else but the request's position.
+            found.append(
+                first == result.status
+                    ? offence(.repeated, "it was published before")
+                    : offence(.answeredTwice, "the request was answered \(first.rawValue) before"))
+        } else if offset < begin {
+            findings.beforeTheRange += 1
+            learn(result)
+        } else if offset < answers.base {
+            found.append(offence(.answeredTwice, "the request was answered more than a dedupe window before"))
+        } else {
+            found.append(offence(.noRequest, "there is no such request"))
+        }
+        return found
+    }
+
+    private mutating func judgeKey(
+        _ result: ResultReading, _ key: ScopedKey?, _ action: Mark?
+    ) -> [(rule: Rule, detail: String)] {
+        guard let key else { return [] }
+        if result.isRepeat {
+            return wrongOriginal(result, key, action).map { [(.wrongOriginal, $0)] } ?? []
+        }
+        guard result.isOutcome else { return [] }
+        let latest = outcomes.latest(key)
+        remember(result, key, action)
+        // Whole seconds, cut, are what the worker remembers of an outcome's time.
+        guard let (offset, outcome) = latest, !outcome.isRetryable,
+            result.completedAt.milliseconds - outcome.completedAt.milliseconds / 1000 * 1000
+                <= rules.dedupeWindow.milliseconds
+        else { return [] }
+        let detail =
+            "its key has an outcome: request \(partition)/\(offset) \(outcome.status.rawValue), "
+            + "result \(partition)/\(outcome.result)"
+        return [(.twoOutcomes, detail)]
+    }
+
+    /// What is wrong with what a repeat points to. Its original stands earlier among the results; among the requests it may
+    /// stand later, where a crash came between a new attempt's result and a follower's of the attempt before.
+    private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ action: Mark?) -> String? {
+        guard let original = result.value["original"], let offset = original["offset"]?.integer, offset >= 0,
+            let status = original["status"]?.string, let id = original["id"]?.string
+        else { return "it points to no original" }
+        let position = Position(partition: partition, offset: offset)
+        guard id == ResultReading.id(rules.requestsTopic, position, status) else {
+            return "original.id is \(id), and not of request \(position) \(status)"
+        }
+        guard let outcome = outcomes[offset] else {
+            if offset < begin {
+                findings.unprovenOriginals += 1
+                return nil
+            }
+            return "request \(position) has no first outcome before it"
+        }
+        if outcome.status.rawValue != status { return "request \(position) was answered \(outcome.status.rawValue)" }
+        if outcome.key != key { return "request \(position) has another key" }
+        guard let first = outcome.action, let action else { return nil }
+        if result.status == .duplicate && first != action { return "request \(position) has another action" }
+        if result.status == .conflict && first == action { return "request \(position) has the same action" }
+        return nil
+    }
+
+    /// A result of before the range is not judged, but repeats within it may point to it.
+    private mutating func learn(_ result: ResultReading) {
+        guard result.isOutcome, let project = result.value["project_id"]?.string, let key = result.key else { return }
+        var action: Mark?
+        let hosts = result.value["host_id_list"]?.array?.compactMap(\.string)
+        let operateAll = result.value["operate_all"]?.bool ?? false
+        if let plugin = result.value["plugin_code"]?.string, operateAll || hosts != nil {
+            action = Mark(
+                project: project, enterpriseProject: result.value["enterprise_project_id"]?.string, plugin: plugin,
+                operateAll: operateAll, hosts: hosts ?? [])
+        }
+        remember(result, ScopedKey(project: project, key: key), action)
+    }
+
+    private mutating func remember(_ result: ResultReading, _ key: ScopedKey, _ action: Mark?) {
+        outcomes.insert(
+            result.request.offset,
+            .init(
+                key: key, action: action, status: result.status,
+                isRetryable: result.status == .failed && result.isRetryable, completedAt: result.completedAt,
+                result: result.position.offset))
+    }
+
+    /// Lets go of what is older than the window, every sixteenth of it.
+    private mutating func forget(_ result: ResultReading) {
+        // Both times have to lie before one of them can make everything else look old.
+        time = max(time, min(result.recordTime ?? result.completedAt, result.completedAt))
+        guard time - sweptAt >= max(.seconds(1), rules.dedupeWindow / 16) else { return }
+        sweptAt = time
+        // A repeat that was decided within the window may have waited for the results topic.
+        let horizon = time + (.zero - rules.dedupeWindow - rules.dedupeWindow / 8 - .seconds(600))
+        outcomes.forget(before: horizon)
+        answers.forget(before: horizon, now: time)
+    }
+}

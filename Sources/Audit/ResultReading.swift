@@ -1,0 +1,131 @@
+package import Core
+
+/// One record of the results topic, read from its value and its `ce_` headers alone: what the worker keeps for itself in
+/// other headers is not looked at, because it could be right beside a value that is not.
+package struct ResultReading {
+    /// In the results topic.
+    let position: Position
+    let status: Status
+    /// The request's, as the value tells it.
+    package let request: Position
+    let requestTimestamp: Timestamp?
+    let completedAt: Timestamp
+    let value: JSON
+    let recordKey: [UInt8]?
+    /// When the record was appended or produced.
+    let recordTime: Timestamp?
+    private let record: Record
+
+    /// Why a record cannot be taken for a result.
+    package struct Unreadable: Error { var reason: String }
+
+    package static func read(_ record: Record) -> Result<ResultReading, Unreadable> {
+        do throws(Unreadable) { return .success(try ResultReading(record)) } catch { return .failure(error) }
+    }
+
+    package init(_ record: Record) throws(Unreadable) {
+        guard let bytes = record.value else { throw Unreadable(reason: "it has no value") }
+        do throws(JSON.SyntaxError) { value = try JSON(parsing: bytes) } catch {
+            throw Unreadable(reason: "its value is not JSON: \(error)")
+        }
+        guard let status = value["status"]?.string.flatMap(Status.init(rawValue:)) else {
+            throw Unreadable(reason: "its status is none")
+        }
+        guard let partition = value["request"]?["partition"]?.integer.flatMap(Int32.init(exactly:)),
+            let offset = value["request"]?["offset"]?.integer, partition >= 0, offset >= 0
+        else { throw Unreadable(reason: "it names no request") }
+        guard let completedAt = value["completed_at"]?.string.flatMap(Timestamp.init(rfc3339:)) else {
+            throw Unreadable(reason: "its completed_at is no time")
+        }
+        self.status = status
+        request = Position(partition: partition, offset: offset)
+        requestTimestamp = value["request"]?["timestamp"]?.string.flatMap(Timestamp.init(rfc3339:))
+        self.completedAt = completedAt
+        position = record.position
+        recordKey = record.key
+        recordTime = record.timestamp
+        self.record = record
+    }
+
+    func header(_ name: String) -> String? { record.header(name) }
+
+    var key: String? { value["idempotency_key"]?.string }
+    var category: String? { value["error"]?["category"]?.string }
+    var isRetryable: Bool { value["error"]?["retryable"]?.bool ?? false }
+    /// Whether the result claims its key: the first outcome that repeats are answered with.
+    var isOutcome: Bool { [.succeeded, .partiallySucceeded, .failed].contains(status) }
+    var isRepeat: Bool { [.duplicate, .conflict].contains(status) }
+
+    /// A record that is too long is rejected unread: nothing of it is repeated. How long is a setting of the worker's.
+    var isRefusalOfSize: Bool { detail.hasPrefix("value must be at most ") && category == "invalid" }
+    func refusesSize(of count: Int) -> Bool { detail.hasSuffix(" bytes, and is \(count)") }
+    private var detail: String { value["error"]?["detail"]?.string ?? "" }
+
+    /// The result's id: topic, partition and offset of the request, and the status.
+    static func id(_ topic: String, _ request: Position, _ status: String) -> String { "\(topic)/\(request)/\(status)" }
+}
+
+extension ResultReading {
+    /// Where the record disagrees with itself or with the contract, whatever its request was; each a sentence.
+    func faults(requestsTopic topic: String) -> [String] {
+        var found: [String] = []
+        func check(_ name: String, _ told: String?, _ expected: String?) {
+            guard told.map(ExactText.init) != expected.map(ExactText.init) else { return }
+            found.append("\(name) is \(told.map { "\"\($0)\"" } ?? "absent"), not \(expected ?? "absent")")
+        }
+        check("request.topic", value["request"]?["topic"]?.string, topic)
+        check("ce_id", header("ce_id"), Self.id(topic, request, status.rawValue))
+        check("ce_type", header("ce_type"), "hss.plugin.start.\(status.rawValue).v1")
+        check("ce_specversion", header("ce_specversion"), "1.0")
+        check("content-type", header("content-type"), "application/json")
+        check("ce_subject", header("ce_subject"), key)
+        check("ce_time", header("ce_time"), value["completed_at"]?.string)
+        check("ce_correlationid", header("ce_correlationid"), value["correlation_id"]?.string)
+        check("ce_causationid", header("ce_causationid"), "\(topic)/\(request)")
+        if header("ce_source")?.isEmpty ?? true { found.append("ce_source is absent") }
+        return found + shape
+    }
+
+    /// What the status allows and wants beside it.
+    private var shape: [String] {
+        var found: [String] = []
+        func expect(_ isRight: Bool, _ sentence: String) { if !isRight { found.append(sentence) } }
+        let error = value["error"]
+        let originalSucceeded = value["original"]?["status"]?.string == Status.succeeded.rawValue
+        let wantsError = status != .succeeded && !(status == .duplicate && originalSucceeded)
+        expect((error != nil) == wantsError, wantsError ? "error is absent" : "error is there")
+        // A request may expire behind a call that was only throttled, and which is told of.
+        expect(
+            isOutcome == (value["call"] != nil) || status == .expired, isOutcome ? "call is absent" : "call is there")
+        expect(isRepeat == (value["original"] != nil), isRepeat ? "original is absent" : "original is there")
+        if let error {
+            expect(error["code"]?.string != nil && error["retryable"]?.bool != nil, "error has no code or retryable")
+        }
+        switch status {
+        case .rejected: expect(["invalid", "policy"].contains(category), "error.category is none of a rejection's")
+        case .expired: expect(category == "expired", "error.category is not expired")
+        default: break
+        }
+        if let attempts = value["attempts"]?.integer {
+            expect(attempts == 0 || isOutcome, "attempts is \(attempts), and nothing was called")
+            expect(attempts >= 0, "attempts is negative")
+        } else {
+            found.append("attempts is absent")
+        }
+        return found + hostFaults
+    }
+
+    private var hostFaults: [String] {
+        let all = value["host_id_list"]?.array
+        guard let failed = value["failed_hosts"]?.array else {
+            // Without the list of hosts the record was shortened, and the list of failed ones went with it.
+            return status == .partiallySucceeded && all != nil ? ["failed_hosts is absent"] : []
+        }
+        guard status == .partiallySucceeded else { return ["failed_hosts is there"] }
+        let names = failed.map { $0["host_id"]?.string.map(ExactText.init) }
+        let known = Set((all ?? []).compactMap { $0.string.map(ExactText.init) })
+        guard names.allSatisfy({ $0.map(known.contains) ?? false }) else { return ["failed_hosts names another host"] }
+        if names.isEmpty || Set(names).count >= known.count { return ["failed_hosts is not a part of the hosts"] }
+        return []
+    }
+}

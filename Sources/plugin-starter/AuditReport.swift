@@ -1,0 +1,49 @@
+internal import Audit
+internal import Core
+internal import Settings
+
+/// What an audit prints: offences as they are found, then the numbers.
+nonisolated struct AuditReport {
+    private let isJSON: Bool
+    private let allowsRepeats: Bool
+    private let limit: Int
+    private var shown = 0
+    private var hidden = 0
+
+    init(_ settings: Settings) {
+        isJSON = settings.value(SettingTable.json)
+        allowsRepeats = settings.value(SettingTable.allowRepeats)
+        limit = settings[SettingTable.limit] ?? (isJSON ? .max : 100)
+    }
+
+    mutating func show(_ offences: [Offence]) {
+        for offence in offences where !(offence.rule == .repeated && allowsRepeats) {
+            if shown >= limit {
+                hidden += 1
+                continue
+            }
+            shown += 1
+            Console.print(isJSON ? offence.json.text : offence.text.printable)
+        }
+    }
+
+    func end(_ findings: Findings, isProven: Bool, isWhole: Bool) {
+        if !isWhole { Console.error("plugin-starter: stopped before the ends; with --state it goes on from there") }
+        if isJSON {
+            Console.print(findings.json(proven: isProven && isWhole).text)
+            return
+        }
+        if hidden > 0 { Console.print("and \(hidden) more") }
+        if shown > 0 { Console.print("") }
+        for row in findings.rows {
+            let count = "\(row.count)"
+            Console.print(
+                row.name + String(repeating: " ", count: max(1, 38 - row.name.count - count.count)) + count)
+        }
+        guard isWhole || !isProven else { return }
+        Console.print(
+            isProven
+                ? "\nproven: each request has one right result; \(findings.open) are too young to need one"
+                : "\nrefuted: \(shown + hidden) offences")
+    }
+}

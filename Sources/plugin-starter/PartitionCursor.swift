@@ -1,0 +1,86 @@
+internal import Core
+internal import Glibc
+internal import Kafka
+internal import Worker
+
+/// Reads a topic one partition after another, each from one offset to another that was pinned before.
+nonisolated final class PartitionCursor {
+    private let reader: Reader
+    private let kafka: ClientConfiguration
+    private let topic: String
+    private var partition: Int32 = 0
+    private(set) var position: Int64 = 0
+    private var end: Int64 = 0
+
+    init(_ topic: String, _ kafka: ClientConfiguration) throws(CommandFailure) {
+        self.topic = topic
+        self.kafka = kafka
+        do throws(KafkaError) { reader = try Reader(kafka, topic: topic) } catch {
+            throw Topics.failure(error, kafka)
+        }
+    }
+
+    var isAtEnd: Bool { position >= end }
+
+    func begin(_ partition: Int32, _ range: Range<Int64>) throws(CommandFailure) {
+        self.partition = partition
+        (position, end) = (range.lowerBound, range.upperBound)
+        guard !isAtEnd else { return }
+        do throws(KafkaError) { try reader.read([(partition, .offset(position))]) } catch {
+            throw Topics.failure(error, kafka)
+        }
+    }
+
+    /// What is there of a partition now.
+    func range(_ partition: Int32) throws(CommandFailure) -> Range<Int64> {
+        try ask { () throws(KafkaError) in try reader.range(partition, milliseconds: 10_000) }
+    }
+
+    /// For each partition the first offset at or after the time; none where nothing is that young.
+    func offsets(at time: Timestamp, _ partitions: [Int32]) throws(CommandFailure) -> [Int32: Int64] {
+        let starts = try ask { () throws(KafkaError) in
+            try reader.offsets(at: time, partitions, milliseconds: 10_000)
+        }
+        var found: [Int32: Int64] = [:]
+        for (partition, start) in starts { if case .offset(let offset) = start { found[partition] = offset } }
+        return found
+    }
+
+    /// Asks again for some seconds: a partition that was just made, or whose broker just went, has no leader for a moment.
+    private func ask<Answer>(_ question: () throws(KafkaError) -> Answer) throws(CommandFailure) -> Answer {
+        let deadline = Clock.uptime + .seconds(10)
+        while true {
+            do throws(KafkaError) { return try question() } catch {
+                let isLasting = [.notPermitted, .insecure, .configuration].contains(error.kind)
+                if isLasting || Clock.uptime >= deadline { throw Topics.failure(error, kafka) }
+                usleep(100_000)
+            }
+        }
+    }
+
+    /// The next record; nil at the end, or where it is told to stop. A broker that is silent for half a minute is away.
+    func next(until isStopped: () -> Bool) throws(CommandFailure) -> Record? {
+        let deadline = Clock.uptime + .seconds(30)
+        while !isAtEnd && !isStopped() {
+            switch reader.next(milliseconds: 100) {
+            case .record(let record):
+                guard record.position.partition == partition, record.position.offset >= position else { continue }
+                position = record.position.offset + 1
+                if record.position.offset >= end {
+                    // Between the last record and the pinned end stood what is no record.
+                    position = end
+                    return nil
+                }
+                return record
+            case .end(let ended): if ended == partition { position = end }
+            case .failed(let error):
+                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka) }
+            case nil:
+                if Clock.uptime >= deadline {
+                    throw CommandFailure(69, "nothing came of \(topic) [\(partition)] at \(position) for 30s")
+                }
+            }
+        }
+        return nil
+    }
+}

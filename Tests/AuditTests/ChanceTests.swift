@@ -1,0 +1,102 @@
+import Testing
+
+@testable import Audit
+@testable import Core
+
+/// Histories that the worker's own core makes by chance, clean and then spoiled in one place.
+@Suite struct ChanceTests {
+    @Test(arguments: 0..<80 as Range<UInt64>) func `a random history is proven`(_ seed: UInt64) {
+        let history = Play.history(seed: seed, requests: 80)
+        #expect(history.audit() == [], "seed \(seed)")
+    }
+
+    /// One spoiling of a history: what it does to it, and the rule that has to find it.
+    enum Spoiling: CaseIterable, Sendable {
+        case drop, double, doubleSoon, answerAgain, stray, misplace, tear, alterKey, alterHosts, alterStatus, alterID
+        case outcomeForRepeat, pointNowhere, swapRepeat
+
+        var rule: Rule {
+            switch self {
+            case .drop: .unanswered
+            case .double, .doubleSoon: .repeated
+            case .answerAgain: .answeredTwice
+            case .stray: .noRequest
+            case .misplace: .wrongPartition
+            case .tear: .unreadable
+            case .alterKey, .alterHosts, .alterStatus, .alterID: .altered
+            case .outcomeForRepeat: .twoOutcomes
+            case .pointNowhere, .swapRepeat: .wrongOriginal
+            }
+        }
+
+        /// Spoils the result at a place; false where nothing like that can be done to it.
+        func spoil(_ history: inout History, _ place: Int) -> Bool {
+            let value = history.value(place)
+            let original = value["original"]
+            switch self {
+            case .drop: history.results.remove(at: place)
+            case .double: history.append(history.results[place])
+            case .doubleSoon:
+                history.results.insert(history.results[place], at: place)
+                for index in history.results.indices { history.results[index].position.offset = Int64(index) }
+            case .answerAgain:
+                history.append(history.results[place])
+                let other = history.status(place) == .failed ? Status.succeeded : .failed
+                history.turn(history.results.count - 1, into: other)
+            case .stray:
+                history.append(history.results[place])
+                let last = history.results.count - 1
+                history.set(last, ["request", "offset"], .integer(Int64(history.requests.count)))
+                history.seal(last)
+            case .misplace:
+                history.set(place, ["request", "partition"], .integer(1))
+                history.seal(place)
+            case .tear: history.results[place].value = history.results[place].value?.dropLast()
+            case .alterKey:
+                history.set(place, ["idempotency_key"], .string("another"))
+                history.setHeader(place, "ce_subject", "another")
+            case .alterHosts:
+                guard let hosts = value["host_id_list"]?.array else { return false }
+                history.set(place, ["host_id_list"], .array(hosts + [.string("another")]))
+            case .alterStatus:
+                history.set(place, ["status"], .string(history.status(place) == .failed ? "succeeded" : "failed"))
+            case .alterID: history.setHeader(place, "ce_id", "\(History.topic)/0/\(history.request(place))/gone")
+            case .outcomeForRepeat:
+                // A retryable failure leaves the key free, and so does the window's end.
+                guard original?["status"]?.string == "succeeded",
+                    let first = history.results.indices.first(where: {
+                        history.request($0) == original?["offset"]?.integer
+                    }), let from = history.results[first].timestamp, let to = history.results[place].timestamp,
+                    to - from <= history.window
+                else { return false }
+                history.turn(place, into: .succeeded)
+            case .pointNowhere:
+                guard original != nil else { return false }
+                history.set(place, ["original", "offset"], .integer(Int64(history.requests.count)))
+            case .swapRepeat:
+                guard original?["status"]?.string == "succeeded" else { return false }
+                history.turn(place, into: history.status(place) == .duplicate ? .conflict : .duplicate)
+            }
+            return true
+        }
+    }
+
+    @Test(arguments: Spoiling.allCases) func `one spoiled result is found`(_ spoiling: Spoiling) {
+        var generator = SplitMix64(seed: 42)
+        var spoiled = 0
+        for seed in 0..<15 as Range<UInt64> {
+            let clean = Play.history(seed: seed + 1000, requests: 50)
+            for _ in 0..<3 {
+                var history = clean
+                let place = Int.random(in: 0..<history.results.count, using: &generator)
+                guard spoiling.spoil(&history, place) else { continue }
+                spoiled += 1
+                let found = Set(history.audit().map(\.rule))
+                // After more than a window only that there was an answer is known.
+                let isLong = spoiling == .double && found.contains(.answeredTwice)
+                #expect(found.contains(spoiling.rule) || isLong, "seed \(seed) place \(place): \(found)")
+            }
+        }
+        #expect(spoiled >= 3)
+    }
+}

@@ -1,0 +1,181 @@
+import Testing
+
+@testable import Audit
+@testable import Core
+
+@Suite struct PartitionAuditTests {
+    static let history = Play.everything
+
+    static func rules(_ offences: [Offence]) -> Set<Rule> { Set(offences.map(\.rule)) }
+
+    @Test func `a clean history of all statuses is proven`() {
+        let history = Self.history
+        #expect(Set(history.results.indices.compactMap { history.status($0) }) == Set(Status.allCases))
+        #expect(history.audit() == [])
+    }
+
+    @Test func `a result that is missing is found`() {
+        var history = Self.history
+        let place = history.places(.succeeded)[3]
+        let gone = history.results.remove(at: place)
+        let request = Self.history.request(place)
+        let offences = history.audit()
+        #expect(offences.contains { $0.rule == .unanswered && $0.request?.offset == request && $0.result == nil })
+        #expect(Self.rules(offences).isSubset(of: [.unanswered, .wrongOriginal]), "\(gone)")
+    }
+
+    @Test func `a request that is young may be open, and one without a time, or with one far ahead, may not`() {
+        var history = History()
+        history.now = Timestamp(milliseconds: 100_000)
+        let value = Array(#"{"idempotency_key":"k","project_id":"p","plugin_code":"x","host_id_list":["h"]}"#.utf8)
+        for (offset, time) in [(0, 30_000), (1, 40_000), (2, nil), (3, 200_000)] as [(Int64, Int64?)] {
+            history.requests.append(
+                Record(
+                    position: Position(partition: 0, offset: offset),
+                    timestamp: time.map(Timestamp.init(milliseconds:)), key: nil, value: value))
+        }
+        let offences = history.audit(olderThan: .seconds(60))
+        #expect(offences.map(\.request?.offset) == [0, 2, 3])
+        #expect(offences.map(\.key) == ["k", "k", "k"])
+    }
+
+    @Test func `a second result with the same id is counted apart`() throws {
+        var history = Self.history
+        let place = try #require(history.places(.failed).last)
+        history.append(history.results[place])
+        let offence = try #require(history.audit().first)
+        #expect(history.audit().count == 1)
+        #expect(offence.rule == .repeated)
+        #expect(offence.request?.offset == history.request(place))
+        #expect(offence.result == history.results.last?.position)
+        var findings = Findings()
+        findings.offences = [.repeated: 1]
+        #expect(findings.isProven(allowingRepeats: true) && !findings.isProven(allowingRepeats: false))
+        findings.offences[.altered] = 1
+        #expect(!findings.isProven(allowingRepeats: true))
+    }
+
+    @Test func `a second result with another status is an answer too many`() {
+        var history = Self.history
+        history.append(history.results[history.places(.succeeded)[2]])
+        history.turn(history.results.count - 1, into: .failed)
+        #expect(history.audit().map(\.rule) == [.answeredTwice])
+    }
+
+    @Test func `a result without a request is found, and one of before the range is none`() {
+        var history = Self.history
+        history.append(history.results[history.places(.succeeded)[2]])
+        let last = history.results.count - 1
+        history.set(last, ["request", "offset"], .integer(5_000))
+        history.seal(last)
+        #expect(history.audit().map(\.rule) == [.noRequest])
+        #expect(Self.history.audit(from: 100) == [])
+        var trimmed = Self.history
+        trimmed.requests.removeFirst(100)
+        #expect(trimmed.audit(from: 100) == [])
+        #expect(Self.rules(trimmed.audit()).contains(.noRequest))
+    }
+
+    @Test func `requests that were deleted before they were read are no offence, and those read are known`() {
+        let history = Self.history
+        let rules = PartitionAudit.Rules(requestsTopic: History.topic, dedupeWindow: history.window)
+        var audit = PartitionAudit(partition: 0, rules: rules, requests: 0, results: 0)
+        var early = history
+        early.requests = Array(history.requests[..<50])
+        early.results = history.results.filter { history.request(Int($0.position.offset)) < 50 }
+        #expect(early.go(on: &audit) == [])
+        audit.requestsBegin(at: 100)
+        #expect(audit.findings.deletedUnread == 50)
+        var again = History()
+        again.results = [early.results[early.results.count - 1]]
+        again.results[0].position.offset = 900
+        #expect(Self.rules(again.go(on: &audit)) == [.repeated])
+        var late = history
+        late.requests.removeFirst(100)
+        late.results = []
+        for index in history.results.indices where history.request(index) >= 50 { late.append(history.results[index]) }
+        for index in late.results.indices { late.results[index].position.offset += 1000 }
+        #expect(late.go(on: &audit) == [])
+    }
+
+    @Test func `two outcomes of one key within the window are found, and later ones are none`() throws {
+        var history = Self.history
+        let place = try #require(history.places(.duplicate).first { history.value($0)["error"] == nil })
+        history.turn(place, into: .succeeded)
+        let found = history.audit()
+        #expect(found.first?.rule == .twoOutcomes)
+        #expect(found.first?.request?.offset == history.request(place))
+        history.window = .zero
+        #expect(!Self.rules(history.audit()).contains(.twoOutcomes))
+    }
+
+    @Test(arguments: [Status.duplicate, .conflict])
+    func `a repeat that points to what is not there, or is otherwise, is found`(_ status: Status) throws {
+        let clean = Self.history
+        let place = try #require(
+            clean.places(status).first { clean.value($0)["original"]?["status"]?.string == "succeeded" })
+        let offset = try #require(clean.value(place)["original"]?["offset"]?.integer)
+        func found(_ change: (inout History) -> Void) -> [Rule] {
+            var history = clean
+            change(&history)
+            return history.audit().map(\.rule)
+        }
+        let id = "\(History.topic)/0/\(offset)/"
+        let wrongKey = try #require(
+            clean.places(.succeeded).first {
+                clean.value($0)["idempotency_key"] != clean.value(place)["idempotency_key"]
+            })
+        #expect(
+            found {
+                $0.set(place, ["original", "offset"], .integer(4_000))
+                $0.set(place, ["original", "id"], .string("\(History.topic)/0/4000/succeeded"))
+            } == [.wrongOriginal])
+        #expect(
+            found {
+                let other = $0.request(wrongKey)
+                $0.set(place, ["original", "offset"], .integer(other))
+                $0.set(place, ["original", "id"], .string("\(History.topic)/0/\(other)/succeeded"))
+            } == [.wrongOriginal])
+        #expect(
+            found {
+                $0.set(place, ["original", "status"], .string("partially_succeeded"))
+                $0.set(place, ["original", "id"], .string(id + "partially_succeeded"))
+            }.contains(.wrongOriginal))
+        #expect(found { $0.set(place, ["original", "id"], .string(id + "failed")) } == [.wrongOriginal])
+        #expect(found { $0.set(place, ["original"], nil) } == [.altered, .wrongOriginal])
+        #expect(
+            found { $0.turn(place, into: status == .duplicate ? .conflict : .duplicate) } == [.wrongOriginal],
+            "the action says which of the two it is")
+    }
+
+    @Test func `a repeat before its original is found`() throws {
+        var history = Self.history
+        let place = history.places(.duplicate)[0]
+        let offset = history.value(place)["original"]?["offset"]?.integer
+        let original = try #require(history.results.indices.first { history.request($0) == offset })
+        let result = history.results.remove(at: original)
+        history.append(result)
+        #expect(Self.rules(history.audit()).contains(.wrongOriginal))
+    }
+
+    @Test func `a result in another partition is found, and its request is without one`() {
+        var history = Self.history
+        let record = history.results.remove(at: history.places(.rejected)[0])
+        #expect(history.audit().map(\.rule) == [.unanswered])
+        var other = History()
+        other.append(record)
+        other.results[0].position.partition = 1
+        #expect(other.audit(partition: 1).map(\.rule) == [.wrongPartition])
+    }
+
+    @Test func `a record that is no result is found`() {
+        for value in [nil, "{", "{}", #"{"status":"done"}"#, #"{"status":"failed","request":{"partition":0}}"#] {
+            var history = Self.history
+            history.append(
+                Record(
+                    position: Position(partition: 0, offset: 0), timestamp: history.now, key: nil,
+                    value: value.map { Array($0.utf8) }))
+            #expect(history.audit().map(\.rule) == [.unreadable], "\(value ?? "null")")
+        }
+    }
+}

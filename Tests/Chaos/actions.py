@@ -47,12 +47,13 @@ class Actions:
         self.say(f"SIGKILL {worker.name}")
         worker.kill()
         self.stage.broken("kill")
-        self.stage.later(self.chance.choice([0, 0, 0.5, 2, 4]), worker.start)
+        self.stage.moved(SESSION + 3)
+        self.stage.later(self.chance.choice([0, 0, 0.5, 2, 4]), lambda: self.stage.launch(worker))
 
     def term(self):
         worker = self.stage.pick()
         self.say(f"SIGTERM {worker.name}")
-        worker.terminate()
+        self.stage.terminate(worker)
 
     def stop(self):
         worker, seconds = self.stage.pick(), SESSION + self.chance.uniform(1, 4)
@@ -71,14 +72,14 @@ class Actions:
         worker = self.stage.workers[3]
         if worker.process is None:
             self.say(f"{worker.name} joins")
-            worker.start()
+            self.stage.launch(worker)
             self.stage.later(self.chance.uniform(4, 15), self.part)
 
     def part(self):
         worker = self.stage.workers[3]
         if worker.is_running:
             self.say(f"SIGTERM {worker.name}: it leaves")
-            worker.terminate()
+            self.stage.terminate(worker)
         elif worker.process is not None:
             self.stage.later(1, self.part)
 
@@ -105,6 +106,8 @@ class Actions:
     def cut(self, proxy):
         self.say(f"cut all connections to {proxy.name}")
         proxy.cut()
+        if proxy is self.stage.hss:
+            self.stage.broken("answers lost", 1)
 
     def slow(self, proxy):
         seconds = self.chance.choice([0.05, 0.2, 0.5])
@@ -118,4 +121,6 @@ class Actions:
         proxy.swallow()
         if late or proxy is self.stage.kafka:
             self.stage.broken(f"hole {proxy.name}", seconds + SESSION)
+        else:
+            self.stage.broken("answers lost", seconds + SESSION)
         self.stage.later(seconds, lambda: (self.say(f"{proxy.name} is open"), proxy.heal(late)))

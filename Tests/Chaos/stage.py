@@ -34,7 +34,19 @@ class Stage:
 
     def start(self):
         for worker in self.workers[:3]:
-            worker.start()
+            self.launch(worker)
+
+    def launch(self, worker):
+        worker.start()
+        self.moved(5)
+
+    def terminate(self, worker):
+        worker.terminate()
+        self.moved(3)
+
+    def moved(self, seconds):
+        """Partitions move about now: each rebalance takes all of them from all workers."""
+        self.broken("move", seconds)
 
     def later(self, seconds, body):
         heapq.heappush(self.undo, (time.monotonic() + seconds, next(self.number), body))
@@ -64,7 +76,7 @@ class Stage:
             if was_told and time.monotonic() > worker.ends_by:
                 self.violation(f"{worker.name} did not end in time after SIGTERM")
                 worker.kill()
-                self.later(0, worker.start)
+                self.later(0, lambda: self.launch(worker))
             code = worker.ended()
             if code is not None:
                 self.note_exit(worker, code, was_told)
@@ -86,7 +98,7 @@ class Stage:
             if code != NO_SERVICE:
                 self.violation(f"{worker.name} ended by itself with {code}")
         if worker is not self.workers[3]:
-            self.later(self.chance.choice([0, 1]), worker.start)
+            self.later(self.chance.choice([0, 1]), lambda: self.launch(worker))
 
     def heal(self):
         """Undoes everything at once: three workers, all well."""

@@ -8,7 +8,7 @@ from processes import SESSION
 SHARES = {"term": 0.2, "stop": 0.12, "join": 0.12, "fault": 0.25, "cut-kafka": 0.1, "cut-hss": 0.1, "slow-kafka": 0.06,
           "slow-hss": 0.06, "hole-kafka": 0.06, "hole-hss": 0.06}
 FAULTS = ["503:rate=0.3", "500:rate=0.2", "reset:rate=0.2", "lost:rate=0.2", "lost:every=3", "slow=2s:rate=0.3",
-          "slow=6s:rate=0.05", "hang:rate=0.03", "html:rate=0.2", "HSS.1006:rate=0.2",
+          "slow=10s:rate=0.05", "hang:rate=0.03", "html:rate=0.2", "HSS.1006:rate=0.2",
           "503:rate=0.5,api=status\nlost:rate=0.2"]
 
 

@@ -8,6 +8,7 @@ import urllib.request
 from cluster import GROUP, REQUESTS, RESULTS, until
 
 SESSION = 3.0
+# Calls outlast a SIGSTOP, so that an owner that was cut off wakes up with answers at hand.
 SHUTDOWN = 8.0
 CREDENTIALS = {"HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"}
 NO_SERVICE, TRY_AGAIN = 69, 75
@@ -55,7 +56,7 @@ class Worker:
         self.command = [
             binary, "run", "--bootstrap-servers", broker.through_proxy, "--requests-topic", REQUESTS,
             "--results-topic", RESULTS, "--group", GROUP, "--endpoint", sandbox.through_proxy, "--quota", "off",
-            "--hosts-per-call", str(hosts), "--concurrency", "32", "--max-open", "1000", "--call-timeout", "4s",
+            "--hosts-per-call", str(hosts), "--concurrency", "32", "--max-open", "1000", "--call-timeout", "8s",
             "--connect-timeout", "2s", "--retry-for", "2h", "--shutdown-timeout", f"{SHUTDOWN:.0f}s",
             "--admin-listen", "off", *os.environ.get("WORKER_FLAGS", "").split()]
         for name, value in properties.items():

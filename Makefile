@@ -66,6 +66,7 @@ bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a
 	Tests/Bench/storm
 
 chaos: build test-deps ## kills and cuts everything for a while, then counts: KILLS=10 REQUESTS=4000 SEED=1, on a real broker (KAFKA_HOME)
+	.build/venv/bin/python -B Tests/Chaos/test_count.py
 	PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} .build/venv/bin/python -B Tests/Chaos/chaos.py
 
 clean: ## removes what was built

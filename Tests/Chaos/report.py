@@ -24,13 +24,17 @@ def report(stage, topics, binary, done):
     repeated = check_results(requests, results, foreign, may_repeat, findings)
     commits = topics.commits()
     check_commits(commits, requests, results, findings)
+    last = {partition: offset for partition, offset, _ in commits}
+    findings.rule("partitions whose last commit read back is not the group's offset").extend(
+        f"{partition}: {last.get(partition, 0)} and {offset}" for partition, offset in enumerate(topics.committed())
+        if offset != last.get(partition, 0))
     journal = stage.sandbox.ask("journal").decode()
     calls = check_calls(journal, requests, results, stage.breaks, findings)
     findings.rule("workers that ended otherwise than they may").extend(stage.violations)
     findings.rule("what the program's own audit found").extend(audit(stage.broker.bootstrap, binary, repeated))
     print(f"repeated with the same ce_id: {repeated}")
-    print(f"calls repeated: {calls.repeated}, {calls.half_done} of them of requests that were half done as partitions moved; "
-          f"called and without a result at the SIGKILLs: {calls.in_flight}")
+    print(f"calls repeated: {calls.repeated}; called and without a result at the SIGKILLs: {calls.in_flight}")
+    print(f"  of requests that were half done as their partitions moved: {calls.half_done}")
     print(f"commits audited: {len(commits)}")
     findings.print()
     print("all as promised" if findings.count == 0 else f"NOT as promised: {findings.count} findings")

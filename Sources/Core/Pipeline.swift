@@ -108,6 +108,7 @@ package struct Pipeline {
         func consider(_ time: Duration?) {
             if let time { earliest = min(earliest ?? time, time) }
         }
+        if !isDraining { consider(isolation.deferred.map(\.at).min()) }
         if !isolation.waiting.isEmpty, let free = statusQuota.nextFree(now: now), gate.state != .probing {
             consider(max(free, gate.deadline ?? now))
         }

@@ -94,7 +94,7 @@ def run(home, binary, directory, log):
         print(f"actions {dict(sorted(actions.done.items()))}")
         print(f"worker exits {dict(sorted(stage.exits.items()))}")
         print(f"{broken:.0f} s of chaos, {time.time() - began - broken:.0f} s until all was committed", flush=True)
-        return report.report(stage, topics, binary, set(actions.done))
+        return report.report(stage, topics, binary, directory, set(actions.done))
     finally:
         stage.close()
 

@@ -1,6 +1,7 @@
 """The independent count: requests against results, results against commits, calls against results."""
 import collections
 import json
+import os
 
 from cluster import GROUP, REQUESTS, RESULTS
 from load import KIND
@@ -25,6 +26,12 @@ class Findings:
             print(f"  {rule:<64}{len(found):>10}")
             for line in found[:SHOWN]:
                 print(f"      {line}")
+
+    def keep(self, directory, journal):
+        with open(os.path.join(directory, "findings"), "w") as file:
+            file.writelines(f"{rule}: {line}\n" for rule, found in self.lines.items() for line in found)
+        with open(os.path.join(directory, "journal"), "w") as file:
+            file.write(journal)
 
     @property
     def count(self):

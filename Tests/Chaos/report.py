@@ -10,7 +10,7 @@ from count import Findings, check_commits, check_results, parse
 CUTS_OFF = {"stop", "hole-kafka"}
 
 
-def report(stage, topics, binary, done):
+def report(stage, topics, binary, directory, done):
     findings = Findings()
     requests = topics.read(REQUESTS)
     results, foreign = parse(topics.read(RESULTS))
@@ -37,6 +37,8 @@ def report(stage, topics, binary, done):
     print(f"  of requests that were half done as their partitions moved: {calls.half_done}")
     print(f"commits audited: {len(commits)}")
     findings.print()
+    if findings.count:
+        findings.keep(directory, journal)
     print("all as promised" if findings.count == 0 else f"NOT as promised: {findings.count} findings")
     return findings.count == 0
 

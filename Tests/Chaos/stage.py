@@ -53,7 +53,8 @@ class Stage:
 
     def broken(self, what, seconds=0.0):
         now = time.time()
-        self.breaks.append((now, now + seconds, what))
+        # What was on its way to HSS arrives after its sender is gone.
+        self.breaks.append((now, now + seconds + self.hss.delay, what))
 
     def violation(self, text):
         self.say(f"VIOLATION {text}")

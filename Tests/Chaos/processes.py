@@ -46,6 +46,7 @@ class Worker:
         self.log = os.path.join(directory, f"{self.name}.log")
         self.process = None
         self.is_stopped = False
+        self.started = 0.0
         # Set after SIGTERM: by when it has to be over.
         self.ends_by = None
         properties = {
@@ -71,7 +72,7 @@ class Worker:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, **CREDENTIALS})
-        self.is_stopped, self.ends_by = False, None
+        self.is_stopped, self.ends_by, self.started = False, None, time.monotonic()
 
     def kill(self):
         if self.process:

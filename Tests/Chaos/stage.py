@@ -2,6 +2,7 @@
 import heapq
 import itertools
 import random
+import signal
 import time
 
 from cluster import Broker, until
@@ -91,7 +92,8 @@ class Stage:
         if was_told:
             if code == TRY_AGAIN:
                 self.broken("out of time")
-            elif code != 0:
+            # A signal can come before the program has begun.
+            elif code != 0 and not (code == -signal.SIGTERM and time.monotonic() - worker.started < 1):
                 self.violation(f"{worker.name} ended with {code} after SIGTERM")
         else:
             self.broken("exit")

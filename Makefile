@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm simulate clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm simulate chaos clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,8 +30,9 @@ deps: ## installs the C libraries that are missing (apt, with sudo where not roo
 test-deps: deps
 	$(call install,$(TEST_APT))
 	@[ -x .build/venv/bin/python ] || python3 -m venv .build/venv
-	@.build/venv/bin/python -c 'import huaweicloudsdkcore' 2>/dev/null \
-		|| .build/venv/bin/pip install -q --disable-pip-version-check huaweicloudsdkcore==3.1.219 check-jsonschema \
+	@.build/venv/bin/python -c 'import huaweicloudsdkcore, confluent_kafka' 2>/dev/null \
+		|| .build/venv/bin/pip install -q --disable-pip-version-check \
+			huaweicloudsdkcore==3.1.219 check-jsonschema confluent-kafka==2.16.1 \
 		|| echo "SKIPPED: PyPI cannot be reached, so the checks against the vendor's SDK and of the schemas are left out"
 
 build: swift deps ## builds the program, for debugging
@@ -73,6 +74,10 @@ bench: release test-deps ## requests a second end to end, on a real broker (KAFK
 
 bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a window: calls and time beside the ideal
 	Tests/Bench/storm
+
+chaos: build test-deps ## kills and cuts everything for a while, then counts: KILLS=10 REQUESTS=4000 SEED=1, on a real broker (KAFKA_HOME)
+	.build/venv/bin/python -B Tests/Chaos/test_count.py
+	PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} .build/venv/bin/python -B Tests/Chaos/chaos.py
 
 clean: ## removes what was built
 	rm -rf .build

@@ -69,7 +69,8 @@ extension Pipeline {
             if configuration.mutation == .losesTheRetryCountOnARebalance { carried = [:] }
         #endif
         if let before = carried.removeValue(forKey: record.position) {
-            (entry.attempts, entry.firstAttempt, entry.failure) = (before.attempts, before.firstAttempt, before.failure)
+            (entry.attempts, entry.firstAttempt) = (before.attempts, before.firstAttempt)
+            (entry.failure, entry.call) = (before.failure, before.call)
         }
         intake.add(entry.size)
         partitions[number]?.requests.insert(id)

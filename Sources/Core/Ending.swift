@@ -8,7 +8,9 @@ extension Pipeline {
         let result = StartResult(
             status: status, fields: fields ?? entry.request?.fields ?? RequestFields(), position: entry.position,
             requestTimestamp: entry.timestamp, recordKey: entry.recordKey, completedAt: now.wall,
-            attempts: entry.attempts, call: entry.call,
+            attempts: entry.attempts,
+            // A call that was throttled or refused for its credential did nothing for it.
+            call: status == .expired ? nil : entry.call,
             failedHosts: status == .partiallySucceeded ? entry.failedHosts : [], failure: failure, original: original,
             evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey, fingerprint: entry.fingerprint,
             priority: entry.request?.priority)

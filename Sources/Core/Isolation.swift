@@ -18,6 +18,8 @@ struct Isolation {
         var states: [ExactText: HostStatus] = [:]
         /// The slot of the quota that it takes.
         var slot: Int?
+        /// How often it failed in a way that can pass.
+        var failures = 0
     }
 
     /// A host of a project.
@@ -28,6 +30,8 @@ struct Isolation {
 
     var waiting = Queue<Read>()
     var sent: [CallID: Read] = [:]
+    /// Reads after lost answers that failed themselves, and when they are tried again.
+    var deferred: [(at: Duration, read: Read)] = []
     /// Batches that go as they are, before anything that waits in line.
     var batches = Queue<Batch>()
     /// Hosts found guilty, and until when they are called apart.
@@ -37,6 +41,8 @@ struct Isolation {
     static let hostsPerRead = 100
     /// Scopes of which a call was refused for some host: until then their hosts are looked at before they are called.
     var suspected: [Scope: Duration] = [:]
+    /// After so many failures of a read the hosts are called unseen, so that an API for reading that is away holds nothing up.
+    static let maximumReads = 4
     private static let maximumQuarantined = 100_000
     private static let maximumSuspected = 10_000
 
@@ -86,6 +92,8 @@ extension Pipeline {
     /// Sends the reads that may go now; they have a budget of their own.
     mutating func dispatchReads(_ now: Now) {
         guard !isDraining else { return }
+        for (at, read) in isolation.deferred where at <= now.uptime { isolation.waiting.append(read) }
+        isolation.deferred.removeAll { $0.at <= now.uptime }
         while var read = isolation.waiting.first, gate.allows(now: now.uptime), statusQuota.isFree(now) {
             isolation.waiting.popFirst()
             nextCall += 1
@@ -127,15 +135,26 @@ extension Pipeline {
             }
             again(read)
         case .retry, .refuse:
-            conclude(read, hasEvidence: false, now)
+            read.failures += 1
+            if case .lost = read.purpose, failure.disposition == .retry, read.failures < Isolation.maximumReads {
+                // What took the answer often takes the read after it as well.
+                restart(&read)
+                isolation.deferred.append((now.uptime + retry.pause(after: read.failures, using: &generator), read))
+            } else {
+                conclude(read, hasEvidence: false, now)
+            }
         }
     }
 
     private mutating func again(_ read: Isolation.Read) {
         var read = read
+        restart(&read)
+        isolation.waiting.prepend(contentsOf: [read])
+    }
+
+    private func restart(_ read: inout Isolation.Read) {
         read.toAsk = read.batch.hosts[...]
         read.states = [:]
-        isolation.waiting.prepend(contentsOf: [read])
     }
 
     private mutating func conclude(_ read: Isolation.Read, hasEvidence: Bool, _ now: Now) {

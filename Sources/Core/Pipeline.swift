@@ -128,6 +128,7 @@ package struct Pipeline {
         for partition in partitions.values { consider(partition.revokedBy) }
         // A drain starts nothing.
         if isDraining { return earliest }
+        consider(isolation.deferred.map(\.at).min())
         // Not before gate and quota both allow it; what waits for an answer is woken by it.
         if !isolation.waiting.isEmpty, gate.state != .probing, let free = statusQuota.nextFree(now) {
             consider(max(free, gate.deadline ?? now.uptime))
@@ -201,6 +202,7 @@ struct Carried {
     var attempts: Int
     var firstAttempt: Duration?
     var failure: Failure?
+    var call: StartResult.CallSummary?
 }
 
 /// When a request may no longer be called, by uptime.

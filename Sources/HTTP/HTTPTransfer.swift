@@ -7,6 +7,8 @@ internal import Core
     var id: UInt64 = 0
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let maximumBytes: Int
+    /// What is still to be sent.
+    private var outgoing: ArraySlice<UInt8> = []
     private var body: [UInt8] = []
     private var head: [UInt8] = []
     private var isTooLarge = false
@@ -25,6 +27,10 @@ internal import Core
         unsafe _ = "http,https".withCString { unsafe pscurl_set_pointer(easy, CURLOPT_PROTOCOLS_STR, $0) }
         unsafe _ = pscurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(configuration.connectTimeout.milliseconds))
         unsafe _ = pscurl_set_long(easy, CURLOPT_TIMEOUT_MS, Int(configuration.totalTimeout.milliseconds))
+        // A body that is read from us, without a way to read it again, is what keeps libcurl from sending a request twice: it
+        // would by itself where a connection that it kept breaks without an answer, and a call that is lost may be done.
+        unsafe _ = pscurl_set_write(easy, CURLOPT_READFUNCTION, sendBody)
+        unsafe _ = pscurl_set_pointer(easy, CURLOPT_READDATA, context)
         unsafe _ = pscurl_set_write(easy, CURLOPT_WRITEFUNCTION, receiveBody)
         unsafe _ = pscurl_set_pointer(easy, CURLOPT_WRITEDATA, context)
         unsafe _ = pscurl_set_write(easy, CURLOPT_HEADERFUNCTION, receiveHeader)
@@ -56,10 +62,15 @@ internal import Core
         } else {
             unsafe _ = pscurl_set_long(easy, CURLOPT_POST, 1)
             unsafe _ = pscurl_set_long(easy, CURLOPT_POSTFIELDSIZE, request.body.count)
-            unsafe request.body.withUnsafeBytes { bytes in
-                unsafe _ = pscurl_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, bytes.baseAddress)
-            }
+            outgoing = request.body[...]
         }
+    }
+
+    fileprivate func send(into room: UnsafeMutableRawBufferPointer) -> Int {
+        let part = outgoing.prefix(room.count)
+        unsafe room.copyBytes(from: part)
+        outgoing = outgoing.dropFirst(part.count)
+        return part.count
     }
 
     fileprivate func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -94,6 +105,7 @@ internal import Core
 
     private func failure(_ code: CURLcode) -> Reply.Transport {
         let text = unsafe String(cString: curl_easy_strerror(code))
+        if code == CURLE_SEND_FAIL_REWIND { return .lost("the connection broke without an answer") }
         if isTooLarge { return .tooLarge("the answer is larger than \(maximumBytes) bytes") }
         switch code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
@@ -124,6 +136,14 @@ internal import Core
 }
 
 /// libcurl calls these from within `curl_multi_socket_action`, on the loop's own thread.
+private func sendBody(
+    _ start: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
+    guard let context = unsafe context else { return 0 }
+    let transfer = unsafe Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe transfer.send(into: UnsafeMutableRawBufferPointer(start: start, count: size * count))
+}
+
 private func receiveBody(
     _ start: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
 ) -> Int {

@@ -106,8 +106,10 @@ package enum ConsumerEvent {
         return unsafe .revoked(numbers, isLost: rd_kafka_assignment_lost(client.handle) != 0)
     }
 
+    /// The library has no answer (a null pointer) once the consumer is closing.
     private var isCooperative: Bool {
-        unsafe String(cString: rd_kafka_rebalance_protocol(client.handle)) == "COOPERATIVE"
+        let name: UnsafePointer<CChar>? = unsafe rd_kafka_rebalance_protocol(client.handle)
+        return unsafe name.map { unsafe String(cString: $0) == "COOPERATIVE" } ?? false
     }
 
     /// Answers `assigned`: fetching begins at the committed offsets, else at the beginning.

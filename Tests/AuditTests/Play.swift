@@ -58,7 +58,7 @@ struct Play {
     mutating func end() -> History {
         while pipeline.openCount > 0 || !unacknowledged.isEmpty {
             step()
-            if calls.isEmpty && queries.isEmpty && unacknowledged.isEmpty, let next = pipeline.deadline(now.uptime) {
+            if calls.isEmpty && queries.isEmpty && unacknowledged.isEmpty, let next = pipeline.deadline(now) {
                 pass(max(.milliseconds(1), next - now.uptime))
             }
         }

@@ -154,6 +154,28 @@ import Testing
         #expect(bench.results[0].evidence == "observed")
     }
 
+    @Test(arguments: [1, Isolation.maximumReads])
+    func `after a lost answer a read that fails is tried again before a call`(failures: Int) {
+        var bench = Bench()
+        bench.receive(key: "k", hosts: ["a"])
+        bench.lose()
+        for _ in 0..<failures {
+            for _ in 0..<20 where bench.queries.isEmpty { bench.pass(.seconds(1)) }
+            #expect(bench.calls.isEmpty)
+            bench.refuseRead(503)
+        }
+        if failures < Isolation.maximumReads {
+            for _ in 0..<20 where bench.queries.isEmpty { bench.pass(.seconds(1)) }
+            #expect(bench.calls.isEmpty)
+            bench.tell { _ in ("running", "online") }
+            #expect(bench.results.map(\.evidence) == ["observed"])
+        } else {
+            for _ in 0..<20 where bench.calls.isEmpty { bench.pass(.seconds(1)) }
+            bench.answer(200)
+        }
+        #expect(bench.statuses == [.succeeded])
+    }
+
     @Test func `an agent that is offline is tried again, apart, until the budget ends`() {
         var bench = Bench { $0.retryFor = .seconds(60) }
         bench.receive(key: "k", hosts: ["good", "away"])

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Core
@@ -15,6 +16,10 @@ import Testing
         configuration.totalTimeout = .milliseconds(500)
         let client = try HTTPClient(configuration)
         client.send(request("http://127.0.0.1:\(server.port)"), id: 7)
+        return try completion(of: client)
+    }
+
+    static func completion(of client: HTTPClient) throws -> HTTPCompletion {
         let deadline = Date().addingTimeInterval(10)
         while Date() < deadline {
             var watched = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
@@ -67,6 +72,32 @@ import Testing
             Issue.record("\(done)")
             return
         }
+    }
+
+    /// libcurl by itself sends again on a fresh connection where one that it kept breaks without an answer.
+    @Test func `a request whose kept connection breaks is not sent again by itself`() throws {
+        let seen = Mutex(0)
+        let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in
+            let number = seen.withLock { count -> Int in
+                count += 1
+                return count
+            }
+            return number == 2 ? .reset : .respond(ServerResponse(status: 200))
+        }
+        defer { server.stop() }
+        let client = try HTTPClient(HTTPClient.Configuration())
+        let url = "http://127.0.0.1:\(server.port)/"
+        func post() throws -> HTTPCompletion {
+            client.send(HTTPRequest(method: "POST", url: url, body: Array("body".utf8)), id: 1)
+            return try Self.completion(of: client)
+        }
+        #expect(try post().status == 200)
+        guard case .lost = try post().failure else {
+            Issue.record("sent \(seen.withLock { $0 }) times")
+            return
+        }
+        #expect(seen.withLock { $0 } == 2)
+        #expect(try post().status == 200, "and the client goes on")
     }
 
     @Test func `a port that is taken is named`() throws {

@@ -96,6 +96,28 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
+    @Test(arguments: [false, true])
+    func `an assignment that is answered after the consumer began to close is an error at most`(isClosed: Bool) throws {
+        let (broker, configuration) = try Self.cluster()
+        let consumer = try Consumer(configuration, topic: "t", group: "late")
+        try consumer.subscribe()
+        try Self.until("it is assigned") {
+            if case .assigned = consumer.next() { true } else { false }
+        }
+        try consumer.beginClose()
+        if isClosed {
+            let deadline = Date().addingTimeInterval(3)
+            while Date() < deadline && !consumer.isClosed { _ = consumer.next() }
+        }
+        try? consumer.accept()
+        try Self.until("it is closed") {
+            if case .revoked(let partitions, _) = consumer.next() { _ = try consumer.release(partitions) }
+            return consumer.isClosed
+        }
+        try? consumer.accept()
+        withExtendedLifetime(broker) {}
+    }
+
     @Test func `a held revoke is answered later, and what was stored meanwhile is where the next member begins`() throws
     {
         let (broker, configuration) = try Self.cluster()

@@ -1,0 +1,60 @@
+"""Counts what is left after the run, and says whether it is as promised."""
+import collections
+import subprocess
+
+from calls import check_calls
+from cluster import REQUESTS, RESULTS
+from count import Findings, check_commits, check_results, parse
+
+# After these an owner can be cut off from the group while it runs: the one way to a second result.
+CUTS_OFF = {"stop", "hole-kafka"}
+
+
+def report(stage, topics, binary, directory, done):
+    findings = Findings()
+    requests = topics.read(REQUESTS)
+    results, foreign = parse(topics.read(RESULTS))
+    count = sum(map(len, requests))
+    may_repeat = bool(done & CUTS_OFF)
+    print(f"requests {count}, results {sum(map(len, results.values()))}")
+    print(f"  {dict(collections.Counter(all_[0].status for all_ in results.values()).most_common())}")
+    if count != stage.load.acknowledged:
+        findings.rule("requests that were produced and are not there, or the reverse").append(
+            f"{count} in the topic, {stage.load.acknowledged} acknowledged")
+    repeated = check_results(requests, results, foreign, may_repeat, findings)
+    commits = topics.commits()
+    check_commits(commits, requests, results, findings)
+    last = {partition: offset for partition, offset, _ in commits}
+    findings.rule("partitions whose last commit read back is not the group's offset").extend(
+        f"{partition}: {last.get(partition, 0)} and {offset}" for partition, offset in enumerate(topics.committed())
+        if offset != last.get(partition, 0))
+    journal = stage.sandbox.ask("journal").decode()
+    calls = check_calls(journal, requests, results, stage.breaks, findings)
+    findings.rule("workers that ended otherwise than they may").extend(stage.violations)
+    findings.rule("what the program's own audit found").extend(audit(stage.broker.bootstrap, binary, repeated))
+    print(f"repeated with the same ce_id: {repeated}")
+    print(f"calls repeated: {calls.repeated}; called and without a result at the SIGKILLs: {calls.in_flight}")
+    print(f"  of requests that were half done as their partitions moved: {calls.half_done}")
+    print(f"commits audited: {len(commits)}")
+    findings.print()
+    if findings.count:
+        findings.keep(directory, journal)
+    print("all as promised" if findings.count == 0 else f"NOT as promised: {findings.count} findings")
+    return findings.count == 0
+
+
+def audit(bootstrap, binary, repeated):
+    """The program's own audit, where this binary has it."""
+    usage = subprocess.run([binary, "audit", "--help"], capture_output=True, text=True)
+    if usage.returncode != 0:
+        print("audit: not run, the binary has no such command")
+        return []
+    command = [binary, "audit", "--bootstrap-servers", bootstrap, "--requests-topic", REQUESTS,
+               "--results-topic", RESULTS]
+    if repeated and "--allow-repeats" in usage.stdout:
+        command.append("--allow-repeats")
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    print(f"audit: exit {outcome.returncode}")
+    if outcome.returncode == 0:
+        return []
+    return [f"exit {outcome.returncode}"] + (outcome.stdout + outcome.stderr).splitlines()

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check fuzz bench bench-storm clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -46,6 +46,9 @@ demo: build ## the worker beside an embedded broker and a sandbox; a table that 
 test: swift test-deps ## all tests; those on a real broker where there is one (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	swift build --build-tests $(FLAGS)
 	VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
+
+fuzz: swift deps ## made-up bytes for all that reads bytes from outside: RUNS=200000 inputs in all (see Tests/Fuzz/run)
+	Tests/Fuzz/run
 
 lint: swift ## checks the code's form
 	swift format lint -s -r Package.swift Sources Tests

@@ -38,14 +38,21 @@ package struct Ledger: Sendable {
 
     /// Remembers how a key ended, once its result is acknowledged.
     mutating func remember(_ outcome: Outcome, for key: Fingerprint) {
-        let number = code(outcome.failure?.code)
+        keep(
+            key, outcome.fingerprint, outcome.offset, outcome.completedAt, outcome.status, code: outcome.failure?.code,
+            isRetryable: outcome.failure?.isRetryable ?? false, httpStatus: outcome.failure?.httpStatus)
+    }
+
+    private mutating func keep(
+        _ key: Fingerprint, _ fingerprint: Fingerprint, _ offset: Int64, _ completedAt: Timestamp, _ status: Status,
+        code: String?, isRetryable: Bool, httpStatus: Int?
+    ) {
         keys.insert(
             KeyTable.Entry(
-                key: key, fingerprint: outcome.fingerprint.high, offset: outcome.offset,
-                seconds: UInt32(clamping: outcome.completedAt.milliseconds / 1000), code: number,
-                httpStatus: UInt16(clamping: outcome.failure?.httpStatus ?? 0),
-                status: UInt8(Status.allCases.firstIndex(of: outcome.status) ?? 0),
-                isRetryable: outcome.failure?.isRetryable ?? false))
+                key: key, fingerprint: fingerprint.high, offset: offset,
+                seconds: UInt32(clamping: completedAt.milliseconds / 1000), code: number(of: code),
+                httpStatus: UInt16(clamping: httpStatus ?? 0),
+                status: UInt8(Status.allCases.firstIndex(of: status) ?? 0), isRetryable: isRetryable))
     }
 
     /// Forgets what is older than the window; each entry is looked at once.
@@ -63,16 +70,13 @@ package struct Ledger: Sendable {
         guard let key = entry.key, let fingerprint = entry.fingerprint,
             [.succeeded, .partiallySucceeded, .failed].contains(entry.status)
         else { return }
-        remember(
-            Outcome(
-                status: entry.status, offset: entry.position.offset, fingerprint: fingerprint,
-                completedAt: entry.completedAt,
-                failure: entry.code.map {
-                    Failure(code: $0, isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)
-                }), for: key)
+        // As it stands, also where a code is missing: whether the key is free again hangs on the rest.
+        keep(
+            key, fingerprint, entry.position.offset, entry.completedAt, entry.status, code: entry.code,
+            isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)
     }
 
-    private mutating func code(_ text: String?) -> UInt16 {
+    private mutating func number(of text: String?) -> UInt16 {
         guard let text else { return 0 }
         if let known = codes.firstIndex(of: text) { return UInt16(known) }
         guard codes.count < Self.maximumCodes else { return 0 }

@@ -24,7 +24,11 @@ package struct LedgerEntry: Equatable, Sendable {
         status = result.status
         key = result.scopedKey
         fingerprint = result.fingerprint
-        code = result.failure?.code
+        // A vendor's code could hold anything; here it may not hold the separator.
+        code = (result.failure?.code).map { code in
+            code.utf8.contains(UInt8(ascii: ";"))
+                ? String(decoding: code.utf8.map { $0 == UInt8(ascii: ";") ? 0x2C : $0 }, as: UTF8.self) : code
+        }
         isRetryable = result.failure?.isRetryable ?? false
         httpStatus = result.failure?.httpStatus
         call = result.call?.id
@@ -32,9 +36,7 @@ package struct LedgerEntry: Equatable, Sendable {
     }
 
     var text: String {
-        // A vendor's code could hold anything; here it may not hold the separator.
-        let code = String(decoding: (self.code ?? "").utf8.map { $0 == UInt8(ascii: ";") ? 0x2C : $0 }, as: UTF8.self)
-        return "1;\(position);\(status.rawValue);\(key?.description ?? "");\(fingerprint?.description ?? "");\(code);"
+        "1;\(position);\(status.rawValue);\(key?.description ?? "");\(fingerprint?.description ?? "");\(code ?? "");"
             + "\(isRetryable ? 1 : 0);\(httpStatus.map(String.init) ?? "");\(call ?? "");\(completedAt.milliseconds)"
     }
 
@@ -44,12 +46,12 @@ package struct LedgerEntry: Equatable, Sendable {
         let parts = bytes.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
         guard parts.count == 10, parts[0].elementsEqual("1".utf8) else { return nil }
         func text(_ index: Int) -> String? {
-            parts[index].isEmpty ? nil : String(decoding: parts[index], as: UTF8.self)
+            parts[index].isEmpty ? nil : String(validating: parts[index], as: UTF8.self)
         }
         guard let slash = parts[1].firstIndex(of: UInt8(ascii: "/")),
             let partition = Self.number(parts[1][..<slash]), partition <= Int64(Int32.max),
             let offset = Self.number(parts[1][(slash + 1)...]), let status = text(2).flatMap(Status.init(rawValue:)),
-            let milliseconds = Self.number(parts[9])
+            let milliseconds = Self.number(parts[9]), Timestamp.writable.contains(milliseconds)
         else { return nil }
         position = Position(partition: Int32(partition), offset: offset)
         self.status = status
@@ -60,10 +62,12 @@ package struct LedgerEntry: Equatable, Sendable {
             }
             (self.key, self.fingerprint) = (key, fingerprint)
         }
-        code = text(5)
         isRetryable = parts[6].elementsEqual("1".utf8)
         httpStatus = Self.number(parts[7]).flatMap { (100..<1000).contains($0) ? Int($0) : nil }
+        code = text(5)
         call = text(8)
+        // What is not text was not written by us, and would not be read again as what it was.
+        guard parts[5].isEmpty == (code == nil), parts[8].isEmpty == (call == nil) else { return nil }
     }
 
     /// Of a result's record; nil where it is none of ours.

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check fuzz bench bench-storm clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check fuzz bench bench-storm bench-ledger clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,6 +66,10 @@ bench: release test-deps ## requests a second end to end, on a real broker (KAFK
 
 bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a window: calls and time beside the ideal
 	Tests/Bench/storm
+
+bench-ledger: swift deps ## what the ledger costs: memory a key, restoring, a request's share
+	swift build -c release --product bench-ledger $(FLAGS)
+	.build/release/bench-ledger
 
 clean: ## removes what was built
 	rm -rf .build

@@ -62,6 +62,10 @@ let package = Package(
             dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "CLinux"],
             swiftSettings: strict),
 
+        // Not a product: `make bench-ledger` runs it.
+        .executableTarget(
+            name: "bench-ledger", dependencies: ["Core"], path: "Tests/Bench/Ledger", swiftSettings: strict),
+
         tests("CoreTests", ["Core", "Crypto"]),
         tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
         tests("HTTPTests", ["HTTP", "Core"]),

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check bench bench-storm simulate chaos clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check simulate chaos fuzz bench bench-storm bench-ledger clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -58,6 +58,9 @@ simulate: swift deps ## SEEDS schedules of a world that breaks, from seed FIRST 
 		wait $$other && [ $$ended = 0 ]; }
 	SWIFT_DETERMINISTIC_HASHING=1 .build/simulate/release/simulate mutants 10000
 
+fuzz: swift deps ## made-up bytes for all that reads bytes from outside: RUNS=200000 inputs in all (see Tests/Fuzz/run)
+	Tests/Fuzz/run
+
 lint: swift ## checks the code's form
 	swift format lint -s -r Package.swift Sources Tests
 
@@ -78,6 +81,10 @@ bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a
 chaos: build test-deps ## kills and cuts everything for a while, then counts: KILLS=10 REQUESTS=4000 SEED=1, on a real broker (KAFKA_HOME)
 	.build/venv/bin/python -B Tests/Chaos/test_count.py
 	PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} .build/venv/bin/python -B Tests/Chaos/chaos.py
+
+bench-ledger: swift deps ## what the ledger costs: memory a key, restoring, a request's share
+	swift build -c release --product bench-ledger $(FLAGS)
+	.build/release/bench-ledger
 
 clean: ## removes what was built
 	rm -rf .build

@@ -26,6 +26,23 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
     .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
+/// `FUZZ=1` makes Tests/Fuzz a program for libFuzzer (`make fuzz`), in place of the test that replays its corpus.
+func fuzz(_ dependencies: [Target.Dependency]) -> [Target] {
+    guard Context.environment["FUZZ"] == "1" else {
+        return [
+            .testTarget(
+                name: "FuzzTests", dependencies: dependencies, path: "Tests/Fuzz",
+                exclude: ["CFuzzer", "Entry.swift", "corpus", "run", "words"], swiftSettings: strict)
+        ]
+    }
+    return [
+        .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "fuzz", dependencies: dependencies + ["CFuzzer"], path: "Tests/Fuzz",
+            exclude: ["CFuzzer", "Replay.swift", "corpus", "run", "words"], swiftSettings: strict),
+    ]
+}
+
 let package = Package(
     name: "plugin-starter",
     products: [.executable(name: "plugin-starter", targets: ["plugin-starter"])],
@@ -56,6 +73,10 @@ let package = Package(
             name: "simulate", dependencies: ["Simulation", "Core"], path: "Tests/Simulate",
             swiftSettings: strict + mutations),
         tests("SimulationTests", ["Simulation", "Core"]),
+        // Not a product: `make bench-ledger` runs it.
+        .executableTarget(
+            name: "bench-ledger", dependencies: ["Core"], path: "Tests/Bench/Ledger", swiftSettings: strict),
+
         tests("CoreTests", ["Core", "Crypto"]),
         tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
         tests("HTTPTests", ["HTTP", "Core"]),
@@ -65,6 +86,6 @@ let package = Package(
         tests("WorkerTests", ["Worker", "Core", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
         tests("IntegrationTests", ["Core", "Crypto", "HTTP", "Kafka", "CLinux"]),
-    ],
+    ] + fuzz(["Core", "HSS", "HTTP", "Settings", "Sandbox"]),
     swiftLanguageModes: [.v6]
 )

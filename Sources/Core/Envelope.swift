@@ -87,7 +87,8 @@ struct Envelope {
 
     private static func check(version: String?, field: String) throws(Fault) {
         guard version == "1.0" else {
-            throw Fault(field: field, rule: "must be \"1.0\", and is \"\((version ?? "").prefix(32))\"")
+            throw Fault(
+                field: field, rule: "must be \"1.0\", and is \"\(String((version ?? "").unicodeScalars.prefix(32)))\"")
         }
     }
 

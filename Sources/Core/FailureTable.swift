@@ -5,9 +5,14 @@ extension Failure {
 
     /// The row for a code; a row with a status is only for answers with that status.
     static func row(code: String, httpStatus: Int?) -> Row? {
+        rows(code: code).first { $0.httpStatus == nil || httpStatus == nil || $0.httpStatus == httpStatus }
+    }
+
+    /// All rows for a code, in the table's order.
+    static func rows(code: String) -> [Row] {
         var code = code[...]
         for prefix in ["APIGW", "APIG"] where code.hasPrefix(prefix + ".") { code = code.dropFirst(prefix.utf8.count) }
-        return byCode[String(code)]?.first { $0.httpStatus == nil || httpStatus == nil || $0.httpStatus == httpStatus }
+        return byCode[String(code)] ?? []
     }
 
     /// What a status means where the code says nothing.

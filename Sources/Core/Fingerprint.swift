@@ -53,6 +53,7 @@ extension StartRequest {
 
     /// The key within its project: equal keys of different projects are different keys.
     package var scopedKey: Fingerprint {
-        Fingerprint(of: Array(projectID.utf8) + [0] + Array(idempotencyKey.utf8))
+        // Its length keeps the project's end where it is: no character is one that an id could not hold.
+        Fingerprint(of: Array("\(projectID.utf8.count)/\(projectID)\(idempotencyKey)".utf8))
     }
 }

@@ -69,7 +69,8 @@ private struct JSONReader {
                 members.count < 16 ? members.contains { $0.name == name } : !names.insert(name).inserted
             guard !isRepeated else {
                 index = start
-                throw error("member \"\(name.prefix(64))\" stands twice")
+                // Scalars, since one character can be as long as the text.
+                throw error("member \"\(String(name.unicodeScalars.prefix(64)))\" stands twice")
             }
             skipSpace()
             guard current == UInt8(ascii: ":") else { throw error("expected ':' after a member name") }

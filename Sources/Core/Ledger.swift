@@ -1,5 +1,5 @@
 /// What is known of the keys of one partition, and of the records answered before this process had it. Restored from the
-/// results topic; some 50 bytes a key.
+/// results topic; 45 to 60 bytes a key.
 package struct Ledger: Sendable {
     /// How a key's first request ended, as far as a `duplicate` must say it.
     package struct Outcome: Equatable, Sendable {
@@ -9,6 +9,16 @@ package struct Ledger: Sendable {
         package var completedAt: Timestamp
         package var failure: Failure?
 
+        package init(
+            status: Status, offset: Int64, fingerprint: Fingerprint, completedAt: Timestamp, failure: Failure?
+        ) {
+            self.status = status
+            self.offset = offset
+            self.fingerprint = fingerprint
+            self.completedAt = completedAt
+            self.failure = failure
+        }
+
         /// Responders send a key again after a failure that could pass in order to make progress.
         var freesKey: Bool { status == .failed && (failure?.isRetryable ?? false) }
     }
@@ -17,6 +27,7 @@ package struct Ledger: Sendable {
     private var answered = AnsweredOffsets()
     /// The vendor's codes, by the number that entries hold; few, and bounded.
     private var codes: [String] = [""]
+    private var numbers: [String: UInt16] = [:]
     private static let maximumCodes = 4096
     /// Calls that restored results tell of, by id: when they were answered.
     package private(set) var calls: [String: Timestamp] = [:]
@@ -36,7 +47,7 @@ package struct Ledger: Sendable {
     }
 
     /// The outcome that answers this key; nil where the key is free.
-    func outcome(for key: Fingerprint, now: Timestamp, window: Duration) -> Outcome? {
+    package func outcome(for key: Fingerprint, now: Timestamp, window: Duration) -> Outcome? {
         guard let entry = keys.find(key) else { return nil }
         let outcome = self.outcome(entry)
         guard !outcome.freesKey, now - outcome.completedAt <= window else { return nil }
@@ -44,19 +55,25 @@ package struct Ledger: Sendable {
     }
 
     /// Remembers how a key ended, once its result is acknowledged.
-    mutating func remember(_ outcome: Outcome, for key: Fingerprint) {
-        let number = code(outcome.failure?.code)
+    package mutating func remember(_ outcome: Outcome, for key: Fingerprint) {
+        keep(
+            key, outcome.fingerprint, outcome.offset, outcome.completedAt, outcome.status, code: outcome.failure?.code,
+            isRetryable: outcome.failure?.isRetryable ?? false, httpStatus: outcome.failure?.httpStatus)
+    }
+
+    private mutating func keep(
+        _ key: Fingerprint, _ fingerprint: Fingerprint, _ offset: Int64, _ completedAt: Timestamp, _ status: Status,
+        code: String?, isRetryable: Bool, httpStatus: Int?
+    ) {
         keys.insert(
             KeyTable.Entry(
-                key: key, fingerprint: outcome.fingerprint.high, offset: outcome.offset,
-                seconds: UInt32(clamping: outcome.completedAt.milliseconds / 1000), code: number,
-                httpStatus: UInt16(clamping: outcome.failure?.httpStatus ?? 0),
-                status: UInt8(Status.allCases.firstIndex(of: outcome.status) ?? 0),
-                isRetryable: outcome.failure?.isRetryable ?? false))
+                key: key, fingerprint: fingerprint.high, offset: offset,
+                seconds: UInt32(clamping: completedAt.milliseconds / 1000), code: number(of: code),
+                httpStatus: httpStatus, status: status, isRetryable: isRetryable))
     }
 
     /// Forgets what is older than the window; each entry is looked at once.
-    mutating func expire(before time: Timestamp) {
+    package mutating func expire(before time: Timestamp) {
         keys.expire(before: UInt32(clamping: time.milliseconds / 1000))
     }
 
@@ -68,36 +85,31 @@ package struct Ledger: Sendable {
         if let call = entry.call, entry.completedAt > callsSince, calls.count < 100_000 {
             calls[call] = entry.completedAt
         }
-        guard let key = entry.key, let fingerprint = entry.fingerprint,
-            [.succeeded, .partiallySucceeded, .failed].contains(entry.status)
-        else { return }
-        remember(
-            Outcome(
-                status: entry.status, offset: entry.position.offset, fingerprint: fingerprint,
-                completedAt: entry.completedAt,
-                failure: entry.code.map {
-                    Failure(code: $0, isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)
-                }), for: key)
+        guard let key = entry.key, let fingerprint = entry.fingerprint, entry.status.claimsKey else { return }
+        // As it stands, also where a code is missing: whether the key is free again hangs on the rest.
+        keep(
+            key, fingerprint, entry.position.offset, entry.completedAt, entry.status, code: entry.code,
+            isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)
     }
 
-    private mutating func code(_ text: String?) -> UInt16 {
+    private mutating func number(of text: String?) -> UInt16 {
         guard let text else { return 0 }
-        if let known = codes.firstIndex(of: text) { return UInt16(known) }
+        if let known = numbers[text] { return known }
         guard codes.count < Self.maximumCodes else { return 0 }
+        let number = UInt16(codes.count)
         codes.append(text)
-        return UInt16(codes.count - 1)
+        numbers[text] = number
+        return number
     }
 
     private func outcome(_ entry: KeyTable.Entry) -> Outcome {
-        let status = Status.allCases[Int(entry.status)]
         let failure =
-            status == .succeeded
+            entry.status == .succeeded
             ? nil
             : Failure(
-                code: codes[Int(entry.code)], isRetryable: entry.isRetryable,
-                httpStatus: entry.httpStatus == 0 ? nil : Int(entry.httpStatus))
+                code: codes[Int(entry.code)], isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)
         return Outcome(
-            status: status, offset: entry.offset, fingerprint: Fingerprint(high: entry.fingerprint, low: 0),
+            status: entry.status, offset: entry.offset, fingerprint: Fingerprint(high: entry.fingerprint, low: 0),
             completedAt: Timestamp(milliseconds: Int64(entry.seconds) * 1000), failure: failure)
     }
 }

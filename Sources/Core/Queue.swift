@@ -40,7 +40,8 @@ struct Queue<Element> {
     /// The element at a place counted from the front.
     subscript(place: Int) -> Element {
         get { storage[head + place] }
-        set { storage[head + place] = newValue }
+        // In place: with a setter an element that is an array would be copied for each change to it.
+        _modify { yield &storage[head + place] }
     }
 }
 

@@ -3,6 +3,14 @@ package enum Status: String, CaseIterable, Sendable {
     case succeeded
     case partiallySucceeded = "partially_succeeded"
     case failed, rejected, duplicate, conflict, expired
+
+    /// Whether the request's key is taken by it: a call was made for it.
+    var claimsKey: Bool {
+        switch self {
+        case .succeeded, .partiallySucceeded, .failed: true
+        case .rejected, .duplicate, .conflict, .expired: false
+        }
+    }
 }
 
 /// One result, before it is written as a record: the contract's "Result". Absent means not applicable.

@@ -4,6 +4,9 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
 
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+    /// The years 0000 to 9999, in milliseconds: what RFC 3339 can say. An offset could lead out of them.
+    package static let writable: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
+
     package static func < (a: Self, b: Self) -> Bool { a.milliseconds < b.milliseconds }
     package static func + (a: Self, b: Duration) -> Self { Self(milliseconds: a.milliseconds + b.milliseconds) }
     package static func - (a: Self, b: Self) -> Duration { .milliseconds(a.milliseconds - b.milliseconds) }
@@ -74,6 +77,7 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         let days = Self.daysFromCivil(year: year, month: month, day: day)
         let seconds = Int64(days) * 86_400 + Int64(hour * 3600 + minute * 60 + second)
         milliseconds = seconds * 1000 + fraction - offset
+        guard Self.writable.contains(milliseconds) else { return nil }
     }
 
     /// Reads the basic form, `20260102T030405Z`.
@@ -100,9 +104,10 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
     package var httpDate: String {
         let c = civil
         func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        let year = String(repeating: "0", count: max(0, 4 - String(c.year).utf8.count)) + String(c.year)
         let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][
             Int((milliseconds / 86_400_000 % 7 + 7) % 7)]
-        return "\(weekday), \(two(c.day)) \(Self.monthNames[c.month - 1]) \(c.year) "
+        return "\(weekday), \(two(c.day)) \(Self.monthNames[c.month - 1]) \(year) "
             + "\(two(c.hour)):\(two(c.minute)):\(two(c.second)) GMT"
     }
 

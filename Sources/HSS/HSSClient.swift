@@ -18,7 +18,7 @@ package final class HSSClient {
         }
     }
 
-    private enum Operation {
+    enum Operation {
         case start(StartCall)
         case status(StatusQuery)
 
@@ -130,7 +130,7 @@ package final class HSSClient {
 
     // MARK: The request as it goes over the wire
 
-    private func request(_ operation: Operation, token: Secret?, _ now: Now) -> HTTPRequest {
+    func request(_ operation: Operation, token: Secret?, _ now: Now) -> HTTPRequest {
         var message: Signer.Message
         switch operation {
         case .start(let call):

@@ -38,7 +38,7 @@ package enum ReplyParser {
         for place in places where reply.errorCode == nil {
             for name in ["error_code", "errorCode", "code"] where reply.errorCode == nil {
                 switch place[name] {
-                case .string(let code): reply.errorCode = cut(code, 64)
+                case .string(let code) where !code.isEmpty: reply.errorCode = cut(code, 64)
                 case .integer(let code): reply.errorCode = "\(code)"
                 default: break
                 }

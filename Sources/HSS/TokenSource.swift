@@ -41,7 +41,10 @@ struct TokenSource {
         isFetching = false
         var reply = ReplyParser.reply(completion)
         reply.source = .iam
-        guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty else {
+        // It goes into a header, where anything but visible ASCII would say something else.
+        guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty,
+            token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        else {
             // A token that still holds goes on; the next try comes in a while.
             notBefore = now + .seconds(60)
             if reply.isSuccess {
@@ -52,8 +55,9 @@ struct TokenSource {
         }
         let expires = (try? JSON(parsing: completion.body)).flatMap { $0["token"]?["expires_at"]?.string }
             .flatMap(Timestamp.init(rfc3339:))
-        // By the server's clock, so that ours may be wrong; a token holds for a day.
-        let life = max(.seconds(60), expires.flatMap { at in reply.serverDate.map { at - $0 } } ?? .seconds(86_400))
+        // By the server's clock, so that ours may be wrong; a token holds for a day, whatever the two times say.
+        let day: Duration = .seconds(86_400)
+        let life = min(day, max(.seconds(60), expires.flatMap { at in reply.serverDate.map { at - $0 } } ?? day))
         state = .valid(Secret(token), renewAt: now + max(life - .seconds(1800), life / 2), until: now + life)
         return nil
     }

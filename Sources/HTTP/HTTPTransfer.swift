@@ -120,7 +120,7 @@ internal import Core
         }
     }
 
-    private static func headers(_ head: [UInt8]) -> [(name: String, value: String)] {
+    static func headers(_ head: [UInt8]) -> [(name: String, value: String)] {
         func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
         var found: [(name: String, value: String)] = []
         for line in head.split(separator: UInt8(ascii: "\n")) {

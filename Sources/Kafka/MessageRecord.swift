@@ -7,9 +7,12 @@ extension Record {
         let m = unsafe message.pointee
         var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
         let time = unsafe rd_kafka_message_timestamp(message, &type)
+        // A producer may say any time; one that no calendar date stands for is none.
+        let isTime =
+            type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && time >= 0 && time <= Timestamp.writable.upperBound
         unsafe self.init(
             position: Position(partition: m.partition, offset: m.offset),
-            timestamp: type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time < 0 ? nil : Timestamp(milliseconds: time),
+            timestamp: isTime ? Timestamp(milliseconds: time) : nil,
             key: Self.bytes(m.key, m.key_len), value: Self.bytes(m.payload, m.len), headers: Self.headers(message))
     }
 

@@ -89,10 +89,13 @@ package struct Fault: Equatable, Sendable {
         if text.hasPrefix("HSS.") || text.hasPrefix("APIGW.") || text.hasPrefix("APIG.") { return .code(text) }
         if text.hasPrefix("slow=") {
             let value = text.dropFirst(5)
-            if value.hasSuffix("ms"), let number = Int(value.dropLast(2)), number >= 0 {
+            // A day at most: more than anything waits for, and far from what a clock can hold.
+            if value.hasSuffix("ms"), let number = Int(value.dropLast(2)), (0...86_400_000).contains(number) {
                 return .slow(.milliseconds(number))
             }
-            if value.hasSuffix("s"), let number = Int(value.dropLast(1)), number >= 0 { return .slow(.seconds(number)) }
+            if value.hasSuffix("s"), let number = Int(value.dropLast(1)), (0...86_400).contains(number) {
+                return .slow(.seconds(number))
+            }
         }
         throw ParseError(description: "\"\(text)\" is no fault: \(help)")
     }

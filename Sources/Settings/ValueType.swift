@@ -129,7 +129,7 @@ extension ValueType where Value == ListenSetting {
         let host = parts.first == "localhost" ? "127.0.0.1" : parts.first.map(String.init) ?? ""
         let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, let port = UInt16(parts[1]), numbers.count == 4,
-            numbers.allSatisfy({ UInt8($0) != nil })
+            numbers.allSatisfy({ number in UInt8(number).map { "\($0)" == number } ?? false })
         else { throw ValueError(rule: "must be an IPv4 address and a port, such as 127.0.0.1:8080") }
         return ListenSetting(address: host, port: port)
     }

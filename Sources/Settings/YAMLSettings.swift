@@ -46,7 +46,14 @@ enum YAMLSettings {
         }
         switch root {
         case nil: return []
-        case .map(let members, _)?: return members
+        case .map(let members, _)?:
+            if let nameless = members.first(where: { $0.key.isEmpty }) {
+                throw SettingsError(
+                    setting: "file", source: "\(file):\(nameless.keyPlace.line):\(nameless.keyPlace.column)",
+                    value: file,
+                    rule: "must have a name before each value")
+            }
+            return members
         case .scalar("", _)?: return []
         case let other?:
             throw SettingsError(

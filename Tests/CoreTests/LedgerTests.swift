@@ -105,6 +105,14 @@ import Testing
         #expect(after.results[1].failure?.title == "The host has no agent")
     }
 
+    @Test func `a key of one project is no key of another, whatever both hold`() {
+        var bench = Bench()
+        bench.receive(key: #"x\u0000k"#, project: "p")
+        bench.receive(key: "k", project: #"p\u0000x"#)
+        bench.settle()
+        #expect(bench.statuses == [.succeeded, .succeeded])
+    }
+
     @Test func `restored calls count against the quota`() {
         var before = Bench { $0.quota = RateLimit(calls: 2, window: .seconds(60)) }
         before.receive(key: "a", plugin: "x")

@@ -1,0 +1,53 @@
+@testable import Core
+
+/// Headers of results, one a line, as a restore meets them: beside a dictionary that remembers the same.
+@Sendable func checkLedger(_ bytes: [UInt8]) throws {
+    var ledger = Ledger()
+    var known: [Fingerprint: LedgerEntry] = [:]
+    var answered: Set<Int64> = []
+    var (claims, calls) = (0, Set<String>())
+    let now = Timestamp(milliseconds: 1_767_225_600_000)
+    for line in bytes.split(separator: UInt8(ascii: "\n")).prefix(64) {
+        let record = Record(
+            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: nil,
+            headers: [Header(LedgerEntry.header, Array(line))])
+        guard let entry = LedgerEntry(record) else { continue }
+        try hold(LedgerEntry(record) == entry, "read twice it is the same")
+        try hold(LedgerEntry(Array(entry.text.utf8)) == entry, "\(entry.text) is read as it was written")
+        try hold(entry.position.partition >= 0 && entry.position.offset >= 0, "a place in a topic")
+        try hold((entry.code ?? "").utf8.count <= 1024 && (entry.call ?? "").utf8.count <= 1024, "texts are bounded")
+        ledger.restore(entry, callsSince: now)
+        answered.insert(entry.position.offset)
+        if entry.completedAt > now, let call = entry.call { calls.insert(call) }
+        guard let key = entry.key, [.succeeded, .partiallySucceeded, .failed].contains(entry.status) else { continue }
+        known[key] = entry
+        claims += 1
+    }
+    try hold(ledger.count == claims && ledger.calls.count == calls.count, "what was restored is counted")
+    for offset in answered { try hold(ledger.isAnswered(offset), "\(offset) has its result") }
+    for offset in answered where !answered.contains(offset + 1) {
+        try hold(!ledger.isAnswered(offset + 1), "\(offset + 1) has no result")
+    }
+    for (key, entry) in known {
+        let outcome = ledger.outcome(for: key, now: now, window: .seconds(1 << 40))
+        if entry.status == .failed && entry.isRetryable {
+            try hold(outcome == nil, "a failure that can pass frees its key")
+            continue
+        }
+        let found = try need(outcome, "a restored key is known")
+        try hold(
+            found.status == entry.status && found.offset == entry.position.offset
+                && found.fingerprint.high == entry.fingerprint?.high, "a restored key has its outcome")
+        if entry.status != .succeeded {
+            try hold(
+                found.failure?.code == (entry.code ?? "") && found.failure?.httpStatus == entry.httpStatus
+                    && found.failure?.isRetryable == entry.isRetryable, "a restored failure is the one there was")
+        }
+    }
+    // One second past what a ledger can tell apart: everything is older.
+    ledger.expire(before: Timestamp(milliseconds: Int64(UInt32.max) * 1000 - 1))
+    for (key, entry) in known where entry.completedAt.milliseconds < Int64(UInt32.max - 1) * 1000 && claims == 1 {
+        try hold(ledger.count == 0, "what is old goes")
+        try hold(ledger.outcome(for: key, now: now, window: .seconds(1 << 40)) == nil, "what went is not found")
+    }
+}

@@ -1,0 +1,100 @@
+@testable import Core
+@testable import HSS
+@testable import HTTP
+
+/// An answer: a line with the status, the head as it came over the wire, an empty line, the body.
+private func completion(_ bytes: [UInt8]) -> HTTPCompletion {
+    let input = HeadAndBody(bytes)
+    var completion = HTTPCompletion(id: 1)
+    let status = input.lines.first.flatMap { Int(String(decoding: $0, as: UTF8.self)) } ?? 400
+    completion.status = (100...999).contains(status) ? status : 400
+    completion.headers = HTTPTransfer.headers(Array(input.lines.dropFirst().joined(separator: [UInt8(ascii: "\n")])))
+    completion.body = input.body
+    return completion
+}
+
+private func check(_ reply: Reply) throws {
+    for (text, bytes) in [(reply.errorCode, 64), (reply.errorMessage, 1024), (reply.requestID, 256)] {
+        guard let text else { continue }
+        try hold(text.utf8.count <= bytes, "the vendor's text is at most \(bytes) bytes")
+        try hold(!text.holdsControls, "the vendor's text holds no control characters")
+    }
+    try hold(reply.errorCode != "", "a code is some text")
+    if let time = reply.retryAfter { try hold((.zero ... .seconds(86_400)).contains(time), "a wait of a day at most") }
+    if let limit = reply.rateLimit {
+        try hold((1...999_999).contains(limit.calls), "a limit of calls that can be held")
+        try hold(limit.window >= .seconds(1) && limit.window <= .seconds(86_400), "a window of a day at most")
+    }
+    try hold(reply.hosts.count <= 200, "a page of rows at most")
+    try hold((Failure(reply) == nil) == reply.isSuccess, "a failure, or a success")
+}
+
+/// Read, then handed to a request that waits for it: which ends, or knows when it goes on.
+@Sendable func checkReply(_ bytes: [UInt8]) throws {
+    let completion = completion(bytes)
+    let reply = ReplyParser.reply(completion)
+    try hold(ReplyParser.reply(completion) == reply, "read twice it is the same")
+    try check(reply)
+    let rows = ReplyParser.reply(completion, isStatus: true)
+    try check(rows)
+    if !reply.isSuccess { try hold(rows == reply, "a refusal is the same for every API") }
+
+    var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    var pipeline = Pipeline(Pipeline.Configuration(quota: RateLimit(calls: 5, window: .seconds(60))))
+    let value = #"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h1","h2"]}"#
+    let record = Record(
+        position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: Array(value.utf8))
+    var effects = pipeline.handle(.assigned(0, Ledger()), now: now)
+    effects += pipeline.handle(.received(record), now: now) + pipeline.handle(.tick, now: now)
+    for _ in 0..<24 {
+        var next: [Effect] = []
+        for effect in effects {
+            switch effect {
+            case .call(let call): next += pipeline.handle(.answered(call.id, reply), now: now)
+            case .query(let query): next += pipeline.handle(.answered(query.id, rows), now: now)
+            case .publish(let id, let result):
+                try check(result)
+                let record = ResultWriter(requestsTopic: "t").record(result)
+                try hold(record.value.count <= 16 << 10, "a result of one request is bounded")
+                next += pipeline.handle(.published(id), now: now)
+            default: break
+            }
+        }
+        effects = next
+        if pipeline.openCount == 0 { return }
+        guard effects.isEmpty else { continue }
+        let deadline = try need(pipeline.deadline(now), "a request that is open is woken")
+        let wait = max(.milliseconds(1), deadline - now.uptime)
+        try hold(wait <= .seconds(2 * 86_400), "a request that is open is woken in time")
+        now = Now(uptime: now.uptime + wait, wall: now.wall + wait)
+        effects = pipeline.handle(.tick, now: now)
+    }
+}
+
+/// IAM's answer: a token that can be sent, for a time; or why there is none.
+@Sendable func checkToken(_ bytes: [UInt8]) throws {
+    let completion = completion(bytes)
+    let now: Duration = .seconds(1000)
+    var source = TokenSource()
+    source.fetching()
+    let refusal = source.answered(completion, now: now)
+    try hold(!source.isFetching, "an answer ends the asking")
+    guard let token = source.token(now) else {
+        let reply = try need(refusal, "no token without a reason")
+        try hold(Failure(reply)?.scope == .credential || reply.transport != nil, "it is about the credential")
+        try hold(
+            source.wantsFetch(isNeeded: true, now) && !source.wantsFetch(isNeeded: false, now), "asked when needed")
+        return
+    }
+    try hold(refusal == nil, "a token, or a refusal")
+    try hold(!token.isEmpty && !token.reveal().holdsControls, "a token can stand in a header")
+    try hold("\(token)" == "***", "a token is not printed")
+    let renewal = try need(source.deadline, "a token is renewed")
+    try hold(renewal > now && renewal <= now + .seconds(86_400), "a token is renewed within a day")
+    try hold(source.token(renewal) != nil, "a token is renewed before it ends")
+    try hold(source.wantsFetch(isNeeded: false, renewal), "a token is renewed in time")
+    // A refusal of the next one leaves this one in place.
+    source.fetching()
+    _ = source.answered(HTTPCompletion(id: 1), now: now)
+    try hold(source.token(now) == token, "a token that holds goes on")
+}

@@ -93,7 +93,7 @@ import Testing
                 spoiled += 1
                 let found = Set(history.audit().map(\.rule))
                 // After more than a window only that there was an answer is known.
-                let isLong = spoiling == .double && found.contains(.answeredTwice)
+                let isLong = [.double, .doubleSoon].contains(spoiling) && found.contains(.answeredTwice)
                 #expect(found.contains(spoiling.rule) || isLong, "seed \(seed) place \(place): \(found)")
             }
         }

@@ -105,15 +105,16 @@ package struct Quota: Equatable, Sendable {
     package mutating func claim(_ claims: [Int32: Claim], busyUntil: KeyPath<Handover, Timestamp>, _ now: Now) {
         shares.claim(claims.keys)
         guard let limit else { return }
-        // Whoever takes over all partitions has read all results: where each record has one, no call was made after the last.
-        let knowsAll = shares.areAll(claims.count) && !claims.values.contains(.unknown(idleSince: nil))
+        let idle = claims.values.compactMap { if case .unknown(let since) = $0 { since } else { nil } }
+        if shares.areAll(claims.count), idle.count == claims.count, let last = idle.max() {
+            // Whoever takes over all partitions has read all results: as each record has one, no call was made after the last.
+            return hold(until: uptime(last, now) + limit.window)
+        }
         for (partition, claim) in claims {
             let until: Duration
             switch claim {
             case .fresh: continue
             case .handedOver(let handover): until = uptime(handover[keyPath: busyUntil], now)
-            case .unknown(let idleSince?) where knowsAll:
-                until = uptime(idleSince, now) + limit.window
             case .unknown:
                 // Its last owner may have sent a call until now, which the server has a transit later; so much again for a
                 // member that learns late that it is none.

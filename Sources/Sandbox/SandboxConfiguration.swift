@@ -46,6 +46,17 @@ enum HostKind {
         }
     }
 
+    /// What ListPluginStatus says of such a host; nil where it knows none. `started`: what a plugin that was started is.
+    func states(started: String?) -> (plugin: String, agent: String)? {
+        switch self {
+        case .unknown: nil
+        case .withoutAgent: ("not_installed", "not_installed")
+        case .offline: ("offline", "offline")
+        case .notInstalled: ("not_installed", "online")
+        case .good: (started ?? "stopped", "online")
+        }
+    }
+
     /// How StartPlugin refuses a call that names such a host.
     var refusal: (code: String, text: String)? {
         switch self {

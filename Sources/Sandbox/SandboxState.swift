@@ -247,17 +247,10 @@ struct SandboxState {
     }
 
     private func row(_ host: String, project: String, plugin: String, _ now: Timestamp) -> JSON? {
-        let kind = HostKind(host, known: configuration.hosts)
-        var (pluginStatus, agentStatus) = ("stopped", "online")
-        switch kind {
-        case .unknown: return nil
-        case .withoutAgent: (pluginStatus, agentStatus) = ("not_installed", "not_installed")
-        case .offline: (pluginStatus, agentStatus) = ("offline", "offline")
-        case .notInstalled: pluginStatus = "not_installed"
-        case .good:
-            if let start = started[[project, plugin, host]] {
-                pluginStatus = now - start.at < configuration.startDelay ? "starting" : "running"
-            }
+        let start = started[[project, plugin, host]]
+        let phase = start.map { now - $0.at < configuration.startDelay ? "starting" : "running" }
+        guard let (pluginStatus, agentStatus) = HostKind(host, known: configuration.hosts).states(started: phase) else {
+            return nil
         }
         return .object([
             .init("host_id", .string(host)), .init("host_name", .string(host)), .init("host_status", .string("ACTIVE")),

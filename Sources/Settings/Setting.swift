@@ -1,6 +1,6 @@
 /// The commands, by the name that is typed.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, audit, errors, sandbox, broker
+    case run, demo, request, results, audit, plan, errors, sandbox, broker
 
     package var summary: String {
         switch self {
@@ -9,13 +9,15 @@ package enum Command: String, CaseIterable, Sendable {
         case .request: "publishes one request, from flags or from FILE (- is standard input)"
         case .results: "shows results from the results topic"
         case .audit: "proves or refutes that every request has exactly one right result"
+        case .plan:
+            "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
         case .sandbox: "a stand-in for HSS and IAM on this machine"
         case .broker: "an embedded broker without durability, for trying things out"
         }
     }
 
-    package var operand: String? { self == .request ? "FILE" : nil }
+    package var operand: String? { [.request, .plan].contains(self) ? "FILE" : nil }
 }
 
 /// One row of the table of settings, without its type.

@@ -1,6 +1,6 @@
 /// Every setting there is. Flags, environment, YAML keys, defaults, help and the README's table are made from it.
 package enum SettingTable {
-    private static let kafka: [Command] = [.run, .request, .results, .audit]
+    private static let kafka: [Command] = [.run, .request, .results, .audit, .plan]
 
     package static let bootstrapServers = Setting(
         "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
@@ -8,7 +8,7 @@ package enum SettingTable {
     package static let requestsTopic = Setting(
         "requests-topic", .text, default: "plugin.start.requests", kafka, "topic of the requests")
     package static let resultsTopic = Setting(
-        "results-topic", .text, default: "plugin.start.results", kafka,
+        "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .audit],
         "topic of the results, with at least as many partitions as the requests topic")
     package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
     package static let kafkaProperty = Setting(
@@ -30,20 +30,20 @@ package enum SettingTable {
     package static let projectName = Setting(
         "project-name", .text, [.run], "project that a user's token is for; by custom the region")
     package static let concurrency = Setting(
-        "concurrency", .whole(1...4096), default: "16", [.run], "calls in flight at most")
+        "concurrency", .whole(1...4096), default: "16", [.run, .plan], "calls in flight at most")
     package static let quota = Setting(
-        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox], overrides: [.demo: "5/2s"],
+        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .plan], overrides: [.demo: "5/2s"],
         "calls of one API that a user may make in any window of that length")
     package static let hostsPerCall = Setting(
-        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo], "hosts in one call at most")
+        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .plan], "hosts in one call at most")
     package static let dedupeWindow = Setting(
-        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run, .audit],
+        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run, .audit, .plan],
         "how long a key is remembered after its result")
     package static let retryFor = Setting(
-        "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run],
+        "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run, .plan],
         "from a request's first call to giving up on failures that can pass")
     package static let quarantine = Setting(
-        "quarantine", .duration(.zero...(.seconds(86_400))), default: "10m", [.run],
+        "quarantine", .duration(.zero...(.seconds(86_400))), default: "10m", [.run, .plan],
         "how long a host that cost a shared call is called apart from others")
     package static let callTimeout = Setting(
         "call-timeout", .duration(.milliseconds(10)...(.seconds(600))), default: "30s", [.run],
@@ -52,11 +52,12 @@ package enum SettingTable {
         "connect-timeout", .duration(.milliseconds(10)...(.seconds(300))), default: "5s", [.run],
         "longest time to connect to HSS")
     package static let maxOpen = Setting(
-        "max-open", .whole(1...1_000_000), default: "10000", [.run], "requests held without an acknowledged result")
+        "max-open", .whole(1...1_000_000), default: "10000", [.run, .plan],
+        "requests held without an acknowledged result")
     package static let maxOpenBytes = Setting(
-        "max-open-bytes", .size(1024...(8 << 30)), default: "64MiB", [.run], "bytes of the records held")
+        "max-open-bytes", .size(1024...(8 << 30)), default: "64MiB", [.run, .plan], "bytes of the records held")
     package static let maxRequestBytes = Setting(
-        "max-request-bytes", .size(256...(16 << 20)), default: "256KiB", [.run], "a longer request is rejected")
+        "max-request-bytes", .size(256...(16 << 20)), default: "256KiB", [.run, .plan], "a longer request is rejected")
     package static let shutdownTimeout = Setting(
         "shutdown-timeout", .duration(.zero...(.seconds(3600))), default: "25s", [.run],
         "time for calls in flight to finish after SIGTERM or SIGINT")
@@ -64,16 +65,16 @@ package enum SettingTable {
         "admin-listen", .listenOrOff, default: "127.0.0.1:8080", [.run], "where /livez, /readyz and /metrics are served"
     )
     package static let policy = Setting(
-        "policy", .file, [.run],
+        "policy", .file, [.run, .plan],
         "YAML file: allow-operate-all, allow-all-granted-eps, projects, plugins, max-hosts")
     package static let ordering = Setting(
-        "ordering", .choice(["none", "key"]), default: "none", [.run],
+        "ordering", .choice(["none", "key"]), default: "none", [.run, .plan],
         "key: requests with one Kafka key are called in order")
 
     package static let requests = Setting(
         "requests", .whole(20...2000), default: "300", [.demo], "requests that the demo publishes")
     package static let seed = Setting(
-        "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox], "what chance is drawn from")
+        "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox, .plan], "what chance is drawn from")
 
     package static let projectID = Setting("project-id", .text, [.request], "project_id of the request")
     package static let enterpriseProjectID = Setting(
@@ -96,7 +97,7 @@ package enum SettingTable {
         "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
         "waits so long for the result; exit 0 if it succeeded, 1 with the error if not")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .audit, .errors], "one JSON object a line")
+        "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object a line")
 
     package static let follow = Setting("follow", .flag, default: "false", [.results], "goes on with new results")
     package static let key = Setting("key", .text, [.results], "only results of this idempotency key")
@@ -105,7 +106,7 @@ package enum SettingTable {
         .choice(["succeeded", "partially_succeeded", "failed", "rejected", "duplicate", "conflict", "expired"]),
         [.results], repeatable: true, "only results with this status")
     package static let since = Setting(
-        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit],
+        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit, .plan],
         "only what is no older; audit: of the requests, where --state has no place yet")
     package static let limit = Setting(
         "limit", .whole(1...Int(Int32.max)), [.results, .audit],
@@ -129,7 +130,7 @@ package enum SettingTable {
         "password", .text, default: "sandbox-password", [.sandbox], secret: true, "the user's password")
     package static let domain = Setting("domain", .text, default: "sandbox", [.sandbox], "the user's account")
     package static let hosts = Setting(
-        "hosts", .file, [.sandbox], "file with the host ids there are, one a line; by custom any")
+        "hosts", .file, [.sandbox, .plan], "file with the host ids there are, one a line; by custom any")
     package static let startDelay = Setting(
         "start-delay", .duration(.zero...(.seconds(3600))), default: "2s", [.sandbox], "how long a plugin is starting")
     package static let latency = Setting(

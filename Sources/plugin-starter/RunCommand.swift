@@ -12,10 +12,12 @@ nonisolated enum RunCommand {
             level: Log.Level(rawValue: settings.value(SettingTable.logLevel)) ?? .info,
             format: Log.Format(rawValue: settings.value(SettingTable.logFormat)) ?? .text)
         let hss = try client(settings, environment)
+        var pipeline = try pipeline(settings)
+        pipeline.transit = settings.value(SettingTable.connectTimeout)
         let options = Worker.Options(
             kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
             resultsTopic: settings.value(SettingTable.resultsTopic), group: settings.value(SettingTable.group),
-            pipeline: try pipeline(settings), shutdownTimeout: settings.value(SettingTable.shutdownTimeout))
+            pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
             let admin = try adminEndpoint(settings, worker.router)
@@ -94,10 +96,10 @@ nonisolated enum RunCommand {
         return .init(hss: hss, iam: iam, projectName: settings[SettingTable.projectName])
     }
 
-    private static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
+    /// What the settings ask of the core; `plan` asks the same.
+    static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
         var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
         configuration.hostsPerCall = settings.value(SettingTable.hostsPerCall)
-        configuration.transit = settings.value(SettingTable.connectTimeout)
         configuration.concurrency = settings.value(SettingTable.concurrency)
         configuration.retryFor = settings.value(SettingTable.retryFor)
         configuration.quarantine = settings.value(SettingTable.quarantine)

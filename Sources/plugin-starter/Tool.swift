@@ -31,6 +31,7 @@ nonisolated enum Tool {
             case .request: return try RequestCommand.run(settings)
             case .results: return try ResultsCommand.run(settings)
             case .audit: return try AuditCommand.run(settings)
+            case .plan: return try PlanCommand.run(settings)
             case .errors: return ErrorsCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)

@@ -10,11 +10,13 @@ final class Bench {
     let topics: Topics
     let sandbox: Executable
     let url: String
+    private let partitions: Int
     static let credentials = ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"]
 
-    init(_ name: String, sandbox arguments: [String] = ["--quota", "off"]) throws {
+    init(_ name: String, sandbox arguments: [String] = ["--quota", "off"], partitions: Int = 12) throws {
         broker = try Broker.shared.get()
-        topics = try broker.topics(name)
+        self.partitions = partitions
+        topics = try broker.topics(name, requests: partitions, results: partitions)
         sandbox = try Executable.starter(["sandbox", "--listen", "127.0.0.1:0"] + arguments)
         url = try sandbox.firstLine()
     }
@@ -101,7 +103,7 @@ final class Bench {
 
     /// How many records a topic holds, from its ends.
     func count(_ topic: String) throws -> Int {
-        let arguments = (0..<12).flatMap { ["-t", "\(topic):\($0):-1"] }
+        let arguments = (0..<partitions).flatMap { ["-t", "\(topic):\($0):-1"] }
         return try run("kcat", ["-Q", "-b", broker.bootstrap] + arguments).split(separator: "\n").reduce(0) {
             sum, line in
             sum + (Int(line.split(separator: " ").last ?? "") ?? 0)

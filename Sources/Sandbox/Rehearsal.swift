@@ -1,0 +1,39 @@
+package import Core
+
+/// The sandbox's answers without network or clock: what a call would come to, by the hosts' names and the list of those that
+/// there are.
+package struct Rehearsal {
+    private let hosts: Set<String>?
+    private var started: Set<[String]> = []
+
+    /// `hosts`: the only ones that there are; nil is any.
+    package init(hosts: Set<String>?) { self.hosts = hosts }
+
+    package mutating func answer(_ call: StartCall) -> Reply {
+        var reply = Reply()
+        reply.httpStatus = 200
+        let named = call.operateAll ? (hosts ?? []).sorted() : call.hostIDs
+        for host in named {
+            guard let refusal = HostKind(host, known: hosts).refusal else { continue }
+            // One bad host refuses the whole call, and nothing is done.
+            reply.httpStatus = 400
+            reply.errorCode = refusal.code
+            reply.errorMessage = refusal.text
+            return reply
+        }
+        for host in named { started.insert([call.projectID, call.pluginCode, host]) }
+        return reply
+    }
+
+    package func answer(_ query: StatusQuery) -> Reply {
+        var reply = Reply()
+        reply.httpStatus = 200
+        reply.hosts = query.hostIDs.compactMap { host in
+            let isStarted = started.contains([query.projectID, query.pluginCode, host])
+            return HostKind(host, known: hosts).states(started: isStarted ? "running" : nil).map {
+                HostStatus(hostID: host, pluginStatus: $0.plugin, agentStatus: $0.agent)
+            }
+        }
+        return reply
+    }
+}

@@ -1,0 +1,70 @@
+internal import Core
+internal import Sandbox
+
+/// What the worker would do with requests that are there now: the worker's own core in virtual time, against answers as the
+/// sandbox gives them. No network, no clock.
+nonisolated struct Plan {
+    struct Call {
+        /// From the start of the plan.
+        var at: Duration
+        var call: StartCall
+        var requests: Int
+        /// The vendor's code where it is refused.
+        var refusal: String?
+    }
+
+    private(set) var calls: [Call] = []
+    private(set) var reads = 0
+    private(set) var results: [StartResult] = []
+    /// When the last result was made.
+    private(set) var ends: Duration = .zero
+    private var pipeline: Pipeline
+    private var rehearsal: Rehearsal
+    private var now: Now
+    private let began: Now
+    private var replies = ArraySlice<(id: CallID, reply: Reply)>()
+
+    init(_ records: [Record], _ configuration: Pipeline.Configuration, hosts: Set<String>?, now: Now) {
+        pipeline = Pipeline(configuration)
+        rehearsal = Rehearsal(hosts: hosts)
+        (self.now, began) = (now, now)
+        for partition in Set(records.map(\.position.partition)).sorted() { hand(.assigned(partition, Ledger())) }
+        var waiting = records[...]
+        while true {
+            while pipeline.wantsRecords, let record = waiting.popFirst() { hand(.received(record)) }
+            hand(.tick)
+            if let (id, reply) = replies.popFirst() {
+                hand(.answered(id, reply))
+            } else if pipeline.openCount > 0, let deadline = pipeline.deadline(self.now) {
+                pass(max(.milliseconds(1), deadline - self.now.uptime))
+            } else if waiting.isEmpty {
+                return
+            }
+        }
+    }
+
+    private mutating func pass(_ time: Duration) { now = Now(uptime: now.uptime + time, wall: now.wall + time) }
+
+    private mutating func hand(_ fact: Fact) {
+        var facts = [fact][...]
+        while let fact = facts.popFirst() {
+            for effect in pipeline.handle(fact, now: now) {
+                switch effect {
+                case .call(let call):
+                    let reply = rehearsal.answer(call)
+                    calls.append(Call(at: now.uptime - began.uptime, call: call, requests: 0, refusal: reply.errorCode))
+                    replies.append((call.id, reply))
+                case .log(.called(_, let requests)): calls[calls.count - 1].requests = requests
+                case .query(let query):
+                    reads += 1
+                    replies.append((query.id, rehearsal.answer(query)))
+                case .publish(let id, let result):
+                    results.append(result)
+                    ends = now.uptime - began.uptime
+                    facts.append(.published(id))
+                case .store, .pause, .resume, .release, .drained, .log: break
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+internal import Core
+internal import Kafka
+internal import Settings
+internal import Worker
+
+/// `plan`: calls, hosts, refusals and minutes for requests from a file or from the requests topic.
+nonisolated enum PlanCommand {
+    static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
+        let records: [Record]
+        if let path = settings.operands.first { records = try fromFile(path) } else { records = try fromTopic(settings) }
+        var hosts: Set<String>?
+        if let path = settings[SettingTable.hosts] {
+            guard let bytes = File.read(path) else { throw CommandFailure(64, "hosts: \(path) cannot be read") }
+            hosts = Set(String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init))
+        }
+        var configuration = try RunCommand.pipeline(settings)
+        configuration.callPrefix = "plan"
+        configuration.seed = UInt64(settings.value(SettingTable.seed))
+        let plan = Plan(records, configuration, hosts: hosts, now: Clock.now)
+        if settings.value(SettingTable.json) { printJSON(plan) } else { printTable(plan) }
+        return 0
+    }
+
+    /// One request a line, as the record's value.
+    private static func fromFile(_ path: String) throws(CommandFailure) -> [Record] {
+        guard let bytes = File.read(path) else { throw CommandFailure(64, "\(path) cannot be read") }
+        let lines = bytes.split(separator: UInt8(ascii: "\n")).filter { !$0.allSatisfy { $0 == 0x20 || $0 == 0x0D } }
+        return lines.enumerated().map { number, line in
+            Record(
+                position: Position(partition: 0, offset: Int64(number)), timestamp: Clock.wall, key: nil,
+                value: Array(line))
+        }
+    }
+
+    /// Each partition from `--since` (all there is without it) to its end as of now.
+    private static func fromTopic(_ settings: Settings) throws(CommandFailure) -> [Record] {
+        let kafka = try settings.kafka()
+        let topic = settings.value(SettingTable.requestsTopic)
+        let partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
+        var records: [Record] = []
+        do throws(KafkaError) {
+            let reader = try Reader(kafka, topic: topic)
+            var starts = partitions.map { (partition: $0, start: Reader.Start.beginning) }
+            if let since = settings[SettingTable.since] {
+                starts = try reader.offsets(at: Clock.wall + (.zero - since), partitions, milliseconds: 10_000)
+            }
+            try reader.read(starts)
+            var open = Set(partitions)
+            let deadline = Clock.uptime + .seconds(60)
+            while !open.isEmpty, Clock.uptime < deadline {
+                switch reader.next(milliseconds: 100) {
+                case .record(let record): records.append(record)
+                case .end(let partition): open.remove(partition)
+                case .failed(let error):
+                    if [.notPermitted, .insecure, .missing].contains(error.kind) { throw error }
+                case nil: continue
+                }
+            }
+            if !open.isEmpty { throw KafkaError.timedOut }
+        } catch {
+            throw Topics.failure(error, kafka)
+        }
+        return records
+    }
+
+    // MARK: Out
+
+    private static func printTable(_ plan: Plan) {
+        Console.print(line(["MINUTE", "AT", "PROJECT", "PLUGIN", "REQUESTS", "OUTCOME", "HOSTS"]))
+        for call in plan.calls {
+            let hosts = call.call.operateAll ? ["all"] : call.call.hostIDs
+            let more = hosts.count > 4 ? " and \(hosts.count - 4) more" : ""
+            Console.print(
+                line([
+                    "\(minute(call.at))", seconds(call.at), call.call.projectID, call.call.pluginCode,
+                    "\(call.requests)", call.refusal ?? "accepted", hosts.prefix(4).joined(separator: " ") + more,
+                ]))
+        }
+        for result in plan.results where ![.succeeded, .duplicate].contains(result.status) {
+            let why = [result.failure?.code, result.failure?.detail ?? result.failure?.title].compactMap { $0 }
+            Console.print(
+                "\(result.position) \(result.fields.idempotencyKey ?? "-"): \(result.status.rawValue), "
+                    .printable + why.joined(separator: " ").printable)
+        }
+        let statuses = Status.allCases.compactMap { status in
+            let count = plan.results.filter { $0.status == status }.count
+            return count > 0 ? "\(count) \(status.rawValue)" : nil
+        }
+        Console.print(
+            "\(plan.results.count) requests (\(statuses.joined(separator: ", "))): \(plan.calls.count) calls, "
+                + "\(plan.reads) reads, done after \(seconds(plan.ends)) s")
+    }
+
+    private static func printJSON(_ plan: Plan) {
+        func out(_ members: [JSON.Member]) {
+            Console.print(String(decoding: JSON.object(members).bytes, as: UTF8.self))
+        }
+        for call in plan.calls {
+            var members: [JSON.Member] = [
+                .init("minute", .integer(Int64(minute(call.at)))), .init("at_ms", .integer(call.at.milliseconds)),
+                .init("project_id", .string(call.call.projectID)),
+            ]
+            if let id = call.call.enterpriseProjectID { members.append(.init("enterprise_project_id", .string(id))) }
+            members += [
+                .init("plugin_code", .string(call.call.pluginCode)), .init("operate_all", .bool(call.call.operateAll)),
+                .init("hosts", .array(call.call.hostIDs.map(JSON.string))),
+                .init("requests", .integer(Int64(call.requests))),
+            ]
+            if let refusal = call.refusal { members.append(.init("error_code", .string(refusal))) }
+            out(members)
+        }
+        for result in plan.results {
+            var members: [JSON.Member] = [
+                .init("position", .string(result.position.description)),
+                .init("status", .string(result.status.rawValue)),
+            ]
+            if let key = result.fields.idempotencyKey { members.append(.init("idempotency_key", .string(key))) }
+            if let failure = result.failure {
+                members.append(.init("code", .string(failure.code)))
+                members.append(.init("detail", .string(failure.detail ?? failure.title)))
+            }
+            out(members)
+        }
+    }
+
+    private static func minute(_ time: Duration) -> Int { Int(time.seconds / 60) + 1 }
+
+    private static func seconds(_ time: Duration) -> String { "\((time.seconds * 10).rounded() / 10)" }
+
+    private static func line(_ cells: [String]) -> String {
+        zip(cells, [6, 8, 32, 10, 8, 9, 0]).map { cell, width in
+            let clean = cell.printable
+            return clean + String(repeating: " ", count: max(0, width - clean.count))
+        }.joined(separator: " ")
+    }
+}

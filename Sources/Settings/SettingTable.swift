@@ -142,6 +142,10 @@ package enum SettingTable {
         "max-clock-skew", .duration(.seconds(1)...(.seconds(86_400))), default: "15m", [.sandbox],
         "how far a signature's date may be off")
 
+    package static let clockOffset = Setting(
+        "clock-offset", .duration(.zero...(.seconds(86_400))), default: "0s", [.sandbox],
+        "how far its clock is ahead of this machine's")
+
     package static let topic = Setting(
         "topic", .topic, [.broker], repeatable: true, "a topic to create")
     package static let bootstrapFile = Setting(
@@ -158,6 +162,6 @@ package enum SettingTable {
         wait.row, follow.row, key.row, status.row, since.row, limit.row, olderThan.row,
         allowRepeats.row, state.row, json.row, listen.row, accessKey.row,
         secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,
-        maxClockSkew.row, topic.row, bootstrapFile.row, config.row,
+        maxClockSkew.row, clockOffset.row, topic.row, bootstrapFile.row, config.row,
     ]
 }

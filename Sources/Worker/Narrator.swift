@@ -4,6 +4,8 @@ internal import Core
 struct Narrator {
     var log: Log
     var metrics = Metrics()
+    /// What mends the credential that was refused last.
+    private(set) var gateRemedy = ""
     private var lastSaid: [String: Duration] = [:]
 
     init(log: Log) { self.log = log }
@@ -58,6 +60,7 @@ struct Narrator {
                 abs(skew) > 300
                 ? "this machine's clock differs from the server's: set it"
                 : "check the credential; a changed credential file is tried at once"
+            gateRemedy = remedy
             log.write(
                 .error, "credential refused: calls stop, requests wait",
                 Self.facts(failure) + [

@@ -539,7 +539,7 @@ package final class Worker {
             reasons.append("no partition is assigned yet")
         }
         if stage != .running { reasons.append("stopping") }
-        if case .closed = pipeline.gateState { reasons.append("the credential was refused; calls wait") }
+        if case .closed = pipeline.gateState { reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)") }
         if pipeline.hasUnpublished || !backlog.isEmpty { reasons.append("results cannot be written; they wait") }
         return reasons
     }

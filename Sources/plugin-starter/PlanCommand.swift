@@ -8,15 +8,10 @@ nonisolated enum PlanCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let records: [Record]
         if let path = settings.operands.first { records = try fromFile(path) } else { records = try fromTopic(settings) }
-        var hosts: Set<String>?
-        if let path = settings[SettingTable.hosts] {
-            guard let bytes = File.read(path) else { throw CommandFailure(64, "hosts: \(path) cannot be read") }
-            hosts = Set(String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init))
-        }
         var configuration = try RunCommand.pipeline(settings)
         configuration.callPrefix = "plan"
         configuration.seed = UInt64(settings.value(SettingTable.seed))
-        let plan = Plan(records, configuration, hosts: hosts, now: Clock.now)
+        let plan = Plan(records, configuration, hosts: try settings.knownHosts(), now: Clock.now)
         if settings.value(SettingTable.json) { printJSON(plan) } else { printTable(plan) }
         return 0
     }

@@ -26,13 +26,10 @@ nonisolated enum SandboxCommand {
                 throw CommandFailure(64, "fault: \(error)")
             }
         }
-        if let path = settings[SettingTable.hosts] {
-            guard let bytes = File.read(path) else { throw CommandFailure(64, "hosts: \(path) cannot be read") }
-            let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
-            configuration.hosts = Set(lines.map(String.init))
-        }
+        configuration.hosts = try settings.knownHosts()
         do throws(HTTPError) {
-            let sandbox = try Sandbox(configuration)
+            let offset = settings.value(SettingTable.clockOffset)
+            let sandbox = try Sandbox(configuration) { Sandbox.wallClock() + offset }
             Console.print(sandbox.baseURL)
             _ = Signals.wait()
             sandbox.stop()
@@ -40,6 +37,15 @@ nonisolated enum SandboxCommand {
         } catch {
             throw CommandFailure(69, "listen: \(error)")
         }
+    }
+}
+
+extension Settings {
+    /// The host ids of `--hosts`, one a line; nil where any is known.
+    nonisolated func knownHosts() throws(CommandFailure) -> Set<String>? {
+        guard let path = self[SettingTable.hosts] else { return nil }
+        guard let bytes = File.read(path) else { throw CommandFailure(64, "hosts: \(path) cannot be read") }
+        return Set(String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init))
     }
 }
 

@@ -87,6 +87,22 @@ import Testing
         #expect(quota.isFree(Self.now(.seconds(100))))
     }
 
+    @Test func `what was idle in one partition may have been busy in another: the latest counts for all`() {
+        var quota = Quota(RateLimit(calls: 2, window: .seconds(60)), partitions: 2)
+        quota.claim(
+            [
+                0: .unknown(idleSince: Timestamp(milliseconds: 90_000)),
+                1: .unknown(idleSince: Timestamp(milliseconds: 0)),
+            ], busyUntil: \.start, Self.now(.seconds(100)))
+        #expect(quota.nextFree(Self.now(.seconds(100))) == .seconds(151))
+        var mixed = Quota(RateLimit(calls: 2, window: .seconds(60)), partitions: 2)
+        mixed.claim(
+            [0: .unknown(idleSince: Timestamp(milliseconds: 0)), 1: .handedOver(Self.handover)], busyUntil: \.start,
+            Self.now(.seconds(100)))
+        _ = mixed.sent(Self.now(.seconds(100)))
+        #expect(mixed.nextFree(Self.now(.seconds(100))) == .seconds(170), "not all was idle")
+    }
+
     @Test func `with more members than calls each has its turn, and no two of one slot are within a window`() {
         var quotas = (0..<12).map { number in
             var quota = Quota(RateLimit(calls: 5, window: .seconds(60)), partitions: 12)

@@ -95,6 +95,23 @@ extension OnARealBroker {
     }
 
     @Suite struct Authentication {
+        @Test func `a clock that is twenty minutes off is named, in the log and by readyz, and fails nothing`() throws {
+            let bench = try Bench("clock", sandbox: ["--quota", "off", "--clock-offset", "20m"])
+            let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
+            try bench.publish((0..<5).map { .plain("k\($0)") })
+            try worker.says("clock differs from the server's")
+            let line = try #require(worker.errors.split(separator: "\n").first { $0.hasPrefix("admin endpoint at ") })
+            let admin = String(line.dropFirst("admin endpoint at ".count))
+            try eventually("readyz names the clock", seconds: 10) {
+                try run("curl", ["-s", "\(admin)/readyz"]).contains("clock differs")
+            }
+            #expect(try bench.count(bench.topics.results) == 0)
+            let summary = try JSON(parsing: Array(run("curl", ["-sf", "\(bench.url)/_sandbox/summary"]).utf8))
+            #expect((summary["start_calls"]?.integer ?? 9) <= 3)
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0)
+        }
+
         @Test func `a wrong key is mended on disk: calls go on with no restart, nothing failed, no lockout`() throws {
             let bench = try Bench("auth")
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("sk-\(UUID().uuidString)")

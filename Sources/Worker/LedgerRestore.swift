@@ -54,7 +54,7 @@ final class LedgerRestore {
             open.formIntersection(starts.keys)
             guard !open.isEmpty else { return false }
             let reader = try Reader(
-                kafka, topic: topic, defaults: [("queued.min.messages", "100000")], onlyHeader: LedgerEntry.header)
+                kafka, topic: topic, defaults: Reader.bulk, onlyHeader: LedgerEntry.header)
             try reader.read(open.sorted().map { ($0, .offset(starts[$0] ?? 0)) })
             self.reader = reader
             return true
@@ -66,6 +66,7 @@ final class LedgerRestore {
 
     private func drain(_ reader: Reader, _ budget: Int) -> Bool {
         reader.acknowledge()
+        let now = Clock.wall
         for _ in 0..<budget {
             switch reader.next() {
             case .record(let record):
@@ -74,7 +75,7 @@ final class LedgerRestore {
                     foreign += 1
                     continue
                 }
-                ledgers[entry.position.partition]?.restore(entry, callsSince: callsSince)
+                ledgers[entry.position.partition]?.restore(entry, callsSince: callsSince, now: now)
             case .end(let partition):
                 open.remove(partition)
                 if open.isEmpty { return false }

@@ -7,7 +7,8 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check simulate chaos fuzz bench bench-storm bench-ledger clean
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check simulate chaos fuzz bench bench-storm \
+	bench-ledger bench-restore clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -85,6 +86,9 @@ chaos: build test-deps ## kills and cuts everything for a while, then counts: KI
 bench-ledger: swift deps ## what the ledger costs: memory a key, restoring, a request's share
 	swift build -c release --product bench-ledger $(FLAGS)
 	.build/release/bench-ledger
+
+bench-restore: release test-deps ## a start with 1,000,000 results in the window, on a real broker: time and memory
+	Tests/Bench/restore
 
 clean: ## removes what was built
 	rm -rf .build

@@ -1,5 +1,5 @@
 /// Keys with what is remembered of each, oldest first: a hash table of numbers into blocks of entries. Expiry gives whole
-/// blocks back, and an entry costs 40 bytes and its share of the table, 5 to 20.
+/// blocks back, and an entry costs 40 bytes and its share of the table, 6 to 16.
 struct KeyTable: Sendable {
     struct Entry: Sendable {
         var key: Fingerprint
@@ -54,7 +54,8 @@ struct KeyTable: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        if (used + 1) * 5 > slots.count * 4 { rebuild() }
+        // Two thirds: beyond that a key that is new meets many others on its way, each of them out of the cache.
+        if (used + 1) * 3 > slots.count * 2 { rebuild() }
         let number = UInt32(truncatingIfNeeded: next + 1)
         append(entry)
         place(number, entry.key)
@@ -94,7 +95,7 @@ struct KeyTable: Sendable {
     /// met first and none has to be compared: a pass over a million entries stops the loop for tens of milliseconds.
     private mutating func rebuild() {
         var size = 64
-        while size * 2 < count * 5 { size *= 2 }
+        while size < count * 2 { size *= 2 }
         slots = [UInt32](repeating: 0, count: size)
         used = 0
         for serial in (first..<next).reversed() {

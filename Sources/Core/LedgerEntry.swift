@@ -44,56 +44,56 @@ package struct LedgerEntry: Equatable, Sendable {
     package init?(_ bytes: [UInt8]) {
         // Field by field, without a copy of any that is not kept: a restart reads a million of these.
         guard bytes.count <= 1024 else { return nil }
-        var reader = FieldReader(bytes: bytes)
-        guard reader.next().elementsEqual("1".utf8) else { return nil }
-        let place = reader.next()
-        let name = reader.next()
-        guard let slash = place.firstIndex(of: UInt8(ascii: "/")), let partition = Self.number(place[..<slash]),
-            partition <= Int64(Int32.max), let offset = Self.number(place[(slash + 1)...]),
-            let status = Self.statuses.first(where: { $0.name.count == name.count && $0.name.elementsEqual(name) })
+        var fields = Fields(bytes: bytes)
+        guard let version = fields.next(), bytes[version].elementsEqual("1".utf8), let partition = fields.next("/"),
+            let offset = fields.next(), let name = fields.next(), let key = fields.next(),
+            let fingerprint = fields.next(), let code = fields.next(), let retryable = fields.next(),
+            let httpStatus = fields.next(), let call = fields.next(), let time = fields.next(), fields.isAtEnd,
+            let partition = Self.number(bytes, partition), partition <= Int64(Int32.max),
+            let offset = Self.number(bytes, offset),
+            let status = Self.statuses.first(where: { bytes[name].elementsEqual($0.name) })?.status,
+            let milliseconds = Self.number(bytes, time), Timestamp.writable.contains(milliseconds)
         else { return nil }
         position = Position(partition: Int32(partition), offset: offset)
-        self.status = status.status
-        let (key, fingerprint) = (reader.next(), reader.next())
+        self.status = status
+        completedAt = Timestamp(milliseconds: milliseconds)
         if !key.isEmpty {
-            guard let key = Fingerprint(digits: key), let fingerprint = Fingerprint(digits: fingerprint) else {
-                return nil
-            }
+            guard let key = Fingerprint(digits: bytes, key), let fingerprint = Fingerprint(digits: bytes, fingerprint)
+            else { return nil }
             (self.key, self.fingerprint) = (key, fingerprint)
         }
-        let code = reader.next()
-        isRetryable = reader.next().elementsEqual("1".utf8)
-        httpStatus = Self.number(reader.next()).flatMap { (100..<1000).contains($0) ? Int($0) : nil }
-        let call = reader.next()
-        self.code = code.isEmpty ? nil : String(validating: code, as: UTF8.self)
-        self.call = call.isEmpty ? nil : String(validating: call, as: UTF8.self)
+        isRetryable = bytes[retryable].elementsEqual("1".utf8)
+        self.httpStatus = Self.number(bytes, httpStatus).flatMap { (100..<1000).contains($0) ? Int($0) : nil }
         // What is not text was not written by us, and would not be read again as what it was.
-        guard code.isEmpty == (self.code == nil), call.isEmpty == (self.call == nil),
-            let milliseconds = Self.number(reader.next()), Timestamp.writable.contains(milliseconds), reader.isAtEnd
-        else { return nil }
-        completedAt = Timestamp(milliseconds: milliseconds)
+        if !code.isEmpty {
+            guard let code = String(validating: bytes[code], as: UTF8.self) else { return nil }
+            self.code = code
+        }
+        if !call.isEmpty {
+            guard let call = String(validating: bytes[call], as: UTF8.self) else { return nil }
+            self.call = call
+        }
     }
 
     private static let statuses = Status.allCases.map { (name: Array($0.rawValue.utf8), status: $0) }
 
-    /// Fields between semicolons; past the last one they are empty.
-    private struct FieldReader {
+    /// Where the fields stand, one after the other.
+    private struct Fields {
         let bytes: [UInt8]
-        /// Beyond the end once the last field was taken.
-        var index = 0
+        /// One beyond the end once the last field was taken.
+        private var index = 0
 
-        var isAtEnd: Bool { index == bytes.count + 1 }
+        init(bytes: [UInt8]) { self.bytes = bytes }
 
-        mutating func next() -> ArraySlice<UInt8> {
-            guard index <= bytes.count else {
-                // One more than there are.
-                index = bytes.count + 2
-                return []
-            }
+        var isAtEnd: Bool { index > bytes.count }
+
+        /// Up to the separator, or the end; nil where there is no further field.
+        mutating func next(_ separator: Unicode.Scalar = ";") -> Range<Int>? {
+            guard index <= bytes.count else { return nil }
             let start = index
-            while index < bytes.count, bytes[index] != UInt8(ascii: ";") { index += 1 }
+            while index < bytes.count, bytes[index] != UInt8(ascii: separator) { index += 1 }
             defer { index += 1 }
-            return bytes[start..<index]
+            return start..<index
         }
     }
 
@@ -103,12 +103,12 @@ package struct LedgerEntry: Equatable, Sendable {
         self.init(value)
     }
 
-    private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
-        guard !digits.isEmpty, digits.count <= 18 else { return nil }
+    private static func number(_ bytes: [UInt8], _ place: Range<Int>) -> Int64? {
+        guard !place.isEmpty, place.count <= 18 else { return nil }
         var value: Int64 = 0
-        for digit in digits {
-            guard (48...57).contains(digit) else { return nil }
-            value = value * 10 + Int64(digit - 48)
+        for index in place {
+            guard (48...57).contains(bytes[index]) else { return nil }
+            value = value * 10 + Int64(bytes[index] - 48)
         }
         return value
     }
@@ -116,20 +116,22 @@ package struct LedgerEntry: Equatable, Sendable {
 
 extension Fingerprint {
     /// 32 lower-case hexadecimal digits.
-    init?(digits: ArraySlice<UInt8>) {
-        guard digits.count == 32 else { return nil }
-        var words: (UInt64, UInt64) = (0, 0)
-        for place in digits.indices {
-            let digit = digits[place]
-            let value: UInt64
-            switch digit {
-            case 48...57: value = UInt64(digit - 48)
-            case 97...102: value = UInt64(digit - 87)
-            default: return nil
+    init?(digits bytes: [UInt8], _ place: Range<Int>) {
+        guard place.count == 32 else { return nil }
+        // Without a branch for each digit: they are as good as random, so the processor would guess wrong at every third.
+        func word(_ place: Range<Int>) -> (value: UInt64, isHexadecimal: Bool) {
+            var (value, isHexadecimal) = (0 as UInt64, true)
+            for index in place {
+                let digit = bytes[index]
+                let isLetter = digit &- 97 < 6
+                isHexadecimal = isHexadecimal && ((digit &- 48 < 10) != isLetter)
+                value = value << 4 | UInt64(digit & 15 &+ (digit >> 6 & 1) &* 9) & 15
             }
-            words = (words.0 << 4 | words.1 >> 60, words.1 << 4 | value)
+            return (value, isHexadecimal)
         }
-        self.init(high: words.0, low: words.1)
+        let (high, low) = (word(place.prefix(16)), word(place.suffix(16)))
+        guard high.isHexadecimal && low.isHexadecimal else { return nil }
+        self.init(high: high.value, low: low.value)
     }
 }
 

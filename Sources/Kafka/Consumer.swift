@@ -195,10 +195,15 @@ package enum ConsumerEvent {
     }
 
     /// The partition's end as of the last fetch: the offset that the next record will get. Nil before the first.
-    package func knownEnd(_ partition: Int32) -> Int64? {
+    package func knownEnd(_ partition: Int32) -> Int64? { known(partition).flatMap { $0.high >= 0 ? $0.high : nil } }
+
+    /// The first offset that the partition still has, as of the last fetch.
+    package func knownStart(_ partition: Int32) -> Int64? { known(partition).flatMap { $0.low >= 0 ? $0.low : nil } }
+
+    private func known(_ partition: Int32) -> (low: Int64, high: Int64)? {
         var (low, high): (Int64, Int64) = (0, 0)
         let code = unsafe rd_kafka_get_watermark_offsets(client.handle, topic, partition, &low, &high)
-        return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
+        return code == RD_KAFKA_RESP_ERR_NO_ERROR ? (low, high) : nil
     }
 
     /// Begins to leave the group: a revoke follows, and when it is answered the consumer is closed.

@@ -23,6 +23,19 @@ package final class Reader {
         }
     }
 
+    /// For reading much at once, to its end: bounded ahead of whoever takes it, and on again as soon as that is taken.
+    ///
+    /// The library stops fetching when so many messages wait, and looks again after a second, in which all that waits was
+    /// taken long ago. Since 2.2 that pause can be set (`fetch.queue.backoff.ms`, CONFIGURATION.md); before, only traffic
+    /// with the broker wakes the thread that would look, and metadata is the cheapest there is.
+    package static var bulk: [(String, String)] {
+        [
+            ("queued.min.messages", "25000"),
+            rd_kafka_version() >= 0x0202_0000
+                ? ("fetch.queue.backoff.ms", "10") : ("topic.metadata.refresh.interval.ms", "20"),
+        ]
+    }
+
     private let client: Client
     private let topic: String
     private let onlyHeader: String?

@@ -61,8 +61,7 @@ final class LedgerRestore {
             open.formIntersection(starts.keys)
             guard !open.isEmpty else { return false }
             let reader = try Reader(
-                kafka, topic: subject.resultsTopic, defaults: [("queued.min.messages", "100000")],
-                onlyHeader: LedgerEntry.header)
+                kafka, topic: subject.resultsTopic, defaults: Reader.bulk, onlyHeader: LedgerEntry.header)
             try reader.read(open.sorted().map { ($0, .offset(starts[$0] ?? 0)) })
             self.reader = reader
             return true
@@ -74,6 +73,7 @@ final class LedgerRestore {
 
     private func drain(_ reader: Reader, _ budget: Int) -> Bool {
         reader.acknowledge()
+        let now = Clock.wall
         for _ in 0..<budget {
             switch reader.next() {
             case .record(let record):
@@ -82,7 +82,7 @@ final class LedgerRestore {
                     foreign += 1
                     continue
                 }
-                ledgers[entry.position.partition]?.restore(entry, callsSince: callsSince)
+                ledgers[entry.position.partition]?.restore(entry, callsSince: callsSince, now: now)
             case .end(let partition):
                 open.remove(partition)
                 if open.isEmpty { return false }

@@ -14,6 +14,7 @@ package struct Metrics: Sendable {
     var publishFailures = 0
     var leftBehind = 0
     var restored = 0
+    var lostRecords = 0
     var requestSeconds = Histogram([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600])
     var callSeconds = Histogram([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
     // Taken from the core when a snapshot is made.
@@ -80,6 +81,10 @@ package struct Metrics: Sendable {
             "publish_failures_total", "counter", "Results not taken at the first try; each is sent again.",
             publishFailures)
         one("left_behind_total", "counter", "Open requests given up to the partition's next owner.", leftBehind)
+        one(
+            "lost_records_total", "counter",
+            "Requests that retention deleted before they were read; nobody answers them.",
+            lostRecords)
         one("restored_results", "gauge", "Results read when partitions were last taken over.", restored)
         one("open_requests", "gauge", "Requests fetched whose result is not acknowledged yet.", open)
         one("open_bytes", "gauge", "Bytes of the open requests' records.", openBytes)

@@ -87,6 +87,16 @@ struct Narrator {
         }
     }
 
+    mutating func lost(_ partition: Int32, _ offsets: Range<Int64>) {
+        metrics.lostRecords += offsets.count
+        log.write(
+            .error, "requests were deleted before they were read: retention overtook the worker",
+            [
+                (.partition, .integer(Int64(partition))), (.from, .integer(offsets.lowerBound)),
+                (.count, .integer(Int64(offsets.count))),
+            ])
+    }
+
     private mutating func ended(_ result: StartResult, _ took: Duration, _ now: Now) {
         metrics.requests[result.status, default: 0] += 1
         let seconds = result.requestTimestamp.map { (now.wall - $0).seconds } ?? took.seconds

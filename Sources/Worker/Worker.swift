@@ -65,6 +65,8 @@ package final class Worker {
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
     private let claims = Claims()
+    /// The offset that each partition's next record has, where none is gone.
+    private var expected: [Int32: Int64] = [:]
     private var toHandOver: [(partition: Int32, handover: Handover)] = []
     private var turnedAt = Clock.uptime
     /// A loop that stood still for longer may have lost its partitions without knowing.
@@ -289,7 +291,9 @@ package final class Worker {
                 return
             }
             switch event {
-            case .record(let record): hand(.received(record))
+            case .record(let record):
+                lookForLoss(record.position)
+                hand(.received(record))
             case .assigned(let partitions): assigned(partitions)
             case .revoked(let partitions, let isLost): revoked(partitions, isLost: isLost)
             case .commitFailed(let error):
@@ -303,6 +307,15 @@ package final class Worker {
             case .log(let line): pass(line)
             }
         }
+    }
+
+    /// Retention can overtake a worker that is behind or away: what was deleted unread is told, because nobody answers it.
+    private func lookForLoss(_ position: Position) {
+        let (partition, offset) = (position.partition, position.offset)
+        if let next = expected[partition], offset > next, let start = consumer.knownStart(partition), start > next {
+            narrator.lost(partition, next..<min(offset, start))
+        }
+        expected[partition] = offset + 1
     }
 
     /// The consumer is unusable for good (another member has its `group.instance.id`, say): what is open is the next owner's.
@@ -360,6 +373,7 @@ package final class Worker {
         guard let restore else { return }
         if let watched { poller.remove(watched) }
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
+        expected = restore.takeovers.compactMapValues(\.committed)
         accept(restore.subject.partitions, ledgers)
         guard pipeline.configuration.quota != nil, stage == .running else { return }
         for (partition, claim) in restore.claims {
@@ -539,7 +553,9 @@ package final class Worker {
             reasons.append("no partition is assigned yet")
         }
         if stage != .running { reasons.append("stopping") }
-        if case .closed = pipeline.gateState { reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)") }
+        if case .closed = pipeline.gateState {
+            reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
+        }
         if pipeline.hasUnpublished || !backlog.isEmpty { reasons.append("results cannot be written; they wait") }
         return reasons
     }

@@ -7,7 +7,11 @@ internal import Worker
 nonisolated enum PlanCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let records: [Record]
-        if let path = settings.operands.first { records = try fromFile(path) } else { records = try fromTopic(settings) }
+        if let path = settings.operands.first {
+            records = try fromFile(path)
+        } else {
+            records = try fromTopic(settings)
+        }
         var configuration = try RunCommand.pipeline(settings)
         configuration.callPrefix = "plan"
         configuration.seed = UInt64(settings.value(SettingTable.seed))

@@ -113,6 +113,19 @@ import Testing
         #expect(bench.statuses == [.succeeded, .succeeded])
     }
 
+    @Test func `a result of a clock that was ahead does not keep what came after it`() throws {
+        var ledger = Ledger()
+        let now = Timestamp(milliseconds: 1_767_225_600_000)
+        for (offset, ahead) in [(0, 86_400 * 365), (1, 0), (2, 0)] as [(Int64, Int64)] {
+            let key = Self.key(UInt64(offset))
+            let time = (now + .seconds(ahead)).milliseconds
+            let text = "1;0/\(offset);succeeded;\(key);\(key);;0;;;\(time)"
+            ledger.restore(try #require(LedgerEntry(Array(text.utf8))), callsSince: now, now: now)
+        }
+        ledger.expire(before: now + .seconds(1))
+        #expect(ledger.count == 0)
+    }
+
     @Test func `restored calls count against the quota`() {
         var before = Bench { $0.quota = RateLimit(calls: 2, window: .seconds(60)) }
         before.receive(key: "a", plugin: "x")

@@ -65,6 +65,52 @@ extension OnARealBroker {
             #expect(repeated >= 0 && repeated <= kills * 16 * 4)
         }
 
+        @Test func `what retention deleted unread is told and counted, and the rest is answered`() throws {
+            let bench = try Bench("retention", partitions: 1)
+            try bench.publish((0..<20).map { .plain("k\($0)") })
+            let first = try bench.worker()
+            try bench.waitForResults(20, first)
+            first.signal(SIGTERM)
+            #expect(try first.wait() == 0)
+            try bench.publish((20..<60).map { .plain("k\($0)") })
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("delete-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(at: file) }
+            try #"{"partitions":[{"topic":"\#(bench.topics.requests)","partition":0,"offset":50}],"version":1}"#
+                .write(to: file, atomically: true, encoding: .utf8)
+            try bench.broker.tool("kafka-delete-records.sh", ["--offset-json-file", file.path])
+            let second = try bench.worker()
+            try second.says("retention overtook the worker")
+            #expect(second.errors.contains("from_offset=20 count=30"), "\(second.errors)")
+            try bench.waitForResults(30, second)
+            try eventually("offsets are committed to the end", seconds: 30) { try bench.committedLag() == 0 }
+            second.signal(SIGTERM)
+            #expect(try second.wait() == 0)
+        }
+
+        @Test func `a static member that restarts moves no partition`() throws {
+            let bench = try Bench("static")
+            func member(_ name: String) throws -> Executable {
+                try bench.worker(["--kafka-property", "group.instance.id=\(name)"])
+            }
+            let first = try member("a")
+            let second = try member("b")
+            try eventually("both have partitions", seconds: 30) {
+                second.errors.contains("partitions assigned") && first.errors.contains("partitions revoked")
+            }
+            let before = second.errors.components(separatedBy: "partitions revoked").count
+            first.signal(SIGTERM)
+            #expect(try first.wait() == 0, "\(first.errors)")
+            let again = try member("a")
+            try bench.publish((0..<200).map { .plain("k\($0)") })
+            try bench.waitForResults(200, again)
+            #expect(second.errors.components(separatedBy: "partitions revoked").count == before)
+            for worker in [again, second] {
+                worker.signal(SIGTERM)
+                #expect(try worker.wait() == 0, "\(worker.errors)")
+            }
+            try bench.checkOneResultEach(200)
+        }
+
         @Test func `two workers share the partitions, and one that leaves hands them over without a repeat`() throws {
             let bench = try Bench("share", sandbox: ["--quota", "off", "--latency", "10ms"])
             let first = try bench.worker(["--log-level", "warning"], ready: false)

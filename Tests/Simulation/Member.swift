@@ -135,6 +135,10 @@ extension World {
             members[member].pending[index].isAppended = true
             left -= 1
             let pending = members[member].pending[index]
+            // With its result a request is over for whoever had it before; its hosts can be called for another one.
+            for other in members.indices where other != member {
+                for host in pending.result.fields.hostIDs { members[other].answered[host] = nil }
+            }
             if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {
                 broken(rule)
             }

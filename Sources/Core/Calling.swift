@@ -8,12 +8,7 @@ extension Pipeline {
         while calls.count < configuration.concurrency, gate.allows(now: now.uptime), outage.allows(now: now.uptime),
             quota.isFree(now), let batch = nextBatch(now)
         {
-            if looksFirst(batch, now) {
-                ask(batch, .refused(nil), now)
-                dispatchReads(now)
-            } else {
-                send(batch, now)
-            }
+            if let batch = readyToCall(batch, now) { send(batch, now) }
         }
     }
 
@@ -34,6 +29,7 @@ extension Pipeline {
         outage.sent(nextCall)
         var batch = batch
         batch.slot = quota.sent(now)
+        batch.sentAt = now.uptime
         calls[nextCall] = batch
         for part in batch.parts {
             open[part.request]?.inFlight += 1
@@ -96,9 +92,10 @@ extension Pipeline {
         case .retry where failure.scope == .host && !batch.scope.operateAll:
             takeApart(batch, failure, now)
         case .retry:
-            let failures = coalescer.failures(batch.scope) + 1
-            let pause = retry.pause(after: max(failures, outage.failures + 1), using: &generator)
-            outage.failed(call, until: now.uptime + pause)
+            let failures = coalescer.failed(batch.scope, sentAt: batch.sentAt, now: now.uptime)
+            let rounds = outage.failed(call, sentAt: batch.sentAt, now: now.uptime)
+            let pause = retry.pause(after: max(failures, rounds), using: &generator)
+            outage.pause(until: now.uptime + pause)
             nextIn = pause
             if failure.effectUnknown && !batch.scope.operateAll {
                 // It may be done: the hosts are looked at before they are called again.

@@ -31,6 +31,7 @@ struct Batch {
     var parts: [Part]
     /// The slot of the quota that its call takes.
     var slot: Int?
+    var sentAt: Duration = .zero
     /// Whether its hosts' states were read before, so that a refusal is halved at once.
     var hasEvidence = false
 }
@@ -59,6 +60,7 @@ struct Coalescer {
         var count = 0
         var notBefore: Duration = .zero
         var failures = 0
+        var failedAt: Duration?
     }
 
     private var demands: [RequestID: Demand] = [:]
@@ -83,10 +85,19 @@ struct Coalescer {
         lines[scope]?.count += 1
     }
 
-    /// Puts a batch back in front, not to be called before a time.
+    /// Moves a request, with these hosts and those that it waits for already, to the end of another line.
+    mutating func move(
+        _ request: RequestID, to scope: Scope, priority: Priority, with hosts: [String], arrived: Duration
+    ) {
+        let waiting = demands[request]?.hosts ?? []
+        remove(request)
+        add(request, scope: scope, priority: priority, hosts: hosts + waiting, arrived: arrived)
+    }
+
+    /// Puts a batch back in front, not to be called before a time (nil: than it was).
     mutating func putBack(
-        _ parts: [(part: Batch.Part, priority: Priority, arrived: Duration)], scope: Scope, notBefore: Duration,
-        failures: Int
+        _ parts: [(part: Batch.Part, priority: Priority, arrived: Duration)], scope: Scope, notBefore: Duration? = nil,
+        failures: Int? = nil
     ) {
         for rank in 0..<3 {
             var fresh: [RequestID] = []
@@ -102,15 +113,25 @@ struct Coalescer {
             lines[scope, default: Line()].waiting[rank].prepend(contentsOf: fresh)
             lines[scope]?.count += fresh.count
         }
-        lines[scope]?.notBefore = notBefore
-        lines[scope]?.failures = failures
+        if let notBefore { lines[scope]?.notBefore = notBefore }
+        if let failures { lines[scope]?.failures = failures }
     }
 
     /// Calls in a row that failed for this scope.
     func failures(_ scope: Scope) -> Int { lines[scope]?.failures ?? 0 }
 
+    /// Takes a failed call, and says how many in a row failed before it and with it. One that was on its way when the last
+    /// one failed is no further one.
+    mutating func failed(_ scope: Scope, sentAt: Duration, now: Duration) -> Int {
+        if let at = lines[scope]?.failedAt, sentAt < at { return max(1, failures(scope)) }
+        lines[scope, default: Line()].failedAt = now
+        lines[scope]?.failures += 1
+        return failures(scope)
+    }
+
     mutating func succeeded(_ scope: Scope) {
         lines[scope]?.failures = 0
+        lines[scope]?.failedAt = nil
         lines[scope]?.notBefore = .zero
     }
 
@@ -158,9 +179,18 @@ struct Coalescer {
         guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
         served[scope.project] = now
         if served.count > 4096 { served = served.filter { $0.value > now - .seconds(3600) } }
-        let batch = scope.operateAll ? everything(of: &line, scope) : fill(from: &line, scope, now)
+        let fresh = Batch(scope: scope, hosts: [], parts: [])
+        let batch = scope.operateAll ? everything(of: &line, scope) : fill(fresh, to: hostsPerCall, from: &line, now)
         settle(line, of: scope)
         return batch
+    }
+
+    /// A batch with more of those who wait for the same, up to so many hosts.
+    mutating func extend(_ batch: Batch, to capacity: Int, now: Duration) -> Batch {
+        guard batch.hosts.count < capacity, var line = lines.removeValue(forKey: batch.scope) else { return batch }
+        let extended = fill(batch, to: capacity, from: &line, now)
+        settle(line, of: batch.scope)
+        return extended
     }
 
     /// What a request has waited for: its class, raised by waiting, then its age.
@@ -190,12 +220,14 @@ struct Coalescer {
         return batch
     }
 
-    private mutating func fill(from line: inout Line, _ scope: Scope, _ now: Duration) -> Batch {
-        var batch = Batch(scope: scope, hosts: [], parts: [])
-        var union: Set<ExactText> = []
+    private mutating func fill(
+        _ batch: Batch, to capacity: Int, from line: inout Line, _ now: Duration
+    ) -> Batch {
+        var batch = batch
+        var union = Set(batch.hosts.map(ExactText.init))
         var passedOver = 0
         var places = [0, 0, 0]
-        while batch.hosts.count < hostsPerCall, passedOver < Self.passOver {
+        while batch.hosts.count < capacity, passedOver < Self.passOver {
             for rank in 0..<3 { skipWhoIsGone(&line, rank, &places) }
             let ranks = (0..<3).filter { places[$0] < line.waiting[$0].count }
             // Of the three queues the one whose first has the best claim, as between scopes.
@@ -206,7 +238,7 @@ struct Coalescer {
             let request = line.waiting[rank][places[rank]]
             guard let demand = demands.removeValue(forKey: request) else { break }
             let fresh = demand.hosts.filter { !union.contains(ExactText($0)) }
-            let room = hostsPerCall - batch.hosts.count
+            let room = capacity - batch.hosts.count
             if fresh.count <= room {
                 if places[rank] == 0 { line.waiting[rank].popFirst() }
                 take(fresh, into: &batch, &union)

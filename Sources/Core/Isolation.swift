@@ -39,6 +39,9 @@ struct Isolation {
 
     /// Hosts asked for in one read, so that its URL stays well below what gateways take.
     static let hostsPerRead = 100
+    /// Hosts that a read told nothing against, and until when that is believed.
+    var seen: [Suspect: Duration] = [:]
+    static let belief: Duration = .seconds(300)
     /// Scopes of which a call was refused for some host: until then their hosts are looked at before they are called.
     var suspected: [Scope: Duration] = [:]
     /// After so many failures of a read the hosts are called unseen, so that an API for reading that is away holds nothing up.
@@ -55,6 +58,15 @@ struct Isolation {
         if quarantine.count >= Self.maximumQuarantined { quarantine = quarantine.filter { $0.value > now } }
         guard quarantine.count < Self.maximumQuarantined else { return }
         quarantine[Suspect(project: project, host: ExactText(host))] = until
+    }
+
+    mutating func see(_ hosts: [String], of scope: Scope, now: Duration) {
+        if seen.count + hosts.count > Self.maximumQuarantined { seen = [:] }
+        for host in hosts { seen[Suspect(project: scope.project, host: ExactText(host))] = now + Self.belief }
+    }
+
+    func isSeen(_ host: String, of scope: Scope, now: Duration) -> Bool {
+        seen[Suspect(project: scope.project, host: ExactText(host))].map { $0 > now } ?? false
     }
 
     func isQuarantined(_ host: String, of project: ExactText, now: Duration) -> Bool {
@@ -80,13 +92,72 @@ extension Pipeline {
         }
     }
 
-    /// Whether a batch's hosts are looked at before the call: where calls of the scope were refused, or its hosts were found
-    /// guilty, a read costs less than another refused call. Only what is called apart waits for the read.
-    func looksFirst(_ batch: Batch, _ now: Now) -> Bool {
-        guard !batch.hasEvidence, !batch.scope.operateAll else { return false }
-        if batch.scope.isApart { return true }
-        let isSuspected = isolation.suspected[batch.scope].map { $0 > now.uptime } ?? false
-        return isSuspected && isolation.waiting.isEmpty && statusQuota.isFree(now)
+    /// What of a batch may be called now. Where calls of its scope were refused, its hosts are looked at first: a read costs
+    /// less than another refused call, and covers more hosts than most calls. Requests that name a guilty host go apart.
+    mutating func readyToCall(_ batch: Batch, _ now: Now) -> Batch? {
+        guard !batch.hasEvidence, !batch.scope.operateAll else { return batch }
+        var batch = batch
+        if !batch.scope.isApart {
+            while let without = apartFromGuilty(batch, now) {
+                batch = coalescer.extend(without, to: configuration.hostsPerCall, now: now.uptime)
+            }
+            guard !batch.hosts.isEmpty else { return nil }
+            guard isolation.suspected[batch.scope].map({ $0 > now.uptime }) ?? false else { return batch }
+        }
+        let seen = batch.hosts.filter { isolation.isSeen($0, of: batch.scope, now: now.uptime) }
+        if seen.count == batch.hosts.count { return batch }
+        if batch.scope.isApart && !seen.isEmpty {
+            // Nobody waits for a host that is looked at again and again.
+            lineUp(batch.without(seen))
+            return batch.only(seen)
+        }
+        ask(coalescer.extend(batch, to: Isolation.hostsPerRead, now: now.uptime), .refused(nil), now)
+        dispatchReads(now)
+        return nil
+    }
+
+    /// Without the requests that name a host which was found guilty meanwhile; nil where there are none.
+    private mutating func apartFromGuilty(_ batch: Batch, _ now: Now) -> Batch? {
+        let guilty = batch.parts.filter { part in
+            part.hosts.contains { isolation.isQuarantined($0, of: batch.scope.project, now: now.uptime) }
+        }
+        guard !guilty.isEmpty else { return nil }
+        lineUpApart(guilty, batch.scope)
+        var rest = batch
+        rest.parts.removeAll { part in guilty.contains { $0.request == part.request } }
+        return rest.only(rest.parts.flatMap(\.hosts))
+    }
+
+    private mutating func lineUpApart(_ parts: [Batch.Part], _ scope: Scope) {
+        var apart = scope
+        apart.isApart = true
+        for part in parts {
+            guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }
+            coalescer.move(
+                part.request, to: apart, priority: request.priority, with: part.hosts, arrived: entry.admittedAt)
+        }
+    }
+
+    /// Back to the front of the line, as it was.
+    private mutating func lineUp(_ batch: Batch) {
+        let parts = batch.parts.compactMap { part -> (part: Batch.Part, priority: Priority, arrived: Duration)? in
+            guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { return nil }
+            return (part, request.priority, entry.admittedAt)
+        }
+        if !parts.isEmpty { coalescer.putBack(parts, scope: batch.scope) }
+    }
+
+    /// Nothing is told against these hosts: they are called with whoever waits for the same, but for requests that name a
+    /// guilty host too.
+    private mutating func lineUpSeen(_ batch: Batch, guilty: Set<RequestID>, _ now: Now) {
+        let rest = withoutGivenUp(batch)
+        isolation.see(rest.hosts, of: rest.scope, now: now.uptime)
+        var innocent = rest
+        if !rest.scope.isApart {
+            lineUpApart(rest.parts.filter { guilty.contains($0.request) }, rest.scope)
+            innocent.parts.removeAll { guilty.contains($0.request) }
+        }
+        lineUp(innocent)
     }
 
     /// Sends the reads that may go now; they have a budget of their own.
@@ -174,7 +245,7 @@ extension Pipeline {
         _ read: Isolation.Read, _ failure: Failure?, _ hasEvidence: Bool, _ now: Now
     ) {
         guard hasEvidence else {
-            if failure == nil { isolation.batches.append(read.batch) } else { halve(read.batch) }
+            if failure == nil { lineUpSeen(read.batch, guilty: [], now) } else { halve(read.batch) }
             return
         }
         var guilty: [String: [String]] = [:]
@@ -188,6 +259,7 @@ extension Pipeline {
             }
         }
         observed(read.batch.only(started), now)
+        let named = Set(read.batch.only(guilty.values.flatMap { $0 }).parts.map(\.request))
         for (code, hosts) in guilty.sorted(by: { $0.key < $1.key }) {
             if let failure, failure.code == code {
                 condemn(read.batch.only(hosts), failure, now)
@@ -200,11 +272,13 @@ extension Pipeline {
         }
         var rest = read.batch.without(started + guilty.values.flatMap { $0 })
         guard !rest.hosts.isEmpty else { return }
-        rest.hasEvidence = true
-        // Where the read told of nobody, calling the same hosts again would be refused again.
-        if failure != nil && rest.hosts.count == read.batch.hosts.count {
+        if failure == nil {
+            lineUpSeen(rest, guilty: named, now)
+        } else if rest.hosts.count == read.batch.hosts.count {
+            // The read told of nobody: calling the same hosts again would be refused again.
             halve(rest)
         } else {
+            rest.hasEvidence = true
             isolation.batches.append(rest)
         }
     }

@@ -2,7 +2,10 @@
 /// fail too and take slots of the quota: one probe at a time goes out, after growing pauses, until one is answered.
 struct Outage: Equatable {
     /// Failures in a row, over all batches.
-    private(set) var failures = 0
+    private var failures = 0
+    /// The same by rounds: calls that were on their way when one failed have failed with it.
+    private(set) var rounds = 0
+    private var failedAt: Duration?
     private var probe: CallID?
     private var notBefore: Duration = .zero
 
@@ -19,11 +22,18 @@ struct Outage: Equatable {
 
     mutating func sent(_ call: CallID) { if isOn { probe = call } }
 
-    mutating func failed(_ call: CallID, until: Duration) {
+    /// Takes a failure, and says which round of failures in a row it belongs to.
+    mutating func failed(_ call: CallID, sentAt: Duration, now: Duration) -> Int {
         failures += 1
         if probe == call { probe = nil }
-        notBefore = max(notBefore, until)
+        if failedAt.map({ sentAt >= $0 }) ?? true {
+            rounds += 1
+            failedAt = now
+        }
+        return rounds
     }
+
+    mutating func pause(until: Duration) { notBefore = until }
 
     /// The service answered, with whatever.
     mutating func answered() { self = Outage() }

@@ -12,6 +12,9 @@ package struct Quota: Equatable, Sendable {
         var isTaken = false
     }
 
+    /// A slot is looked at on each decision, so their number is bounded.
+    package static let mostCalls = 1000
+
     /// The operator's word: never exceeded. Nil is no limit.
     private let configured: RateLimit?
     /// What is kept to: the server may name a lower limit, and a higher one again later.
@@ -81,6 +84,7 @@ package struct Quota: Equatable, Sendable {
         if limit == nil {
             // Without a limit of the operator's the server's word is all there is.
             limit = named ?? RateLimit(calls: 5, window: .seconds(60))
+            limit?.calls = min(limit?.calls ?? 0, Self.mostCalls)
             slots = Array(repeating: Slot(), count: limit?.calls ?? 0)
         }
         hold(until: now.uptime + (retryAfter ?? limit?.window ?? .zero))

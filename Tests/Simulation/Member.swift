@@ -136,7 +136,7 @@ extension World {
             left -= 1
             let pending = members[member].pending[index]
             // With its result a request is over for whoever had it before; its hosts can be called for another one.
-            for other in members.indices where other != member {
+            for other in members.indices where other != member && !pending.isFromZombie {
                 for host in pending.result.fields.hostIDs { members[other].answered[host] = nil }
             }
             if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {

@@ -66,7 +66,7 @@ private func check(_ request: StartRequest) throws {
 private func check(_ rejection: Rejection, _ category: Rejection.Category) throws {
     try hold(rejection.category == category, "a rejection is \(category)")
     try hold(!rejection.field.isEmpty && !rejection.rule.isEmpty, "a rejection names field and rule")
-    try hold(rejection.message.utf8.count <= 1024, "a rejection is told in bounded words")
+    try hold(rejection.message.utf8.count <= 512, "a rejection is told in bounded words")
 }
 
 /// Through the whole of a life: one result, which can be read, and behind it the offset.

@@ -141,7 +141,9 @@ extension Pipeline {
     /// Back to the front of the line, as it was.
     private mutating func lineUp(_ batch: Batch) {
         let parts = batch.parts.compactMap { part -> (part: Batch.Part, priority: Priority, arrived: Duration)? in
-            guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { return nil }
+            guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else {
+                return nil
+            }
             return (part, request.priority, entry.admittedAt)
         }
         if !parts.isEmpty { coalescer.putBack(parts, scope: batch.scope) }

@@ -83,8 +83,8 @@ package struct Quota: Equatable, Sendable {
         if let named { learn(named) }
         if limit == nil {
             // Without a limit of the operator's the server's word is all there is.
-            limit = named ?? RateLimit(calls: 5, window: .seconds(60))
-            limit?.calls = min(limit?.calls ?? 0, Self.mostCalls)
+            let taken = named ?? RateLimit(calls: 5, window: .seconds(60))
+            limit = RateLimit(calls: min(taken.calls, Self.mostCalls), window: taken.window)
             slots = Array(repeating: Slot(), count: limit?.calls ?? 0)
         }
         hold(until: now.uptime + (retryAfter ?? limit?.window ?? .zero))

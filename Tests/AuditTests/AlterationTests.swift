@@ -31,7 +31,7 @@ import Testing
         Change(path: ["completed_at"], value: .string("2027-01-01T00:00:00.000Z")),
         Change(path: ["attempts"], value: nil), Change(path: ["attempts"], value: .integer(-1)),
         Change(path: ["status"], value: .string("rejected")),
-        Change(path: ["call"], value: nil, statuses: [.succeeded, .failed, .partiallySucceeded]),
+        Change(path: ["call"], value: nil, statuses: [.succeeded, .partiallySucceeded]),
         Change(path: ["attempts"], value: .integer(1), statuses: [.duplicate, .conflict, .expired, .rejected]),
         Change(path: ["error"], value: nil, statuses: [.failed, .rejected, .conflict, .expired, .partiallySucceeded]),
         Change(path: ["error"], value: .object([]), statuses: [.succeeded]),

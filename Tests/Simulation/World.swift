@@ -180,6 +180,7 @@ package final class World {
         case .expelled(let member):
             guard kafka.group.isMember(member), !members[member].isAlive || members[member].isFrozen else { return }
             members[member].isExpelled = true
+            members[member].isUnsure = true
             for index in members[member].pending.indices { members[member].pending[index].isFromZombie = true }
             leave(member)
         case .told(let member):

@@ -55,7 +55,7 @@ struct Coalescer {
     }
 
     private struct Line {
-        /// By priority's rank; names may stand for requests that wait no longer.
+        /// By priority's rank; names may stand for requests that wait no longer, or in another line.
         var waiting: [Queue<RequestID>] = [.init(), .init(), .init()]
         var count = 0
         var notBefore: Duration = .zero
@@ -146,14 +146,21 @@ struct Coalescer {
         return true
     }
 
+    /// What a name in a line's queue stands for; nil where the request was taken from within the queue, or moved on.
+    private func demand(_ request: RequestID, in scope: Scope) -> Demand? {
+        demands[request].flatMap { $0.scope == scope ? $0 : nil }
+    }
+
     /// Puts a line back after a change: with a request that waits at the head of each queue, or not at all.
     private mutating func settle(_ changed: Line, of scope: Scope) {
         var line = changed
         guard line.count > 0 || line.failures > 0 else { return }
         for rank in 0..<3 {
-            while let request = line.waiting[rank].first, demands[request] == nil { line.waiting[rank].popFirst() }
+            while let request = line.waiting[rank].first, demand(request, in: scope) == nil {
+                line.waiting[rank].popFirst()
+            }
             if line.waiting[rank].count > 2 * line.count + 64 {
-                line.waiting[rank].removeAll { demands[$0] == nil }
+                line.waiting[rank].removeAll { demand($0, in: scope) == nil }
             }
         }
         lines[scope] = line
@@ -212,7 +219,8 @@ struct Coalescer {
         var batch = Batch(scope: scope, hosts: [], parts: [])
         for rank in 0..<3 {
             while let request = line.waiting[rank].popFirst() {
-                guard demands.removeValue(forKey: request) != nil else { continue }
+                guard demand(request, in: scope) != nil else { continue }
+                demands[request] = nil
                 batch.parts.append(.init(request: request, hosts: []))
                 line.count -= 1
             }
@@ -228,7 +236,7 @@ struct Coalescer {
         var passedOver = 0
         var places = [0, 0, 0]
         while batch.hosts.count < capacity, passedOver < Self.passOver {
-            for rank in 0..<3 { skipWhoIsGone(&line, rank, &places) }
+            for rank in 0..<3 { skipWhoIsGone(&line, batch.scope, rank, &places) }
             let ranks = (0..<3).filter { places[$0] < line.waiting[$0].count }
             // Of the three queues the one whose first has the best claim, as between scopes.
             let claims = ranks.compactMap { rank in
@@ -261,8 +269,8 @@ struct Coalescer {
     }
 
     /// Moves a place on, past names of requests that wait no longer.
-    private func skipWhoIsGone(_ line: inout Line, _ rank: Int, _ places: inout [Int]) {
-        while places[rank] < line.waiting[rank].count, demands[line.waiting[rank][places[rank]]] == nil {
+    private func skipWhoIsGone(_ line: inout Line, _ scope: Scope, _ rank: Int, _ places: inout [Int]) {
+        while places[rank] < line.waiting[rank].count, demand(line.waiting[rank][places[rank]], in: scope) == nil {
             if places[rank] == 0 { line.waiting[rank].popFirst() } else { places[rank] += 1 }
         }
     }

@@ -201,4 +201,24 @@ import Testing
         #expect(bench.statuses == [.partiallySucceeded])
         #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1007")
     }
+
+    @Test func `a request that is moved to the line apart waits in that one only`() throws {
+        let json = #"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h"]}"#
+        let record = Record(
+            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: Array(json.utf8))
+        let scope = Scope(try RequestDecoder(maximumBytes: 2048, policy: Policy()).decode(record).get())
+        var apart = scope
+        apart.isApart = true
+        var coalescer = Coalescer(hostsPerCall: 4)
+        for (id, hosts) in [["h1", "h2"], ["h3", "h4", "h5"], ["bad"]].enumerated() {
+            coalescer.add(RequestID(id), scope: scope, priority: .normal, hosts: hosts, arrived: .zero)
+        }
+        // The third fits beside the first, the second does not: the third leaves the line from within.
+        #expect(coalescer.next(now: .zero)?.hosts == ["h1", "h2", "bad"])
+        coalescer.move(2, to: apart, priority: .normal, with: ["bad"], arrived: .zero)
+        #expect(coalescer.next(now: .zero)?.hosts == ["h3", "h4", "h5"])
+        #expect(coalescer.next(now: .zero)?.parts.map(\.request) == [2])
+        #expect(coalescer.next(now: .zero) == nil)
+        #expect(coalescer.waitingCount == 0)
+    }
 }

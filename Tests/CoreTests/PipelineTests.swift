@@ -396,4 +396,38 @@ import Testing
         bench.settle()
         #expect(bench.results.map(\.attempts) == [2])
     }
+
+    @Test func `an outage of five minutes, refused, hanging and cut off, fails nothing and is not answered by a storm`()
+    {
+        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        for n in 0..<200 { bench.receive(key: "k\(n)", hosts: ["h\(n)"], plugin: "x\(n % 4)") }
+        let began = bench.now.uptime
+        var during = 0
+        for _ in 0..<20_000 where bench.pipeline.openCount > 0 {
+            let age = bench.now.uptime - began
+            let isOver = age >= .seconds(300)
+            if !bench.calls.isEmpty {
+                if !isOver { during += 1 }
+                if age < .seconds(180) {
+                    bench.answer(503)
+                } else if isOver {
+                    bench.answer(200)
+                } else {
+                    // Hangs until the call's time is over, then connections are reset at once.
+                    if age < .seconds(240) { bench.pass(.seconds(30)) }
+                    bench.lose()
+                }
+            } else if !bench.queries.isEmpty {
+                if isOver { bench.tell { _ in ("stopped", "online") } } else { bench.refuseRead(503) }
+            } else if let deadline = bench.pipeline.deadline(bench.now) {
+                bench.pass(max(.milliseconds(1), deadline - bench.now.uptime))
+            } else {
+                break
+            }
+        }
+        print("calls in an outage of five minutes: \(during)")
+        #expect(bench.statuses == Array(repeating: .succeeded, count: 200))
+        #expect(during <= 25, "the quota's worth at most")
+        #expect(bench.stored == [0: 200])
+    }
 }

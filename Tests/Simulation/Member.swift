@@ -136,7 +136,8 @@ extension World {
             left -= 1
             let pending = members[member].pending[index]
             // With its result a request is over for whoever had it before; its hosts can be called for another one.
-            for other in members.indices where other != member && !pending.isFromZombie {
+            let isCalled = Self.callers.contains(pending.result.status)
+            for other in members.indices where other != member && !pending.isFromZombie && isCalled {
                 for host in pending.result.fields.hostIDs { members[other].answered[host] = nil }
             }
             if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {
@@ -280,8 +281,11 @@ extension World {
         for host in hosts { members[member].answered[host, default: []].insert(call) }
     }
 
+    /// What a call comes to.
+    private static let callers: [Status] = [.succeeded, .failed, .partiallySucceeded]
+
     private func compareAttempts(_ member: Int, _ result: StartResult) {
-        guard [.succeeded, .failed, .partiallySucceeded].contains(result.status) else { return }
+        guard Self.callers.contains(result.status) else { return }
         let hosts = result.fields.hostIDs
         let calls = hosts.reduce(into: Set<CallID>()) { $0.formUnion(members[member].answered[$1] ?? []) }
         for host in hosts { members[member].answered[host] = nil }

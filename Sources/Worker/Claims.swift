@@ -11,21 +11,35 @@ final class Claims {
         case handover([Int32])
     }
 
+    /// A partition whose last commit is under way.
+    private struct Leaving {
+        /// What the next owner has to know.
+        var text: String
+        /// Until when the commit is waited for.
+        var until: Duration
+        /// When it is made (again); nil while it is under way.
+        var dueAt: Duration?
+    }
+
     /// Where each partition stands: what was committed last, or stored since.
     private var positions: [Int32: Int64] = [:]
     private var underWay: [UInt: Commit] = [:]
     private var lastID: UInt = 0
     private var toClaim: [Int32: Claim] = [:]
     private var claimAgainAt: Duration?
-    /// Partitions whose handover is under way, and until when it is waited for.
-    private var leaving: [Int32: Duration] = [:]
+    private var leaving: [Int32: Leaving] = [:]
     private static let patience: Duration = .seconds(2)
+    private static let pause: Duration = .milliseconds(100)
 
     /// When `turn` is wanted at the latest.
-    var deadline: Duration? { [claimAgainAt, leaving.values.min()].compactMap { $0 }.min() }
+    var deadline: Duration? {
+        [claimAgainAt, leaving.values.map { $0.dueAt ?? $0.until }.min()].compactMap { $0 }.min()
+    }
 
-    func took(_ partition: Int32, at offset: Int64, _ claim: Claim) {
+    /// `claim`: nil where there is no quota to share.
+    func took(_ partition: Int32, at offset: Int64, _ claim: Claim?) {
         positions[partition] = offset
+        guard let claim else { return }
         toClaim[partition] = claim
         claimAgainAt = .zero
     }
@@ -34,17 +48,12 @@ final class Claims {
         for (partition, offset) in offsets where positions[partition] != nil { positions[partition] = offset }
     }
 
-    /// Begins to commit what the next owners have to know. Those for which that is not possible are given back.
-    func handOver(_ handovers: [(partition: Int32, handover: Handover)], _ consumer: Consumer, now: Duration) -> [Int32]
-    {
-        let known = handovers.filter { positions[$0.partition] != nil }
-        for (partition, _) in handovers { toClaim[partition] = nil }
-        let entries = known.map { ($0.partition, positions[$0.partition] ?? 0, $0.handover.text) }
-        lastID += 1
-        guard !known.isEmpty, consumer.commit(entries, id: lastID) == nil else { return handovers.map(\.partition) }
-        underWay[lastID] = .handover(known.map(\.partition))
-        for (partition, _) in known { leaving[partition] = now + Self.patience }
-        return handovers.map(\.partition).filter { leaving[$0] == nil }
+    /// Commits where a partition stands before it goes, with what the next owner has to know. False where it can go at once.
+    func handOver(_ partition: Int32, _ text: String, now: Duration) -> Bool {
+        guard positions[partition] != nil else { return false }
+        toClaim[partition] = nil
+        leaving[partition] = Leaving(text: text, until: now + Self.patience, dueAt: now)
+        return true
     }
 
     /// A partition is ours no more, whatever was under way.
@@ -68,16 +77,28 @@ final class Claims {
                     toClaim.merge(ours) { $1 }
                     claimAgainAt = now + .seconds(1)
                 }
-            case .handover(let partitions): gone += partitions.filter { leaving.removeValue(forKey: $0) != nil }
+            case .handover(let partitions) where error == nil:
+                gone += partitions.filter { leaving.removeValue(forKey: $0) != nil }
+            case .handover(let partitions): for partition in partitions { leaving[partition]?.dueAt = now + Self.pause }
             case nil: break
             }
         }
-        for (partition, until) in leaving where until <= now {
+        for (partition, entry) in leaving where entry.until <= now {
             leaving[partition] = nil
             gone.append(partition)
         }
+        handOverWhatIsDue(consumer, now)
         if let at = claimAgainAt, at <= now { claim(consumer, now) }
         return (claimed, gone)
+    }
+
+    private func handOverWhatIsDue(_ consumer: Consumer, _ now: Duration) {
+        let due = leaving.filter { $0.value.dueAt.map { $0 <= now } ?? false }
+        guard !due.isEmpty else { return }
+        lastID += 1
+        let isAsked = consumer.commit(due.map { ($0.key, positions[$0.key] ?? 0, $0.value.text) }, id: lastID) == nil
+        if isAsked { underWay[lastID] = .handover(Array(due.keys)) }
+        for partition in due.keys { leaving[partition]?.dueAt = isAsked ? nil : now + Self.pause }
     }
 
     private func claim(_ consumer: Consumer, _ now: Duration) {

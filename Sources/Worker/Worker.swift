@@ -67,7 +67,6 @@ package final class Worker {
     private let claims = Claims()
     /// The offset that each partition's next record has, where none is gone.
     private var expected: [Int32: Int64] = [:]
-    private var toHandOver: [(partition: Int32, handover: Handover)] = []
     private var turnedAt = Clock.uptime
     /// A loop that stood still for longer may have lost its partitions without knowing.
     private static let stall: Duration = .seconds(5)
@@ -222,11 +221,9 @@ package final class Worker {
             case .pause(let partitions): consumer.pause(partitions)
             case .resume(let partitions): consumer.resume(partitions)
             case .release(let partition, let handover):
-                if let handover, pipeline.configuration.quota != nil {
-                    toHandOver.append((partition, handover))
-                } else {
-                    release([partition])
-                }
+                let text = handover.map { pipeline.configuration.quota == nil ? "" : $0.text }
+                let goesLater = text.map { claims.handOver(partition, $0, now: now.uptime) } ?? false
+                if !goesLater { release([partition]) }
             case .drained:
                 // The group is left by way of its coordinator, which may just be coming back: all the time there is left.
                 if case .draining(let until) = stage { beginClosing(by: max(until, now.uptime + .seconds(5))) }
@@ -375,24 +372,18 @@ package final class Worker {
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
         expected = restore.takeovers.compactMapValues(\.committed)
         accept(restore.subject.partitions, ledgers)
-        guard pipeline.configuration.quota != nil, stage == .running else { return }
+        guard stage == .running else { return }
         for (partition, claim) in restore.claims {
             let takeover = restore.takeovers[partition]
             claims.took(
-                partition, at: takeover?.committed ?? takeover?.requests.lowerBound ?? 0, claim)
+                partition, at: takeover?.committed ?? takeover?.requests.lowerBound ?? 0,
+                pipeline.configuration.quota == nil ? nil : claim)
         }
     }
 
     /// Commits what says whose the partitions' share of the quota is, and lets go of those that have said it.
     private func advanceClaims() {
-        let now = Clock.uptime
-        if !toHandOver.isEmpty {
-            let handovers = toHandOver
-            toHandOver = []
-            let gone = claims.handOver(handovers, consumer, now: now)
-            if !gone.isEmpty { release(gone) }
-        }
-        let (claimed, gone) = claims.turn(consumer, now: now)
+        let (claimed, gone) = claims.turn(consumer, now: Clock.uptime)
         if !claimed.isEmpty { hand(.claimed(claimed)) }
         if !gone.isEmpty { release(gone) }
     }

@@ -130,8 +130,13 @@ final class Bench {
     func committedLag() throws -> Int {
         let text = try broker.tool("kafka-consumer-groups.sh", ["--describe", "--group", topics.group])
         let rows = text.split(separator: "\n").map { $0.split(separator: " ") }
-        guard let column = rows.first(where: { $0.contains("LAG") })?.firstIndex(of: "LAG") else { return -1 }
-        return rows.reduce(0) { $0 + ($1.count > column ? Int($1[column]) ?? 0 : 0) }
+        guard let head = rows.first(where: { $0.contains("LAG") }), let lag = head.firstIndex(of: "LAG"),
+            let end = head.firstIndex(of: "LOG-END-OFFSET")
+        else { throw Unmet("no lag is told: \(text)") }
+        // Where nothing was ever committed there is a dash: all of the partition is behind.
+        return rows.filter { $0.contains(Substring(topics.requests)) }.reduce(0) { sum, row in
+            sum + (Int(row[lag]) ?? Int(row[end]) ?? 0)
+        }
     }
 
     /// The promise: each request record has one result.

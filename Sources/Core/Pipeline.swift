@@ -115,6 +115,10 @@ package struct Pipeline {
     package var hasUnpublished: Bool { !republish.isEmpty }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
     package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
+    /// The records that a call in flight is made for.
+    package func positions(of call: CallID) -> [Position] {
+        (calls[call]?.parts ?? []).compactMap { open[$0.request]?.position }
+    }
     package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }
 
     /// When `tick` is wanted at the latest, as uptime; nil where only a fact can change anything.

@@ -33,8 +33,8 @@ struct Member {
     var owned: [Int32: Owned] = [:]
     var pending: [Pending] = []
     var inFlight: [CallID: [String]] = [:]
-    /// Calls with an answer, by host, since the host's last result.
-    var answered: [String: Set<CallID>] = [:]
+    /// Calls with an answer, by the record that they were made for, until it has a result.
+    var answered: [Position: Int] = [:]
     /// Requests whose result went out; it can go out again.
     var ended: Set<RequestID> = []
     /// Requests were dropped with calls in flight: attempts are not compared any more.
@@ -135,10 +135,9 @@ extension World {
             members[member].pending[index].isAppended = true
             left -= 1
             let pending = members[member].pending[index]
-            // With its result a request is over for whoever had it before; its hosts can be called for another one.
-            let isCalled = Self.callers.contains(pending.result.status)
-            for other in members.indices where other != member && !pending.isFromZombie && isCalled {
-                for host in pending.result.fields.hostIDs { members[other].answered[host] = nil }
+            // With its result a request is over for whoever had it before.
+            for other in members.indices where other != member && !pending.isFromZombie {
+                members[other].answered[pending.result.position] = nil
             }
             if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {
                 broken(rule)
@@ -276,22 +275,17 @@ extension World {
     // MARK: Attempts
 
     private func count(_ member: Int, _ call: CallID, _ reply: Reply) {
-        guard let hosts = members[member].inFlight.removeValue(forKey: call) else { return }
+        guard members[member].inFlight.removeValue(forKey: call) != nil else { return }
         if let failure = Failure(reply), failure.disposition == .wait || failure.disposition == .stop { return }
-        for host in hosts { members[member].answered[host, default: []].insert(call) }
+        for position in members[member].pipeline.positions(of: call) {
+            members[member].answered[position, default: 0] += 1
+        }
     }
 
-    /// What a call comes to.
-    private static let callers: [Status] = [.succeeded, .failed, .partiallySucceeded]
-
     private func compareAttempts(_ member: Int, _ result: StartResult) {
-        guard Self.callers.contains(result.status) else { return }
-        let hosts = result.fields.hostIDs
-        let calls = hosts.reduce(into: Set<CallID>()) { $0.formUnion(members[member].answered[$1] ?? []) }
-        for host in hosts { members[member].answered[host] = nil }
-        guard !members[member].isUnsure else { return }
-        if calls.count != result.attempts {
-            broken("\(result.position): \(calls.count) calls were answered, its result says \(result.attempts)")
+        let calls = members[member].answered.removeValue(forKey: result.position) ?? 0
+        if calls != result.attempts && !members[member].isUnsure {
+            broken("\(result.position): \(calls) calls were answered, its result says \(result.attempts)")
         }
     }
 }

@@ -130,9 +130,7 @@ extension Pipeline {
 
     private mutating func lineUp(_ id: RequestID, _ request: StartRequest, _ now: Now) {
         open[id]?.unsettled = request.operateAll ? 1 : request.hostIDs.count
-        if let expiresAt = request.expiresAt {
-            expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
-        }
+        noteExpiry(id, now)
         guard configuration.keepsKeyOrder, let chain = chain(of: id) else {
             enqueue(id, now.uptime)
             return
@@ -140,6 +138,19 @@ extension Pipeline {
         let isFirst = chains[chain]?.isEmpty ?? true
         chains[chain, default: Queue()].append(id)
         if isFirst { enqueue(id, now.uptime) } else { open[id]?.stage = .chained }
+    }
+
+    /// Has a look at the request when its time is over. Most end before: their entries are dropped when there are too many.
+    mutating func noteExpiry(_ id: RequestID, _ now: Now) {
+        guard let expiresAt = open[id]?.request?.expiresAt else { return }
+        if expiries.count > 2 * open.count + 64 {
+            expiries = Heap()
+            for (id, entry) in open {
+                guard let expiresAt = entry.request?.expiresAt else { continue }
+                expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
+            }
+        }
+        expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
     }
 
     func chain(of id: RequestID) -> Chain? {

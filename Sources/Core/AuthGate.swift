@@ -31,6 +31,12 @@ package struct AuthGate: Equatable, Sendable {
         }
     }
 
+    /// Calls that may be on their way at once, so that a credential that turns bad meanwhile is refused no more often than
+    /// it may be.
+    package func room(now: Duration) -> Int {
+        max(1, Self.maximumRefusals - refusals.count { $0 > now - Self.window })
+    }
+
     /// When the gate asks to be looked at again.
     package var deadline: Duration? {
         if case .closed(let until) = state { until } else { nil }

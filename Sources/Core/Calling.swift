@@ -1,12 +1,18 @@
 /// Calls go out, answers come back, requests are settled host by host.
 extension Pipeline {
+    /// Whether one more call or read may be on its way, as far as credential and settings go.
+    func hasRoom(_ now: Duration) -> Bool {
+        calls.count < configuration.concurrency
+            && (configuration.quota == nil || calls.count + isolation.sent.count < gate.room(now: now))
+    }
+
     /// Sends what may go now: quota, gate and concurrency allow it and something waits.
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
         expireWhatIsTooLate(now)
         dispatchReads(now)
-        while calls.count < configuration.concurrency, gate.allows(now: now.uptime), outage.allows(now: now.uptime),
-            quota.isFree(now), let batch = nextBatch(now)
+        while hasRoom(now.uptime), gate.allows(now: now.uptime), outage.allows(now: now.uptime), quota.isFree(now),
+            let batch = nextBatch(now)
         {
             if let batch = readyToCall(batch, now) { send(batch, now) }
         }
@@ -49,7 +55,7 @@ extension Pipeline {
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
         quota.answered(batch.slot, now)
-        if let named = reply.rateLimit, reply.source == .hss { learn(named) }
+        if let named = reply.rateLimit, reply.source == .hss { learn(named, now) }
         let summary = StartResult.CallSummary(
             id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
             requests: batch.parts.count, hosts: batch.hosts.count, latency: reply.latency)
@@ -70,9 +76,16 @@ extension Pipeline {
                     .callSucceeded(
                         call, latency: reply.latency, requests: batch.parts.count, hosts: batch.hosts.count)))
             for part in batch.parts { settle(part, failure: nil, now) }
+            watchExpiry(of: batch, now)
             return
         }
         failed(call, batch, failure, reply, now)
+        watchExpiry(of: batch, now)
+    }
+
+    /// What was in a call when its time came was passed over then.
+    private mutating func watchExpiry(of batch: Batch, _ now: Now) {
+        for part in batch.parts where open[part.request]?.stage == .calling { noteExpiry(part.request, now) }
     }
 
     private mutating func failed(_ call: CallID, _ batch: Batch, _ failure: Failure, _ reply: Reply, _ now: Now) {
@@ -143,10 +156,6 @@ extension Pipeline {
                 // The last try is at the budget's end, so that no outage shorter than it fails a request.
                 notBefore = min(notBefore, max(now.uptime, budgetEnds))
                 parts.append((part, request.priority, entry.admittedAt))
-                if let expiresAt = request.expiresAt {
-                    // What was in a call when its time came was passed over then.
-                    expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: part.request))
-                }
             }
         }
         guard !parts.isEmpty else { return }
@@ -185,6 +194,7 @@ extension Pipeline {
             }
         } else {
             entry.succeeded += count
+            if entry.unsettled > 0 { entry.started += part.hosts }
         }
         open[part.request] = entry
         guard entry.unsettled <= 0 else {
@@ -194,22 +204,24 @@ extension Pipeline {
         }
         let status: Status =
             entry.succeeded == 0 ? .failed : entry.failedHosts.isEmpty ? .succeeded : .partiallySucceeded
-        end(part.request, status, failure: status == .succeeded ? nil : entry.failure, now)
+        // A failure that passed is not what became of it.
+        let final = status == .partiallySucceeded ? entry.failedHosts.last?.failure : entry.failure
+        end(part.request, status, failure: status == .succeeded ? nil : final, now)
     }
 
     /// Whom no call can reach in time is told so at once.
     private mutating func expireWhatIsTooLate(_ now: Now) {
-        let next = max(
-            quota.earliestPossible(now), gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, now.uptime)
+        // A gate can open sooner than it says, and so can an outage end.
+        let next = quota.earliestPossible(now)
         while let first = expiries.first, first.at <= next {
             expiries.popFirst()
             expire(first.request, now)
         }
     }
 
-    private mutating func learn(_ named: RateLimit) {
+    private mutating func learn(_ named: RateLimit, _ now: Now) {
         let before = quota.limit
-        quota.learn(named)
+        quota.learn(named, now)
         if let limit = quota.limit, limit != before { effects.append(.log(.limitLearned(limit))) }
     }
 
@@ -226,13 +238,12 @@ extension Pipeline {
         // Calls were made: what they came to is the result, with the hosts that are left as failed.
         open[id]?.unsettled = 0
         let failure = entry.failure ?? .expired(expiresAt)
-        let settled = Set(entry.failedHosts.map { ExactText($0.hostID) })
+        let settled = Set((entry.failedHosts.map(\.hostID) + entry.started).map(ExactText.init))
         if entry.succeeded == 0 {
             end(id, .failed, failure: failure, now)
         } else {
             let left = (entry.request?.hostIDs ?? []).filter { !settled.contains(ExactText($0)) }
-            open[id]?.failedHosts.append(
-                contentsOf: left.dropFirst(entry.succeeded).map { .init(hostID: $0, failure: .expired(expiresAt)) })
+            open[id]?.failedHosts.append(contentsOf: left.map { .init(hostID: $0, failure: .expired(expiresAt)) })
             end(id, .partiallySucceeded, failure: failure, now)
         }
     }

@@ -34,6 +34,15 @@ struct Batch {
     var sentAt: Duration = .zero
     /// Whether its hosts' states were read before, so that a refusal is halved at once.
     var hasEvidence = false
+
+    /// These hosts are covered for a request too, which has one part of the batch.
+    mutating func add(_ hosts: [String], of request: RequestID) {
+        if let index = parts.firstIndex(where: { $0.request == request }) {
+            parts[index].hosts += hosts
+        } else {
+            parts.append(Part(request: request, hosts: hosts))
+        }
+    }
 }
 
 /// The requests that wait for a call, and which call comes next. Calls are scarce, so whatever waits for the same scope
@@ -130,9 +139,9 @@ struct Coalescer {
     }
 
     mutating func succeeded(_ scope: Scope) {
-        lines[scope]?.failures = 0
-        lines[scope]?.failedAt = nil
-        lines[scope]?.notBefore = .zero
+        guard var line = lines.removeValue(forKey: scope) else { return }
+        (line.failures, line.failedAt, line.notBefore) = (0, nil, .zero)
+        settle(line, of: scope)
     }
 
     /// A request that waits no longer. True where it did wait.
@@ -166,9 +175,9 @@ struct Coalescer {
         lines[scope] = line
     }
 
-    /// When a scope that waits for its pause may go; nil where none does.
+    /// When the first of the scopes that wait may go; nil where none waits.
     func nextEligible(now: Duration) -> Duration? {
-        lines.values.lazy.filter { $0.count > 0 && $0.notBefore > now }.map(\.notBefore).min()
+        lines.values.lazy.filter { $0.count > 0 }.map { max($0.notBefore, now) }.min()
     }
 
     /// The next call, taken out of the waiting; nil where nothing may go now.
@@ -186,6 +195,8 @@ struct Coalescer {
         guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
         served[scope.project] = now
         if served.count > 4096 { served = served.filter { $0.value > now - .seconds(3600) } }
+        // Where calls failed and nobody asks any more.
+        if lines.count > 4096 { lines = lines.filter { $0.value.count > 0 || $0.value.notBefore > now } }
         let fresh = Batch(scope: scope, hosts: [], parts: [])
         let batch = scope.operateAll ? everything(of: &line, scope) : fill(fresh, to: hostsPerCall, from: &line, now)
         settle(line, of: scope)
@@ -250,7 +261,7 @@ struct Coalescer {
             if fresh.count <= room {
                 if places[rank] == 0 { line.waiting[rank].popFirst() }
                 take(fresh, into: &batch, &union)
-                batch.parts.append(.init(request: request, hosts: demand.hosts))
+                batch.add(demand.hosts, of: request)
                 line.count -= 1
                 continue
             }
@@ -262,7 +273,7 @@ struct Coalescer {
             // It fits no call: as many hosts as there is room for go now.
             let covered = demand.hosts.filter { union.contains(ExactText($0)) }
             take(Array(fresh.prefix(room)), into: &batch, &union)
-            batch.parts.append(.init(request: request, hosts: covered + fresh.prefix(room)))
+            batch.add(covered + fresh.prefix(room), of: request)
             demands[request]?.hosts = Array(fresh.dropFirst(room))
         }
         return batch

@@ -63,6 +63,7 @@ package struct Failure: Error, Equatable, Sendable {
     package init?(_ reply: Reply) {
         if let transport = reply.transport {
             self.init(transport)
+            if reply.source == .iam { isOfIAM() }
             return
         }
         guard let status = reply.httpStatus, !reply.isSuccess else { return nil }
@@ -73,12 +74,14 @@ package struct Failure: Error, Equatable, Sendable {
             detail: reply.errorMessage)
         isKnown = reply.errorCode.map { Self.row(code: $0, httpStatus: nil) != nil } ?? true
         effectUnknown = status == 502 || status == 504
-        if reply.source == .iam {
-            // Nothing was called: whatever IAM says is about the credential or passes.
-            effectUnknown = false
-            scope = .credential
-            if disposition == .refuse { (category, disposition) = (.auth, .stop) }
-        }
+        if reply.source == .iam { isOfIAM() }
+    }
+
+    /// Nothing was called: whatever IAM says, or does not say, calls wait for a token, and no request fails.
+    private mutating func isOfIAM() {
+        effectUnknown = false
+        (scope, disposition) = (.credential, .stop)
+        if category != .transient && category != .throttled { category = .auth }
     }
 
     private init(_ transport: Reply.Transport) {

@@ -167,7 +167,9 @@ extension Pipeline {
         guard !isDraining else { return }
         for (at, read) in isolation.deferred where at <= now.uptime { isolation.waiting.append(read) }
         isolation.deferred.removeAll { $0.at <= now.uptime }
-        while var read = isolation.waiting.first, gate.allows(now: now.uptime), statusQuota.isFree(now) {
+        while var read = isolation.waiting.first, hasRoom(now.uptime), gate.allows(now: now.uptime),
+            statusQuota.isFree(now)
+        {
             isolation.waiting.popFirst()
             nextCall += 1
             gate.sent()

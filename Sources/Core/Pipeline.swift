@@ -134,11 +134,12 @@ package struct Pipeline {
         if isDraining { return earliest }
         consider(isolation.deferred.map(\.at).min())
         // Not before gate and quota both allow it; what waits for an answer is woken by it.
-        if !isolation.waiting.isEmpty, gate.state != .probing, let free = statusQuota.nextFree(now) {
+        if !isolation.waiting.isEmpty, hasRoom(now.uptime), gate.state != .probing, let free = statusQuota.nextFree(now)
+        {
             consider(max(free, gate.deadline ?? now.uptime))
         }
         let isWaiting = !isolation.batches.isEmpty || coalescer.waitingCount > 0
-        if isWaiting, calls.count < configuration.concurrency, gate.state != .probing, !outage.isProbing,
+        if isWaiting, hasRoom(now.uptime), gate.state != .probing, !outage.isProbing,
             let free = quota.nextFree(now)
         {
             let eligible =
@@ -188,6 +189,8 @@ struct OpenRequest {
     /// Hosts (or the one `operate_all`) with neither success nor final failure.
     var unsettled = 0
     var succeeded = 0
+    /// Those that succeeded while others had no outcome yet.
+    var started: [String] = []
     /// Parts of it that are in a call now.
     var inFlight = 0
     /// Whether hosts of it were seen as started after an answer was lost.

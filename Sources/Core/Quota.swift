@@ -80,7 +80,7 @@ package struct Quota: Equatable, Sendable {
 
     /// A refusal for too many calls: nothing goes for a full window, or for as long as the server says.
     package mutating func throttled(_ now: Now, retryAfter: Duration?, named: RateLimit?) {
-        if let named { learn(named) }
+        if let named { learn(named, now) }
         if limit == nil {
             // Without a limit of the operator's the server's word is all there is.
             let taken = named ?? RateLimit(calls: 5, window: .seconds(60))
@@ -91,11 +91,19 @@ package struct Quota: Equatable, Sendable {
     }
 
     /// The server names a limit: what is stricter than the operator's counts, until it names a wider one.
-    package mutating func learn(_ named: RateLimit) {
-        guard let configured, named.calls > 0, named.window > .zero else { return }
+    package mutating func learn(_ named: RateLimit, _ now: Now) {
+        guard let configured, let before = limit, named.calls > 0, named.window > .zero else { return }
         let isStricter =
             Double(named.calls) * configured.window.seconds < Double(configured.calls) * named.window.seconds
-        limit = isStricter ? RateLimit(calls: min(named.calls, configured.calls), window: named.window) : configured
+        let next = isStricter ? RateLimit(calls: min(named.calls, configured.calls), window: named.window) : configured
+        guard next != before else { return }
+        limit = next
+        shares.cut(slots: next.calls, window: next.window)
+        let window = max(before.window, next.window)
+        // Others may not know yet, and shared by the old limit.
+        if !shares.ownsAll { return hold(until: now.uptime + window) }
+        let busy = slots.map { $0.isTaken ? now.uptime + window : $0.freeAt + window - before.window }.sorted(by: >)
+        for slot in 0..<next.calls { slots[slot].freeAt = max(slots[slot].freeAt, busy[slot]) }
     }
 
     /// Nothing goes before this time.

@@ -27,6 +27,13 @@ struct QuotaShares: Equatable, Sendable {
         turn = window + transit + Self.promptness + Self.clocks
     }
 
+    /// The limit is another one, for everybody who hears it.
+    mutating func cut(slots: Int, window: Duration) {
+        let owned = owned
+        self = QuotaShares(slots: slots, partitions: partitions, window: window, transit: transit)
+        self.owned = owned
+    }
+
     /// Whether nobody else can make calls.
     var ownsAll: Bool { areAll(owned.count) }
     func areAll(_ number: Int) -> Bool { number >= partitions }

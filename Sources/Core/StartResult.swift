@@ -57,7 +57,7 @@ package struct StartResult: Equatable, Sendable {
     package var priority: Priority?
 
     /// The same with less in it, for a topic that takes no record of this size: first without free text, then without the
-    /// lists of hosts. Nil where nothing is left to leave out.
+    /// lists of hosts, then without whatever else came in at its producer's length. Nil where nothing is left to leave out.
     var shorter: StartResult? {
         var result = self
         result.fields.reason = nil
@@ -67,6 +67,9 @@ package struct StartResult: Equatable, Sendable {
         if result != self { return result }
         result.fields.hostIDs = []
         result.failedHosts = []
+        if result != self { return result }
+        result.recordKey = nil
+        (result.fields.traceparent, result.fields.tracestate, result.fields.correlationID) = (nil, nil, nil)
         return result == self ? nil : result
     }
 }

@@ -51,9 +51,9 @@ import Testing
         #expect(quota.limit?.calls == 2)
         #expect(!quota.isFree(Self.now(.seconds(59))))
         #expect(quota.isFree(Self.now(.seconds(60))))
-        quota.learn(RateLimit(calls: 50, window: .seconds(60)))
+        quota.learn(RateLimit(calls: 50, window: .seconds(60)), Self.now(.seconds(60)))
         #expect(quota.limit?.calls == 5, "never above what the operator set")
-        quota.learn(RateLimit(calls: 4, window: .seconds(120)))
+        quota.learn(RateLimit(calls: 4, window: .seconds(120)), Self.now(.seconds(60)))
         #expect(quota.limit == RateLimit(calls: 4, window: .seconds(120)))
     }
 

@@ -15,6 +15,7 @@ extension Pipeline {
             evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey, fingerprint: entry.fingerprint,
             priority: entry.request?.priority)
         open[id]?.stage = .publishing(result)
+        unwritten.append((id, now.uptime))
         effects.append(.publish(id, result))
         #if MUTATIONS
             if configuration.mutation == .remembersBeforeTheAcknowledgement, let key = entry.scopedKey,

@@ -1,5 +1,6 @@
 /// How much is held open, and when to stop taking more. Full for a moment only leaves the queue alone; full for longer
-/// pauses the partitions, so that the consumer's queue can be read for other events; half empty resumes them.
+/// pauses the partitions, so that the consumer's queue can be read for other events; half empty resumes them. Results that
+/// their topic does not take are as if it was full.
 struct Intake: Equatable {
     var count = 0
     var bytes = 0
@@ -23,8 +24,9 @@ struct Intake: Equatable {
 
     enum Change { case pause, resume }
 
-    mutating func balance(maximumCount: Int, maximumBytes: Int, now: Duration) -> Change? {
-        if count >= maximumCount || bytes >= maximumBytes {
+    mutating func balance(maximumCount: Int, maximumBytes: Int, unwrittenFor: Duration, now: Duration) -> Change? {
+        let isStuck = unwrittenFor >= Pipeline.longestWrite
+        if count >= maximumCount || bytes >= maximumBytes || isStuck {
             isFull = true
             if fullSince == nil { fullSince = now }
             guard !isPaused, let since = fullSince, now - since >= Self.patience else { return nil }
@@ -43,9 +45,13 @@ struct Intake: Equatable {
 }
 
 extension Pipeline {
+    /// A result that waits for its topic for longer stops the intake.
+    package static let longestWrite: Duration = .seconds(5)
+
     mutating func balanceIntake(_ now: Duration) {
         switch intake.balance(
-            maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes, now: now)
+            maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes,
+            unwrittenFor: unwrittenFor(now), now: now)
         {
         case .pause:
             let running = partitions.filter { !$0.value.isPaused && $0.value.revokedBy == nil }.keys.sorted()

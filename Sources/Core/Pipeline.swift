@@ -52,6 +52,8 @@ package struct Pipeline {
     var intake = Intake()
     var expiries = Heap<Expiry>()
     var republish: [(at: Duration, request: RequestID)] = []
+    /// Results in the order in which they went out; those that are acknowledged leave at the front.
+    var unwritten = Queue<(request: RequestID, at: Duration)>()
     var chains: [Chain: Queue<RequestID>] = [:]
     var nextRequest: RequestID = 0
     var nextCall: CallID = 0
@@ -95,6 +97,7 @@ package struct Pipeline {
         }
         // What was fetched together can share a call: whoever hands records over ticks when there are no more for now.
         if case .received = fact {} else { dispatch(now) }
+        while let first = unwritten.first, !(open[first.request]?.isPublishing ?? false) { unwritten.popFirst() }
         balanceIntake(now.uptime)
         releaseWhatIsDone(now)
         return effects
@@ -113,6 +116,8 @@ package struct Pipeline {
     package var isPaused: Bool { intake.isPaused }
     /// Whether a result was refused by the results topic and waits to go out again.
     package var hasUnpublished: Bool { !republish.isEmpty }
+    /// How long the oldest result has waited for its topic to take it.
+    package func unwrittenFor(_ now: Duration) -> Duration { unwritten.first.map { now - $0.at } ?? .zero }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
     package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
     /// The records that a call in flight is made for.
@@ -129,6 +134,7 @@ package struct Pipeline {
         }
         consider(republish.map(\.at).min())
         consider(intake.deadline)
+        if !intake.isFull, let first = unwritten.first { consider(max(now.uptime, first.at + Self.longestWrite)) }
         for partition in partitions.values { consider(partition.revokedBy) }
         // A drain starts nothing.
         if isDraining { return earliest }
@@ -202,6 +208,8 @@ struct OpenRequest {
     var call: StartResult.CallSummary?
     /// Requests with the same key that wait for this one's end, in order.
     var followers: [RequestID] = []
+
+    var isPublishing: Bool { if case .publishing = stage { true } else { false } }
 }
 
 /// What was done for a request before its partition went: the retry budget is not begun anew when it comes back.

@@ -19,7 +19,10 @@ package enum ReplyParser {
         }
         let json = (try? JSON(parsing: completion.body)).flatMap { $0.isObject ? $0 : nil }
         if reply.isSuccess {
-            if isStatus, let json { rows(json, into: &reply) }
+            if isStatus && !(json.map { rows($0, into: &reply) } ?? false) {
+                // Taken for an answer it would tell of every host that it is unknown.
+                reply.transport = .lost("no complete list of hosts in the answer")
+            }
             return reply
         }
         if let json {
@@ -53,14 +56,17 @@ package enum ReplyParser {
         }
     }
 
-    private static func rows(_ json: JSON, into reply: inout Reply) {
-        reply.hosts = (json["data_list"]?.array ?? []).prefix(200).compactMap { row in
+    /// False where there is no list, or not all of it.
+    private static func rows(_ json: JSON, into reply: inout Reply) -> Bool {
+        guard let list = json["data_list"]?.array else { return false }
+        reply.hosts = list.prefix(200).compactMap { row in
             guard let id = row["host_id"]?.string else { return nil }
             return HostStatus(
                 hostID: id, pluginStatus: row["plugin_status"]?.string ?? "",
                 agentStatus: row["agent_status"]?.string ?? "")
         }
-        reply.totalHosts = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.hosts.count
+        let total = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.hosts.count
+        return total <= reply.hosts.count
     }
 
     /// At most so many bytes, on a character's border, without control characters.

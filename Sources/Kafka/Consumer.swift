@@ -137,7 +137,8 @@ package enum ConsumerEvent {
         toRevoke?.subtract(numbers)
         guard toRevoke?.isEmpty ?? false else { return false }
         toRevoke = nil
-        paused.subtract(revoking)
+        // Paused, they would be given to us again paused, for ever.
+        resume(revoking)
         assignment.subtract(revoking)
         if isCooperative {
             let list = TopicPartitions(topic: topic, revoking)

@@ -6,7 +6,8 @@ internal import Synchronization
 
 /// What has to be known of a partition before it is taken over.
 package struct Takeover: Sendable {
-    /// The first result at or after the asked time; nil where none is that young.
+    /// The first result at or after the asked time, or the first of all where a request is open that is older; nil where
+    /// there is none.
     package var resultsFrom: Int64?
     /// What the group has committed for its requests, and the text beside it; nil where nothing was.
     package var committed: Int64?
@@ -75,8 +76,20 @@ package final class TakeoverLookup {
                     found[partition]?.committed = mark.offset
                     found[partition]?.metadata = mark.metadata
                 }
+                var young: [Int32: Int64] = [:]
+                for (partition, start) in try requests.offsets(
+                    at: subject.since, subject.partitions, milliseconds: Self.patience)
+                {
+                    if case .offset(let offset) = start { young[partition] = offset }
+                }
                 for partition in subject.partitions {
-                    found[partition]?.requests = try requests.range(partition, milliseconds: Self.patience)
+                    let there = try requests.range(partition, milliseconds: Self.patience)
+                    found[partition]?.requests = there
+                    // What was behind an open request may have its result from before the window.
+                    let next = max(found[partition]?.committed ?? there.lowerBound, there.lowerBound)
+                    guard next < young[partition] ?? there.upperBound else { continue }
+                    let all = try results.range(partition, milliseconds: Self.patience)
+                    if !all.isEmpty { found[partition]?.resultsFrom = all.lowerBound }
                 }
                 return .success(found)
             } catch {

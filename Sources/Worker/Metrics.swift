@@ -24,6 +24,7 @@ package struct Metrics: Sendable {
     var inFlight = 0
     var isGateOpen = true
     var isPaused = false
+    var unwrittenFor: Duration = .zero
     var lag: [Int32: Int64] = [:]
 
     package struct Histogram: Sendable {
@@ -93,7 +94,12 @@ package struct Metrics: Sendable {
         one(
             "credential_accepted", "gauge", "0 while calls are stopped because the credential was refused.",
             isGateOpen ? 1 : 0)
-        one("intake_paused", "gauge", "1 while no records are taken because too many are open.", isPaused ? 1 : 0)
+        one(
+            "intake_paused", "gauge", "1 while no records are taken: too many are open, or results are not written.",
+            isPaused ? 1 : 0)
+        one(
+            "unwritten_seconds", "gauge", "For how long the oldest result has waited for its topic to take it.",
+            Int(unwrittenFor.seconds))
         one("assigned_partitions", "gauge", "Partitions that this worker owns.", lag.count)
         family(
             "lag_records", "gauge", "Records of a partition without an acknowledged result, as of the last fetch.",

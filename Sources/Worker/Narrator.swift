@@ -76,7 +76,7 @@ struct Narrator {
                 [(.position, .string(position.description)), (.reason, .string(reason))])
         case .full(let count, let bytes):
             log.write(
-                .info, "intake paused: enough is open",
+                .info, "intake paused: enough is open, or results are not written",
                 [(.count, .integer(Int64(count))), (.bytes, .integer(Int64(bytes)))])
         case .room: log.write(.info, "intake resumed")
         case .leftBehind(let partition, let count):

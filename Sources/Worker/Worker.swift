@@ -239,14 +239,18 @@ package final class Worker {
                 narrator.log.flush()
                 Process.exitAtOnce(128 + number)
             }
-            stage = .draining(until: Clock.uptime + options.shutdownTimeout)
             narrator.log.write(
                 .info, "stopping: what is in flight finishes",
                 [(.signal, .integer(Int64(number))), (.count, .integer(Int64(pipeline.openCount)))])
-            hand(.drain)
-            // What was given to us is taken without its ledger, so that it can be given back: a drain admits nothing.
-            endRestore([:])
+            beginDraining()
         }
+    }
+
+    private func beginDraining() {
+        stage = .draining(until: Clock.uptime + options.shutdownTimeout)
+        hand(.drain)
+        // What was given to us is taken without its ledger, so that it can be given back: a drain admits nothing.
+        endRestore([:])
     }
 
     private func takeAcknowledgements() {
@@ -326,6 +330,14 @@ package final class Worker {
 
     /// The partitions' results are read first: until then the assignment is not answered, so that nothing is fetched.
     private func assigned(_ partitions: [Int32]) {
+        if let highest = partitions.max(), Int(highest) >= pipeline.configuration.partitionCount, stage == .running {
+            // The quota is shared by the partitions that there were: each member has to count them anew.
+            narrator.log.write(
+                .warning, "partitions were added to the requests topic: stopping, start again",
+                [(.topic, .string(options.requestsTopic)), (.count, .integer(Int64(highest) + 1))])
+            exitCode = 75
+            beginDraining()
+        }
         guard !partitions.isEmpty, stage == .running else {
             accept(partitions, [:])
             return
@@ -547,9 +559,15 @@ package final class Worker {
         if case .closed = pipeline.gateState {
             reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
         }
-        if pipeline.hasUnpublished || !backlog.isEmpty { reasons.append("results cannot be written; they wait") }
+        if pipeline.hasUnpublished || !backlog.isEmpty || areResultsStuck {
+            reasons.append("results cannot be written; they wait")
+        }
         return reasons
     }
+
+    /// Whether results wait for their topic for so long that nothing more is fetched: the broker is away, say, which the
+    /// library tries again and again without a word.
+    private var areResultsStuck: Bool { pipeline.unwrittenFor(Clock.uptime) >= Pipeline.longestWrite }
 
     /// Hands a picture of the loop to the admin endpoint, a few times a second.
     private func show(_ reasons: @autoclosure () -> [String]) {
@@ -562,6 +580,12 @@ package final class Worker {
         narrator.metrics.waiting = pipeline.waitingCount
         narrator.metrics.inFlight = pipeline.inFlight
         narrator.metrics.isPaused = !pipeline.wantsRecords
+        narrator.metrics.unwrittenFor = pipeline.unwrittenFor(now)
+        if areResultsStuck, narrator.mayRepeat("unwritten", every: .seconds(10), now) {
+            narrator.log.write(
+                .error, "results are not written: they wait, and nothing more is fetched",
+                [(.topic, .string(options.resultsTopic)), (.count, .integer(Int64(pipeline.openCount)))])
+        }
         if case .closed = pipeline.gateState {
             narrator.metrics.isGateOpen = false
         } else {

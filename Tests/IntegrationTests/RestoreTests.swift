@@ -111,6 +111,20 @@ extension OnARealBroker {
             try bench.checkOneResultEach(200)
         }
 
+        @Test func `partitions that were paused when they went are read when they come back`() throws {
+            let bench = try Bench("paused", sandbox: ["--quota", "off", "--latency", "3s"])
+            try bench.publish((0..<200).map { .plain("k\($0)") })
+            let first = try bench.worker(["--max-open", "40", "--concurrency", "64"])
+            try first.says("intake paused")
+            let second = try bench.worker()
+            second.signal(SIGTERM)
+            #expect(try second.wait(seconds: 30) == 0, "\(second.errors)")
+            try bench.waitForResults(200, first)
+            first.signal(SIGTERM)
+            #expect(try first.wait() == 0, "\(first.errors)")
+            try bench.checkOneResultEach(200)
+        }
+
         @Test func `two workers share the partitions, and one that leaves hands them over without a repeat`() throws {
             let bench = try Bench("share", sandbox: ["--quota", "off", "--latency", "10ms"])
             let first = try bench.worker(["--log-level", "warning"], ready: false)

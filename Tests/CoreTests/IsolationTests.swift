@@ -221,4 +221,30 @@ import Testing
         #expect(coalescer.next(now: .zero) == nil)
         #expect(coalescer.waitingCount == 0)
     }
+
+    @Test func `a request in two parts of a call that is cleared of the guilty loses neither`() {
+        var bench = Bench {
+            $0.quota = RateLimit(calls: 1, window: .seconds(60))
+            $0.hostsPerCall = 10
+        }
+        bench.receive(key: "first", hosts: ["x", "y", "z"], plugin: "other")
+        // Both guilty hosts are found while the others wait already.
+        bench.receive(key: "small", hosts: ["x"] + (0..<3).map { "g\($0)" })
+        bench.receive(key: "large", hosts: (0..<7).map { "r\($0)" } + ["y"] + (7..<30).map { "r\($0)" })
+        bench.answer(400, code: "HSS.1001")
+        for _ in 0..<2_000 where bench.pipeline.openCount > 0 {
+            if let call = bench.calls.first {
+                bench.answer(call.hostIDs.contains("x") || call.hostIDs.contains("y") ? 400 : 200, code: "HSS.1001")
+            } else if !bench.queries.isEmpty {
+                bench.tell { ["x", "y"].contains($0) ? ("not_installed", "not_installed") : ("stopped", "online") }
+            } else if let deadline = bench.pipeline.deadline(bench.now) {
+                bench.pass(max(.milliseconds(1), deadline - bench.now.uptime))
+            } else {
+                break
+            }
+        }
+        #expect(bench.pipeline.openCount == 0)
+        #expect(bench.statuses == Array(repeating: .partiallySucceeded, count: 3))
+        #expect(bench.results.allSatisfy { $0.failedHosts.allSatisfy { ["x", "y"].contains($0.hostID) } })
+    }
 }

@@ -430,4 +430,161 @@ import Testing
         #expect(during <= 25, "the quota's worth at most")
         #expect(bench.stored == [0: 200])
     }
+
+    @Test func `a line that waits for its pause holds up no other`() {
+        var bench = Bench()
+        bench.receive(key: "a", project: "x")
+        for _ in 0..<60 where (bench.pipeline.deadline(bench.now) ?? .zero) - bench.now.uptime < .seconds(10) {
+            if bench.calls.isEmpty { bench.pass(.seconds(1)) } else { bench.answer(400, code: "HSS.1007") }
+        }
+        // The host is offline, and its next call a long way off.
+        #expect(bench.calls.isEmpty && bench.pipeline.openCount == 1)
+        let json = #"{"idempotency_key":"b","project_id":"y","plugin_code":"ndr","host_id_list":["h"]}"#
+        let record = Record(
+            position: Position(partition: 0, offset: 1), timestamp: nil, key: nil, value: Array(json.utf8))
+        bench.hand(.received(record))
+        #expect(bench.pipeline.deadline(bench.now) == bench.now.uptime)
+        bench.pass(.zero)
+        #expect(bench.calls.map(\.projectID) == ["y"])
+    }
+
+    @Test func `classes go in their order, the longest waiting first within one`() {
+        var bench = Bench {
+            $0.quota = RateLimit(calls: 1, window: .seconds(60))
+            $0.hostsPerCall = 1
+        }
+        bench.receive(key: "first", hosts: ["first"])
+        for (n, priority) in ["bulk", "normal", "critical", "bulk", "normal", "critical"].enumerated() {
+            bench.receive(key: "\(priority)\(n)", hosts: ["h\(n)"], more: #","priority":"\#(priority)""#)
+            bench.pass(.milliseconds(10))
+        }
+        bench.settle()
+        #expect(
+            bench.results.map(\.fields.idempotencyKey)
+                == ["first", "critical2", "critical5", "normal1", "normal4", "bulk0", "bulk3"])
+    }
+
+    @Test func `a request that waits for the rest of its hosts is not called past its time`() {
+        var bench = Bench {
+            $0.quota = RateLimit(calls: 1, window: .seconds(60))
+            $0.hostsPerCall = 2
+        }
+        let soon = (bench.now.wall + .seconds(30)).description
+        bench.receive(key: "k", hosts: ["h1", "h2", "h3"], more: #","expires_at":"\#(soon)""#)
+        bench.pass(.seconds(31))
+        bench.answer(200)
+        #expect(bench.statuses == [.partiallySucceeded])
+        #expect(bench.results.first?.failedHosts.map(\.hostID) == ["h3"])
+        bench.settleFor(.seconds(120))
+        #expect(bench.calls.isEmpty)
+    }
+
+    @Test func `expiry after a part was seen to be done names the others`() {
+        var bench = Bench()
+        let soon = (bench.now.wall + .seconds(20)).description
+        bench.receive(key: "k", hosts: ["h1", "h2", "h3"], more: #","expires_at":"\#(soon)""#)
+        bench.lose()
+        bench.tell { $0 == "h3" ? ("running", "online") : ("stopped", "online") }
+        for _ in 0..<20 where bench.results.isEmpty {
+            bench.pass(.seconds(5))
+            while !bench.calls.isEmpty { bench.answer(503) }
+        }
+        #expect(bench.statuses == [.partiallySucceeded])
+        #expect(bench.results.first?.failedHosts.map(\.hostID) == ["h1", "h2"])
+    }
+
+    @Test func `a closed gate expires nobody whose time is not over`() {
+        var bench = Bench()
+        bench.receive(key: "a")
+        bench.answer(401, code: "APIGW.0301")
+        bench.answer(401, code: "APIGW.0301")
+        let soon = (bench.now.wall + .seconds(15)).description
+        bench.receive(key: "b", plugin: "x", more: #","expires_at":"\#(soon)""#)
+        #expect(bench.results.isEmpty)
+        bench.hand(.credentialChanged)
+        bench.settleFor(.seconds(5))
+        #expect(bench.statuses == [.succeeded, .succeeded])
+    }
+
+    @Test func `what failed for a while is not what a partial success failed of`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "k", hosts: ["bad", "h2"])
+        bench.answer(400, code: "HSS.1001")
+        bench.tell { $0 == "bad" ? ("not_installed", "not_installed") : ("stopped", "online") }
+        bench.settleFor(.seconds(59))
+        bench.pass(.seconds(2))
+        bench.answer(503)
+        for _ in 0..<10 {
+            bench.tell { _ in ("stopped", "online") }
+            bench.settleFor(.seconds(60))
+        }
+        #expect(bench.statuses == [.partiallySucceeded])
+        #expect(bench.results.first?.failure?.code == "HSS.1001")
+    }
+
+    @Test func `a key that turns bad under load is refused three times at most`() {
+        var bench = Bench {
+            $0.quota = RateLimit(calls: 10, window: .seconds(60))
+            $0.hostsPerCall = 1
+        }
+        for n in 0..<30 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
+        var refused: [Duration] = []
+        let until = bench.now.uptime + .seconds(2000)
+        while bench.now.uptime < until {
+            if bench.calls.isEmpty {
+                bench.pass(.seconds(1))
+            } else {
+                refused.append(bench.now.uptime)
+                bench.answer(401, code: "APIGW.0301")
+            }
+        }
+        #expect(refused.count >= 3)
+        #expect(QuotaTests.most(refused, in: .seconds(300)) <= 3)
+        #expect(bench.results.isEmpty)
+    }
+
+    @Test(arguments: [500, 429, nil]) func `what IAM has costs no attempt and fails nothing`(_ status: Int?) {
+        var bench = Bench { $0.retryFor = .seconds(10) }
+        bench.receive(key: "k")
+        for _ in 0..<20 {
+            if let call = bench.calls.popLast() {
+                var reply = Reply()
+                reply.source = .iam
+                reply.httpStatus = status
+                if status == nil { reply.transport = .lost("timeout") }
+                bench.hand(.answered(call.id, reply))
+            }
+            bench.pass(.seconds(30))
+        }
+        #expect(bench.results.isEmpty && bench.queries.isEmpty)
+        for _ in 0..<20 { if bench.calls.isEmpty { bench.pass(.seconds(30)) } else { bench.answer(200) } }
+        #expect(bench.results.map(\.attempts) == [1])
+    }
+
+    @Test func `results that are not taken stop the intake until they are`() {
+        var bench = Bench()
+        bench.acknowledges = false
+        bench.receive(key: "k")
+        bench.answer(200)
+        bench.pass(.seconds(4))
+        #expect(bench.pipeline.wantsRecords)
+        bench.pass(.seconds(2))
+        #expect(!bench.pipeline.wantsRecords)
+        #expect(bench.pipeline.unwrittenFor(bench.now.uptime) == .seconds(6))
+        bench.pass(.seconds(2))
+        #expect(bench.paused == [0])
+        bench.acknowledge()
+        #expect(bench.paused.isEmpty && bench.pipeline.wantsRecords)
+    }
+
+    @Test func `a result of any size can be made to fit`() {
+        var result = StartResult(
+            status: .rejected, fields: RequestFields(), position: Position(partition: 0, offset: 0),
+            recordKey: Array(repeating: 65, count: 1_000_000), completedAt: Timestamp(milliseconds: 0))
+        result.fields.tracestate = String(repeating: "x", count: 1_000_000)
+        while let shorter = result.shorter { result = shorter }
+        let record = ResultWriter(requestsTopic: "r").record(result)
+        #expect((record.key?.count ?? 0) + record.value.count < 2_000)
+        #expect(record.headers.allSatisfy { ($0.value?.count ?? 0) < 1_000 })
+    }
 }

@@ -129,4 +129,19 @@ import Testing
             #expect(Handover(text) == nil)
         }
     }
+
+    @Test func `a lower limit is shared by all the partitions there are`() {
+        for first in 0..<12 {
+            var quota = Quota(RateLimit(calls: 5, window: .seconds(60)), partitions: 12)
+            quota.claim([Int32(first): .fresh], busyUntil: \.start, Self.now(.zero))
+            quota.throttled(Self.now(.zero), retryAfter: nil, named: RateLimit(calls: 2, window: .seconds(90)))
+            let free = quota.nextFree(Self.now(.seconds(90)))
+            #expect(free != nil, "the owner of \(first)")
+            #expect(quota.nextFree(Self.now(.zero)).map { $0 >= .seconds(90) } ?? false)
+        }
+        var alone = Quota(RateLimit(calls: 5, window: .seconds(60)))
+        for _ in 0..<3 { alone.answered(alone.sent(Self.now(.zero)), Self.now(.seconds(1))) }
+        alone.learn(RateLimit(calls: 2, window: .seconds(60)), Self.now(.seconds(2)))
+        #expect(!alone.isFree(Self.now(.seconds(2))), "three calls were made in this window, more than there may be")
+    }
 }

@@ -80,4 +80,17 @@ import Testing
         }
         #expect(longest > 0 && longest <= 1024)
     }
+
+    @Test(arguments: [
+        "<html>", "{}", #"{"data_list":{}}"#, #"{"total_num":2,"data_list":[{"host_id":"h"}]}"#,
+    ]) func `a list of hosts that is not whole is no evidence`(_ body: String) {
+        var completion = HTTPCompletion(id: 1)
+        completion.status = 200
+        completion.body = Array(body.utf8)
+        #expect(Failure(ReplyParser.reply(completion, isStatus: true)) != nil)
+        completion.body = Array(#"{"total_num":1,"data_list":[{"host_id":"h"}]}"#.utf8)
+        #expect(Failure(ReplyParser.reply(completion, isStatus: true)) == nil)
+        completion.body = Array(#"{"total_num":0,"data_list":[]}"#.utf8)
+        #expect(Failure(ReplyParser.reply(completion, isStatus: true)) == nil)
+    }
 }

@@ -100,6 +100,15 @@ func eventually(
     }
 }
 
+extension Executable {
+    /// Where a worker that was told to listen at any port says that it does.
+    func adminURL() throws -> String {
+        let line = errors.split(separator: "\n").first { $0.hasPrefix("admin endpoint at ") }
+        guard let line else { throw Unmet("no admin endpoint: \(errors)") }
+        return String(line.dropFirst("admin endpoint at ".count))
+    }
+}
+
 /// Runs a program to its end; what it printed. Throws where it failed.
 @discardableResult
 func run(_ program: String, _ arguments: [String], input: URL? = nil, seconds: Double = 60) throws -> String {

@@ -8,18 +8,44 @@ extension OnARealBroker {
         @Test func `a broker that is away for twenty seconds under load loses nothing`() throws {
             let bench = try Bench("outage", sandbox: ["--quota", "off", "--latency", "20ms"])
             try bench.publish((0..<4_000).map { .plain("k\($0)") })
-            let worker = try bench.worker(["--log-level", "warning"], ready: false)
+            let worker = try bench.worker(["--log-level", "warning", "--admin-listen", "127.0.0.1:0"], ready: false)
             try bench.waitForResults(300, worker)
             bench.broker.crash()
             let back = Date().addingTimeInterval(20)
+            let admin = try worker.adminURL()
+            try eventually("readyz says that results wait", seconds: 15) {
+                try run("curl", ["-s", "\(admin)/readyz"]).contains("results cannot be written")
+            }
+            try worker.says("results are not written")
+            #expect(try run("curl", ["-s", "\(admin)/metrics"]).contains("plugin_starter_intake_paused 1"))
             try eventually("twenty seconds are over", seconds: 30) { Date() >= back }
             try bench.broker.start()
             try bench.waitForResults(4_000, seconds: 120, worker)
+            try eventually("readyz is well again", seconds: 15) {
+                try run("curl", ["-s", "\(admin)/readyz"]) == "ok\n"
+            }
             worker.signal(SIGTERM)
             #expect(try worker.wait() == 0, "\(worker.errors)")
             try bench.checkOneResultEach(4_000)
             let lag = try bench.committedLag()
             #expect(lag == 0, "\(worker.errors)")
+        }
+
+        @Test func `partitions that are added stop the worker, which counts them when it starts again`() throws {
+            let bench = try Bench("added", partitions: 2)
+            try bench.broker.tool(
+                "kafka-topics.sh", ["--alter", "--topic", bench.topics.results, "--partitions", "4"])
+            let often = ["--kafka-property", "topic.metadata.refresh.interval.ms=500"]
+            let worker = try bench.worker(often)
+            try bench.broker.tool(
+                "kafka-topics.sh", ["--alter", "--topic", bench.topics.requests, "--partitions", "4"])
+            #expect(try worker.wait() == 75, "\(worker.errors)")
+            #expect(worker.errors.contains("partitions were added"))
+            let again = try bench.worker(often)
+            try bench.publish((0..<40).map { .plain("k\($0)") })
+            try eventually("40 results", seconds: 60, otherwise: { again.errors }) { try bench.results().count == 40 }
+            again.signal(SIGTERM)
+            #expect(try again.wait() == 0, "\(again.errors)")
         }
     }
 }

@@ -75,8 +75,7 @@ extension OnARealBroker {
         @Test func `liveness, readiness and metrics are served`() throws {
             let bench = try Bench("admin")
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
-            let line = try #require(worker.errors.split(separator: "\n").first { $0.hasPrefix("admin endpoint at ") })
-            let admin = String(line.dropFirst("admin endpoint at ".count))
+            let admin = try worker.adminURL()
             try bench.publish([.plain("a"), .plain("a"), .plain("b", host: "unknown-b")])
             try bench.waitForResults(3, worker)
             #expect(try run("curl", ["-s", "\(admin)/livez"]) == "ok\n")
@@ -100,8 +99,7 @@ extension OnARealBroker {
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             try bench.publish((0..<5).map { .plain("k\($0)") })
             try worker.says("clock differs from the server's")
-            let line = try #require(worker.errors.split(separator: "\n").first { $0.hasPrefix("admin endpoint at ") })
-            let admin = String(line.dropFirst("admin endpoint at ".count))
+            let admin = try worker.adminURL()
             try eventually("readyz names the clock", seconds: 10) {
                 try run("curl", ["-s", "\(admin)/readyz"]).contains("clock differs")
             }

@@ -108,7 +108,7 @@ package struct Reply: Equatable, Sendable {
     package init() {}
 
     /// A 2xx answer; the body does not matter for a start.
-    package var isSuccess: Bool { httpStatus.map { (200..<300).contains($0) } ?? false }
+    package var isSuccess: Bool { transport == nil && (httpStatus.map { (200..<300).contains($0) } ?? false) }
 }
 
 /// So many calls in any window of this length.

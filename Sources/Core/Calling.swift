@@ -1,5 +1,10 @@
 /// Calls go out, answers come back, requests are settled host by host.
 extension Pipeline {
+    /// Which part of the topic's partitions is ours.
+    var share: Double {
+        configuration.partitionCount == 0 ? 1 : Double(partitions.count) / Double(configuration.partitionCount)
+    }
+
     /// Whether one more call or read may be on its way, as far as credential and settings go.
     func hasRoom(_ now: Duration) -> Bool {
         calls.count < configuration.concurrency
@@ -121,7 +126,7 @@ extension Pipeline {
             effects.append(.log(.throttled(reply.rateLimit)))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
-            let wasOpen = gate.refused(now: now.uptime)
+            let wasOpen = gate.refused(now: now.uptime, share: share)
             if wasOpen, let until = gate.deadline {
                 effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
             }

@@ -65,8 +65,8 @@ package enum ReplyParser {
                 hostID: id, pluginStatus: row["plugin_status"]?.string ?? "",
                 agentStatus: row["agent_status"]?.string ?? "")
         }
-        let total = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.hosts.count
-        return total <= reply.hosts.count
+        reply.totalHosts = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.hosts.count
+        return reply.totalHosts <= reply.hosts.count
     }
 
     /// At most so many bytes, on a character's border, without control characters.

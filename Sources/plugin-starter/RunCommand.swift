@@ -22,7 +22,9 @@ nonisolated enum RunCommand {
             let worker = try Worker(options, hss: hss, log: log)
             let admin = try adminEndpoint(settings, worker.router)
             defer { admin?.stop() }
-            return try worker.run()
+            let code = try worker.run()
+            // All is said and the group is left; taking the clients down could wait long for a broker that is away.
+            Process.exitAtOnce(code)
         } catch {
             throw CommandFailure(error.exitCode, error.message)
         }

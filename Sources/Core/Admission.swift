@@ -87,6 +87,16 @@ extension Pipeline {
         }
     }
 
+    /// The partition has nothing before this offset that was not received: its end can be a transaction's marker, or records
+    /// that were aborted or deleted.
+    mutating func reachedEnd(_ end: Position) {
+        // Records of a partition that is going were not taken.
+        guard !isDraining, let partition = partitions[end.partition], partition.revokedBy == nil,
+            let offset = partitions[end.partition]?.tracker.reachedEnd(end.offset)
+        else { return }
+        effects.append(.store(partition: end.partition, offset: offset))
+    }
+
     /// Decides what a valid request is: a first time, a repeat, a conflict, too late.
     mutating func judge(_ id: RequestID, _ now: Now) {
         guard let entry = open[id], let request = entry.request, let key = entry.scopedKey,

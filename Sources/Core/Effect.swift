@@ -7,6 +7,8 @@ package enum Fact {
     /// The process stood still, so that others may have taken over without its knowing yet.
     case stalled
     case received(Record)
+    /// The partition was read to its end, which is where the next record would be.
+    case reachedEnd(Position)
     case answered(CallID, Reply)
     /// The results topic has acknowledged a request's result.
     case published(RequestID)

@@ -7,6 +7,8 @@ package struct OffsetTracker: Sendable {
     package private(set) var committable: Int64?
     /// The highest offset seen.
     package private(set) var highest: Int64?
+    /// Where the partition was seen to end: what lies between the last record and this is no record.
+    private var end: Int64 = 0
 
     package init() {}
 
@@ -31,7 +33,15 @@ package struct OffsetTracker: Sendable {
             records.popFirst()
         }
         // Where a record is open, its own offset: what lies between is gone from the topic or done.
-        committable = records.first?.offset ?? last + 1
+        committable = records.first?.offset ?? max(last + 1, end)
+        return committable
+    }
+
+    /// Everything before this offset was seen, records or not. Returns the new committable offset where that moved it.
+    package mutating func reachedEnd(_ offset: Int64) -> Int64? {
+        end = max(end, offset)
+        guard records.isEmpty, end > committable ?? -1 else { return nil }
+        committable = end
         return committable
     }
 

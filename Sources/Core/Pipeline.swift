@@ -87,6 +87,7 @@ package struct Pipeline {
         case .claimed(let claims): claimed(claims, now)
         case .stalled: stalled(now)
         case .received(let record): admit(record, now)
+        case .reachedEnd(let position): reachedEnd(position)
         case .answered(let call, let reply): answered(call, reply, now)
         case .published(let request): published(request, now)
         case .publishFailed(let request, let reason, let isTooLarge): publishFailed(request, reason, isTooLarge, now)

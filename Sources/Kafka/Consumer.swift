@@ -5,6 +5,8 @@ package import Core
 /// `release(_:)`; until then the group waits for this member.
 package enum ConsumerEvent {
     case record(Record)
+    /// All before this offset was handed over.
+    case reachedEnd(Position)
     case assigned([Int32])
     case revoked([Int32], isLost: Bool)
     /// Offsets were not committed; normal during a rebalance, and tried again with the next ones.
@@ -38,7 +40,7 @@ package enum ConsumerEvent {
             ],
             required: [
                 ("group.id", group), ("enable.auto.commit", "true"), ("enable.auto.offset.store", "false"),
-                ("auto.offset.reset", "earliest"), ("enable.partition.eof", "false"),
+                ("auto.offset.reset", "earliest"), ("enable.partition.eof", "true"),
                 ("allow.auto.create.topics", "false"),
             ])
         client = unsafe try Client(
@@ -88,7 +90,13 @@ package enum ConsumerEvent {
             let code = unsafe rd_kafka_event_error(event)
             guard code != RD_KAFKA_RESP_ERR_NO_ERROR, code != RD_KAFKA_RESP_ERR__NO_OFFSET else { return nil }
             return .commitFailed(KafkaError(code))
-        case RD_KAFKA_EVENT_ERROR: return unsafe .failed(client.error(in: event))
+        case RD_KAFKA_EVENT_ERROR:
+            guard unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF else {
+                return unsafe .failed(client.error(in: event))
+            }
+            guard let entry = unsafe rd_kafka_event_topic_partition(event) else { return nil }
+            defer { unsafe rd_kafka_topic_partition_destroy(entry) }
+            return unsafe .reachedEnd(Position(partition: entry.pointee.partition, offset: entry.pointee.offset))
         case RD_KAFKA_EVENT_LOG: return unsafe .log(LibraryLog(event))
         default: return nil
         }

@@ -295,6 +295,7 @@ package final class Worker {
             case .record(let record):
                 lookForLoss(record.position)
                 hand(.received(record))
+            case .reachedEnd(let position): hand(.reachedEnd(position))
             case .assigned(let partitions): assigned(partitions)
             case .revoked(let partitions, let isLost): revoked(partitions, isLost: isLost)
             case .commitFailed(let error):

@@ -610,4 +610,19 @@ import Testing
         #expect(QuotaTests.most(refused, in: AuthGate.window) <= max(3, count))
         #expect(refused.count >= 20)
     }
+
+    @Test func `a partition's end is committed behind what is open, and not when the partition is going`() {
+        var bench = Bench(partitions: [0, 1])
+        bench.hand(.reachedEnd(Position(partition: 1, offset: 7)))
+        #expect(bench.stored == [1: 7])
+        bench.receive(key: "k")
+        bench.hand(.reachedEnd(Position(partition: 0, offset: 3)))
+        #expect(bench.stored[0] == nil, "a record before it is open")
+        bench.answer(200)
+        #expect(bench.stored[0] == 3)
+        bench.receive(key: "l", partition: 1)
+        bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))
+        bench.hand(.reachedEnd(Position(partition: 1, offset: 9)))
+        #expect(bench.stored[1] == 7)
+    }
 }

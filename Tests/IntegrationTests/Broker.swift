@@ -9,7 +9,7 @@ final class Broker: @unchecked Sendable {
     /// SASL_SSL with PLAIN, user worker, password worker-secret; nil where the broker is not our own.
     private(set) var tlsBootstrap: String?
     private(set) var directory: URL?
-    private let home: String?
+    let home: String?
     private var process: Process?
 
     static let isRequired = ProcessInfo.processInfo.environment["REQUIRE_INTEGRATION"] == "1"

@@ -111,6 +111,29 @@ extension OnARealBroker {
             try bench.checkOneResultEach(200)
         }
 
+        @Test func `a transaction's marker at the end does not keep the lag from reaching nothing`() throws {
+            let bench = try Bench("marker", partitions: 2)
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("payload-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(at: file) }
+            try Bench.Request.plain("t").value.write(to: file, atomically: true, encoding: .utf8)
+            let worker = try bench.worker()
+            for _ in 0..<2 {
+                try run(
+                    "\(try #require(bench.broker.home))/bin/kafka-producer-perf-test.sh",
+                    [
+                        "--topic", bench.topics.requests, "--num-records", "20", "--payload-file", file.path,
+                        "--throughput", "-1", "--transactional-id", "t", "--transaction-duration-ms", "1",
+                        "--producer-props", "bootstrap.servers=\(bench.broker.bootstrap)",
+                    ])
+            }
+            #expect(try bench.count(bench.topics.requests) > 40, "markers take offsets")
+            try bench.waitForResults(40, worker)
+            try eventually("nothing is left to commit", seconds: 30) { try bench.committedLag() == 0 }
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0, "\(worker.errors)")
+            try bench.checkOneResultEach(40)
+        }
+
         @Test func `partitions that were paused when they went are read when they come back`() throws {
             let bench = try Bench("paused", sandbox: ["--quota", "off", "--latency", "3s"])
             try bench.publish((0..<200).map { .plain("k\($0)") })

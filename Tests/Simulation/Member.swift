@@ -124,6 +124,11 @@ extension World {
                 hand(member, .received(record))
                 deliver()
             }
+            if let owned = members[member].owned[partition], !owned.isPaused,
+                kafka.request(partition, owned.fetchFrom) == nil
+            {
+                hand(member, .reachedEnd(Position(partition: partition, offset: owned.fetchFrom)))
+            }
         }
         hand(member, .tick)
     }

@@ -74,8 +74,10 @@ struct Coalescer {
 
     private var demands: [RequestID: Demand] = [:]
     private var lines: [Scope: Line] = [:]
-    /// When a project had a call last: a project that had none goes before one that had.
-    private var served: [ExactText: Duration] = [:]
+    /// Which turn a project had last: a project that had none goes before one that had. Counted, not timed, so that the same
+    /// requests make the same calls however long answers take.
+    private var served: [ExactText: Int] = [:]
+    private var turn = 0
 
     init(hostsPerCall: Int) { self.hostsPerCall = hostsPerCall }
 
@@ -184,17 +186,18 @@ struct Coalescer {
     ///
     /// Class first (raised by waiting), then the project that had no call for longest, then the longest waiting.
     mutating func next(now: Duration) -> Batch? {
-        var best: (scope: Scope, rank: Int, served: Duration, arrived: Duration, request: RequestID)?
+        var best: (scope: Scope, rank: Int, served: Int, arrived: Duration, request: RequestID)?
         for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
             guard let (rank, arrived, request) = head(of: line, now: now) else { continue }
-            let served = served[scope.project] ?? .zero
+            let served = served[scope.project] ?? 0
             // Which came first decides between equals, so that the same requests always make the same calls.
             if let b = best, (b.rank, b.served, b.arrived, b.request) <= (rank, served, arrived, request) { continue }
             best = (scope, rank, served, arrived, request)
         }
         guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
-        served[scope.project] = now
-        if served.count > 4096 { served = served.filter { $0.value > now - .seconds(3600) } }
+        turn += 1
+        served[scope.project] = turn
+        if served.count > 4096 { served = served.filter { $0.value > turn - 2048 } }
         // Where calls failed and nobody asks any more.
         if lines.count > 4096 { lines = lines.filter { $0.value.count > 0 || $0.value.notBefore > now } }
         let fresh = Batch(scope: scope, hosts: [], parts: [])

@@ -50,7 +50,8 @@ extension OnARealBroker {
             }
             let begin = try #require(journal.first?["time"]?.integer)
             let made = byWindow(try journal.map { (try #require($0["time"]?.integer) - begin, described($0)) })
-            #expect(made == byWindow(try planned.map { (try #require($0["at_ms"]?.integer), described($0)) }))
+            let wanted = byWindow(try planned.map { (try #require($0["at_ms"]?.integer), described($0)) })
+            #expect(made == wanted)
             let statuses = lines.compactMap { $0["status"]?.string }.sorted()
             #expect(try statuses == bench.results().map(\.status).sorted())
             #expect(planned.count >= 15)

@@ -152,14 +152,12 @@ extension Pipeline {
 
     /// Has a look at the request when its time is over. Most end before: their entries are dropped when there are too many.
     mutating func noteExpiry(_ id: RequestID, _ now: Now) {
-        guard let expiresAt = open[id]?.request?.expiresAt else { return }
-        if expiries.count > 2 * open.count + 64 {
+        guard expiries.count <= 2 * open.count + 64 else {
             expiries = Heap()
-            for (id, entry) in open {
-                guard let expiresAt = entry.request?.expiresAt else { continue }
-                expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
-            }
+            for id in open.keys { noteExpiry(id, now) }
+            return
         }
+        guard let expiresAt = open[id]?.request?.expiresAt else { return }
         expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
     }
 

@@ -72,6 +72,8 @@ extension Pipeline {
                 open[part.request]?.attempts += 1
             }
         }
+        // What was in a call when its time came was passed over then.
+        defer { for part in batch.parts where open[part.request]?.stage == .calling { noteExpiry(part.request, now) } }
         guard let failure else {
             if gate.accepted() { effects.append(.log(.gateOpened)) }
             outage.answered()
@@ -81,16 +83,9 @@ extension Pipeline {
                     .callSucceeded(
                         call, latency: reply.latency, requests: batch.parts.count, hosts: batch.hosts.count)))
             for part in batch.parts { settle(part, failure: nil, now) }
-            watchExpiry(of: batch, now)
             return
         }
         failed(call, batch, failure, reply, now)
-        watchExpiry(of: batch, now)
-    }
-
-    /// What was in a call when its time came was passed over then.
-    private mutating func watchExpiry(of batch: Batch, _ now: Now) {
-        for part in batch.parts where open[part.request]?.stage == .calling { noteExpiry(part.request, now) }
     }
 
     private mutating func failed(_ call: CallID, _ batch: Batch, _ failure: Failure, _ reply: Reply, _ now: Now) {

@@ -24,8 +24,7 @@ struct Intake: Equatable {
 
     enum Change { case pause, resume }
 
-    mutating func balance(maximumCount: Int, maximumBytes: Int, unwrittenFor: Duration, now: Duration) -> Change? {
-        let isStuck = unwrittenFor >= Pipeline.longestWrite
+    mutating func balance(maximumCount: Int, maximumBytes: Int, isStuck: Bool, now: Duration) -> Change? {
         if count >= maximumCount || bytes >= maximumBytes || isStuck {
             isFull = true
             if fullSince == nil { fullSince = now }
@@ -46,12 +45,12 @@ struct Intake: Equatable {
 
 extension Pipeline {
     /// A result that waits for its topic for longer stops the intake.
-    package static let longestWrite: Duration = .seconds(5)
+    static let longestWrite: Duration = .seconds(5)
 
     mutating func balanceIntake(_ now: Duration) {
         switch intake.balance(
             maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes,
-            unwrittenFor: unwrittenFor(now), now: now)
+            isStuck: areResultsStuck(now), now: now)
         {
         case .pause:
             let running = partitions.filter { !$0.value.isPaused && $0.value.revokedBy == nil }.keys.sorted()

@@ -119,6 +119,9 @@ package struct Pipeline {
     package var hasUnpublished: Bool { !republish.isEmpty }
     /// How long the oldest result has waited for its topic to take it.
     package func unwrittenFor(_ now: Duration) -> Duration { unwritten.first.map { now - $0.at } ?? .zero }
+    /// Whether it has waited for so long that nothing more is taken: the broker is away, say, which the library tries again
+    /// and again without a word.
+    package func areResultsStuck(_ now: Duration) -> Bool { unwrittenFor(now) >= Self.longestWrite }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
     package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
     /// The records that a call in flight is made for.

@@ -53,6 +53,16 @@ internal import Core
     /// The next event; whoever takes it destroys it.
     func poll(milliseconds: Int32 = 0) -> OpaquePointer? { unsafe rd_kafka_queue_poll(queue, milliseconds) }
 
+    /// Where an event of type ERROR says that a partition ends: the offset that its next record will get. Nil where it says
+    /// something else.
+    func end(in event: OpaquePointer) -> Position? {
+        guard unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF,
+            let entry = unsafe rd_kafka_event_topic_partition(event)
+        else { return nil }
+        defer { unsafe rd_kafka_topic_partition_destroy(entry) }
+        return unsafe Position(partition: entry.pointee.partition, offset: entry.pointee.offset)
+    }
+
     /// What an event of type ERROR says.
     func error(in event: OpaquePointer) -> KafkaError {
         var error = unsafe error(rd_kafka_event_error(event), text: rd_kafka_event_error_string(event))

@@ -91,12 +91,8 @@ package enum ConsumerEvent {
             guard code != RD_KAFKA_RESP_ERR_NO_ERROR, code != RD_KAFKA_RESP_ERR__NO_OFFSET else { return nil }
             return .commitFailed(KafkaError(code))
         case RD_KAFKA_EVENT_ERROR:
-            guard unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF else {
-                return unsafe .failed(client.error(in: event))
-            }
-            guard let entry = unsafe rd_kafka_event_topic_partition(event) else { return nil }
-            defer { unsafe rd_kafka_topic_partition_destroy(entry) }
-            return unsafe .reachedEnd(Position(partition: entry.pointee.partition, offset: entry.pointee.offset))
+            if let end = unsafe client.end(in: event) { return .reachedEnd(end) }
+            return unsafe .failed(client.error(in: event))
         case RD_KAFKA_EVENT_LOG: return unsafe .log(LibraryLog(event))
         default: return nil
         }

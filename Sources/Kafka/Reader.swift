@@ -118,15 +118,8 @@ package final class Reader {
                     return unsafe .failed(client.error(message.pointee.err, text: rd_kafka_message_errstr(message)))
                 }
             case RD_KAFKA_EVENT_ERROR:
-                let error = unsafe client.error(in: event)
-                if error.code == RD_KAFKA_RESP_ERR__PARTITION_EOF.rawValue {
-                    if let entry = unsafe rd_kafka_event_topic_partition(event) {
-                        defer { unsafe rd_kafka_topic_partition_destroy(entry) }
-                        return unsafe .end(entry.pointee.partition)
-                    }
-                    continue
-                }
-                return .failed(error)
+                if let end = unsafe client.end(in: event) { return .end(end.partition) }
+                return unsafe .failed(client.error(in: event))
             default: continue
             }
         }

@@ -62,26 +62,28 @@ package final class TakeoverLookup {
             self.answer = answer
         }
 
+        /// For each partition the first record at or after the asked time; absent where there is none.
+        private func young(_ reader: Reader) throws(KafkaError) -> [Int32: Int64] {
+            var found: [Int32: Int64] = [:]
+            for (partition, start) in try reader.offsets(
+                at: subject.since, subject.partitions, milliseconds: Self.patience)
+            {
+                if case .offset(let offset) = start { found[partition] = offset }
+            }
+            return found
+        }
+
         func ask() -> Result<[Int32: Takeover], KafkaError> {
             do throws(KafkaError) {
                 var found = Dictionary(uniqueKeysWithValues: subject.partitions.map { ($0, Takeover()) })
                 let results = try Reader(configuration, topic: subject.resultsTopic)
-                for (partition, start) in try results.offsets(
-                    at: subject.since, subject.partitions, milliseconds: Self.patience)
-                {
-                    if case .offset(let offset) = start { found[partition]?.resultsFrom = offset }
-                }
+                for (partition, offset) in try young(results) { found[partition]?.resultsFrom = offset }
                 let requests = try Reader(configuration, topic: subject.requestsTopic, group: subject.group)
                 for (partition, mark) in try requests.committed(subject.partitions, milliseconds: Self.patience) {
                     found[partition]?.committed = mark.offset
                     found[partition]?.metadata = mark.metadata
                 }
-                var young: [Int32: Int64] = [:]
-                for (partition, start) in try requests.offsets(
-                    at: subject.since, subject.partitions, milliseconds: Self.patience)
-                {
-                    if case .offset(let offset) = start { young[partition] = offset }
-                }
+                let young = try young(requests)
                 for partition in subject.partitions {
                     let there = try requests.range(partition, milliseconds: Self.patience)
                     found[partition]?.requests = there

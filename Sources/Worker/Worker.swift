@@ -560,15 +560,11 @@ package final class Worker {
         if case .closed = pipeline.gateState {
             reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
         }
-        if pipeline.hasUnpublished || !backlog.isEmpty || areResultsStuck {
+        if pipeline.hasUnpublished || !backlog.isEmpty || pipeline.areResultsStuck(Clock.uptime) {
             reasons.append("results cannot be written; they wait")
         }
         return reasons
     }
-
-    /// Whether results wait for their topic for so long that nothing more is fetched: the broker is away, say, which the
-    /// library tries again and again without a word.
-    private var areResultsStuck: Bool { pipeline.unwrittenFor(Clock.uptime) >= Pipeline.longestWrite }
 
     /// Hands a picture of the loop to the admin endpoint, a few times a second.
     private func show(_ reasons: @autoclosure () -> [String]) {
@@ -582,7 +578,7 @@ package final class Worker {
         narrator.metrics.inFlight = pipeline.inFlight
         narrator.metrics.isPaused = !pipeline.wantsRecords
         narrator.metrics.unwrittenFor = pipeline.unwrittenFor(now)
-        if areResultsStuck, narrator.mayRepeat("unwritten", every: .seconds(10), now) {
+        if pipeline.areResultsStuck(now), narrator.mayRepeat("unwritten", every: .seconds(10), now) {
             narrator.log.write(
                 .error, "results are not written: they wait, and nothing more is fetched",
                 [(.topic, .string(options.resultsTopic)), (.count, .integer(Int64(pipeline.openCount)))])

@@ -126,6 +126,21 @@ struct Bench {
         hand(.answered(queries.removeFirst().id, reply))
     }
 
+    /// Goes on until nothing is open: with the oldest call, else the oldest read, else the time of the next deadline.
+    mutating func play(_ limit: Int, call: (inout Bench, StartCall) -> Void, read: (inout Bench) -> Void) {
+        for _ in 0..<limit where pipeline.openCount > 0 {
+            if let first = calls.first {
+                call(&self, first)
+            } else if !queries.isEmpty {
+                read(&self)
+            } else if let deadline = pipeline.deadline(now) {
+                pass(max(.milliseconds(1), deadline - now.uptime))
+            } else {
+                return
+            }
+        }
+    }
+
     /// Moves to each deadline in turn, answering every call with success, until nothing more happens by itself.
     mutating func settle(limit: Int = 10_000) {
         for _ in 0..<limit {

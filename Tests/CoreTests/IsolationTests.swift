@@ -22,31 +22,25 @@ import Testing
         bench.receive(key: "first", hosts: ["first"], plugin: "other")
         for host in 0..<hosts { bench.receive(key: "k\(host)", hosts: ["h\(host)"]) }
         bench.answer(200)
-        var outcome = Outcome(bench: bench)
         let bad = Set(guilty.map { "h\($0)" })
-        for _ in 0..<5_000 where outcome.bench.pipeline.openCount > 0 {
-            if let call = outcome.bench.calls.first {
-                outcome.calls += 1
-                if call.hostIDs.contains(where: bad.contains) {
-                    outcome.bench.answer(400, code: "HSS.1001", text: "no agent")
-                } else {
-                    outcome.bench.answer(200)
-                }
-            } else if !outcome.bench.queries.isEmpty {
-                outcome.reads += 1
-                switch evidence {
-                case .complete:
-                    outcome.bench.tell { bad.contains($0) ? ("not_installed", "not_installed") : ("stopped", "online") }
-                case .none: outcome.bench.tell { _ in ("stopped", "online") }
-                case .failing: outcome.bench.refuseRead(500)
-                }
-            } else if let deadline = outcome.bench.pipeline.deadline(outcome.bench.now) {
-                outcome.bench.pass(max(.milliseconds(1), deadline - outcome.bench.now.uptime))
+        var (calls, reads) = (0, 0)
+        bench.play(5_000) { bench, call in
+            calls += 1
+            if call.hostIDs.contains(where: bad.contains) {
+                bench.answer(400, code: "HSS.1001", text: "no agent")
             } else {
-                break
+                bench.answer(200)
+            }
+        } read: { bench in
+            reads += 1
+            switch evidence {
+            case .complete:
+                bench.tell { bad.contains($0) ? ("not_installed", "not_installed") : ("stopped", "online") }
+            case .none: bench.tell { _ in ("stopped", "online") }
+            case .failing: bench.refuseRead(500)
             }
         }
-        return outcome
+        return Outcome(bench: bench, calls: calls, reads: reads)
     }
 
     static func check(_ outcome: Outcome, hosts: Int, guilty: Set<Int>, _ location: SourceLocation = #_sourceLocation) {
@@ -232,16 +226,10 @@ import Testing
         bench.receive(key: "small", hosts: ["x"] + (0..<3).map { "g\($0)" })
         bench.receive(key: "large", hosts: (0..<7).map { "r\($0)" } + ["y"] + (7..<30).map { "r\($0)" })
         bench.answer(400, code: "HSS.1001")
-        for _ in 0..<2_000 where bench.pipeline.openCount > 0 {
-            if let call = bench.calls.first {
-                bench.answer(call.hostIDs.contains("x") || call.hostIDs.contains("y") ? 400 : 200, code: "HSS.1001")
-            } else if !bench.queries.isEmpty {
-                bench.tell { ["x", "y"].contains($0) ? ("not_installed", "not_installed") : ("stopped", "online") }
-            } else if let deadline = bench.pipeline.deadline(bench.now) {
-                bench.pass(max(.milliseconds(1), deadline - bench.now.uptime))
-            } else {
-                break
-            }
+        bench.play(2_000) { bench, call in
+            bench.answer(call.hostIDs.contains("x") || call.hostIDs.contains("y") ? 400 : 200, code: "HSS.1001")
+        } read: { bench in
+            bench.tell { ["x", "y"].contains($0) ? ("not_installed", "not_installed") : ("stopped", "online") }
         }
         #expect(bench.pipeline.openCount == 0)
         #expect(bench.statuses == Array(repeating: .partiallySucceeded, count: 3))

@@ -403,26 +403,23 @@ import Testing
         for n in 0..<200 { bench.receive(key: "k\(n)", hosts: ["h\(n)"], plugin: "x\(n % 4)") }
         let began = bench.now.uptime
         var during = 0
-        for _ in 0..<20_000 where bench.pipeline.openCount > 0 {
+        bench.play(20_000) { bench, _ in
             let age = bench.now.uptime - began
-            let isOver = age >= .seconds(300)
-            if !bench.calls.isEmpty {
-                if !isOver { during += 1 }
-                if age < .seconds(180) {
-                    bench.answer(503)
-                } else if isOver {
-                    bench.answer(200)
-                } else {
-                    // Hangs until the call's time is over, then connections are reset at once.
-                    if age < .seconds(240) { bench.pass(.seconds(30)) }
-                    bench.lose()
-                }
-            } else if !bench.queries.isEmpty {
-                if isOver { bench.tell { _ in ("stopped", "online") } } else { bench.refuseRead(503) }
-            } else if let deadline = bench.pipeline.deadline(bench.now) {
-                bench.pass(max(.milliseconds(1), deadline - bench.now.uptime))
+            if age < .seconds(300) { during += 1 }
+            if age < .seconds(180) {
+                bench.answer(503)
+            } else if age >= .seconds(300) {
+                bench.answer(200)
             } else {
-                break
+                // Hangs until the call's time is over, then connections are reset at once.
+                if age < .seconds(240) { bench.pass(.seconds(30)) }
+                bench.lose()
+            }
+        } read: { bench in
+            if bench.now.uptime - began >= .seconds(300) {
+                bench.tell { _ in ("stopped", "online") }
+            } else {
+                bench.refuseRead(503)
             }
         }
         print("calls in an outage of five minutes: \(during)")

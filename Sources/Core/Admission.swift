@@ -7,48 +7,36 @@ extension Pipeline {
             if configuration.mutation == .resumesWhatIsNotPaused, !intake.isPaused { effects.append(.resume([number])) }
         #endif
         let horizon = configuration.quota.map { now.wall + (.zero - $0.window) } ?? now.wall
-        countedCalls = countedCalls.filter { $0.value > horizon }
-        // Calls that another process made, or this one before: the server counts them still. One call can stand in the
-        // results of several partitions.
-        for (call, answeredAt) in ledger.calls
-        where countedCalls[call] == nil && !call.hasPrefix(configuration.callPrefix) {
-            countedCalls[call] = answeredAt
-            uncountedCalls.append(answeredAt)
+        restoredCalls = restoredCalls.filter { $0.value > horizon }
+        // Calls that another process made: the server counts them still. One call can stand in the results of several
+        // partitions.
+        for (call, answeredAt) in ledger.calls where !call.hasPrefix(configuration.callPrefix) {
+            restoredCalls[call] = max(answeredAt, restoredCalls[call] ?? answeredAt)
         }
-        // Nobody to share with, and nothing to claim.
-        if configuration.partitionCount == 0 { countCalls(now) }
+        if !configuration.needsLease { countCalls(of: .none, now) }
         if intake.isPaused {
             partitions[number]?.isPaused = true
             effects.append(.pause([number]))
         }
     }
 
-    mutating func claimed(_ claims: [Int32: Claim], _ now: Now) {
-        let ours = claims.filter { partitions[$0.key] != nil }
+    mutating func tookOver(from previous: PreviousOwner, _ now: Now) {
+        // The place may be gone again.
+        guard partitions[0] != nil else { return }
         #if MUTATIONS
-            if configuration.mutation == .forgetsTheQuotaOnARestart {
-                quota.claim(ours.mapValues { _ in .fresh }, busyUntil: \.start, now)
-                statusQuota.claim(ours.mapValues { _ in .fresh }, busyUntil: \.status, now)
-                return
-            }
+            let previous = configuration.mutation == .forgetsTheQuotaOnATakeover ? .none : previous
+            if configuration.mutation == .forgetsTheQuotaOnATakeover { restoredCalls = [:] }
         #endif
-        quota.claim(ours, busyUntil: \.start, now)
-        statusQuota.claim(ours, busyUntil: \.status, now)
-        countCalls(now)
+        hasTakenOver = true
+        // What this worker left itself tells it nothing.
+        if leftHandover.map({ previous != .handedOver($0) }) ?? true { countCalls(of: previous, now) }
         let free = quota.nextFree(now)
-        effects.append(.log(.claimed(count: ours.count, until: free.flatMap { $0 > now.uptime ? $0 : nil })))
+        effects.append(.log(.tookOver(previous, until: free.flatMap { $0 > now.uptime ? $0 : nil })))
     }
 
-    private mutating func countCalls(_ now: Now) {
-        quota.count(uncountedCalls, now)
-        uncountedCalls = []
-    }
-
-    /// Until the group has had time to tell that partitions are gone, no call goes on their share.
-    mutating func stalled(_ now: Now) {
-        guard configuration.partitionCount > 0 else { return }
-        quota.hold(until: now.uptime + configuration.transit * 2)
-        statusQuota.hold(until: now.uptime + configuration.transit * 2)
+    private mutating func countCalls(of previous: PreviousOwner, _ now: Now) {
+        quota.takeOver(previous, busyUntil: \.start, answered: Array(restoredCalls.values), now)
+        statusQuota.takeOver(previous, busyUntil: \.status, answered: [], now)
     }
 
     mutating func admit(_ record: Record, _ now: Now) {

@@ -59,17 +59,12 @@ package struct AuthGate: Equatable, Sendable {
         if state == .probing { state = .unproven }
     }
 
-    /// A refusal of the credential. True where the gate was not closed before. `share`: of the partitions, that are ours: the
-    /// others' owners have the same credential, and probe as we do.
-    package mutating func refused(now: Duration, share: Double = 1) -> Bool {
+    /// A refusal of the credential. True where the gate was not closed before.
+    package mutating func refused(now: Duration) -> Bool {
         refusals = refusals.filter { $0 > now - Self.window } + [now]
         inARow += 1
         let wasClosed = if case .closed = state { true } else { false }
-        var pause: Duration = min(.seconds(20 << min(inARow - 1, 3)), .seconds(110))
-        if share < 1 {
-            let ours = Double(Self.maximumRefusals) * max(share, 0.01)
-            pause = max(pause, Self.window / (ours < 1 ? ours : ours.rounded(.down)))
-        }
+        let pause: Duration = min(.seconds(20 << min(inARow - 1, 3)), .seconds(110))
         state = .closed(until: earliestProbe(after: pause, now: now))
         return !wasClosed
     }

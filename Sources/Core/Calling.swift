@@ -1,14 +1,17 @@
 /// Calls go out, answers come back, requests are settled host by host.
 extension Pipeline {
-    /// Which part of the topic's partitions is ours.
-    var share: Double {
-        configuration.partitionCount == 0 ? 1 : Double(partitions.count) / Double(configuration.partitionCount)
-    }
-
     /// Whether one more call or read may be on its way, as far as credential and settings go.
     func hasRoom(_ now: Duration) -> Bool {
-        calls.count < configuration.concurrency
+        isLeased(now) && calls.count < configuration.concurrency
             && (configuration.quota == nil || calls.count + isolation.sent.count < gate.room(now: now))
+    }
+
+    /// Whether no other worker of the group can be calling.
+    func isLeased(_ now: Duration) -> Bool {
+        #if MUTATIONS
+            if configuration.mutation == .callsWithoutALease { return !configuration.needsLease || hasTakenOver }
+        #endif
+        return !configuration.needsLease || now < leasedUntil
     }
 
     /// Sends what may go now: quota, gate and concurrency allow it and something waits.
@@ -121,7 +124,7 @@ extension Pipeline {
             effects.append(.log(.throttled(reply.rateLimit)))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
-            let wasOpen = gate.refused(now: now.uptime, share: share)
+            let wasOpen = gate.refused(now: now.uptime)
             if wasOpen, let until = gate.deadline {
                 effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
             }

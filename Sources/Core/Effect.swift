@@ -2,10 +2,10 @@
 package enum Fact {
     /// A partition is ours, and its results have been read.
     case assigned(Int32, Ledger)
-    /// Assigned partitions' shares of the quota are ours: the broker has taken down that we have them.
-    case claimed([Int32: Claim])
-    /// The process stood still, so that others may have taken over without its knowing yet.
-    case stalled
+    /// This worker is the caller of its group now: the broker has acknowledged a commit that says so.
+    case tookOver(PreviousOwner)
+    /// The group cannot make another worker the caller before this time, by uptime: calls may be sent until then.
+    case leased(until: Duration)
     case received(Record)
     /// The partition was read to its end, which is where the next record would be.
     case reachedEnd(Position)
@@ -42,8 +42,9 @@ package enum Effect: Equatable {
     case store(partition: Int32, offset: Int64)
     case pause([Int32])
     case resume([Int32])
-    /// The partition may be given up: nothing of it is open, or its time is up. Nil where it was lost.
-    case release(Int32, Handover?)
+    /// The partition may be given up: nothing of it is open, or its time is up, or it is lost already. `handover`: what the
+    /// next caller has to know.
+    case release(Int32, isLost: Bool, handover: Handover?)
     /// Nothing is open and nothing will be started.
     case drained
     case log(Note)
@@ -62,8 +63,8 @@ package enum Note: Equatable {
     case throttled(RateLimit?)
     /// The server named another limit than the one kept to so far; this one is kept to from now on.
     case limitLearned(RateLimit)
-    /// No call can go before that time, because the last owners of partitions went without a word; or nothing is held back.
-    case claimed(count: Int, until: Duration?)
+    /// This worker calls from now on; not before `until`, where that is set, because the previous caller's calls count.
+    case tookOver(PreviousOwner, until: Duration?)
     case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
     case gateOpened
     case publishFailed(Position, reason: String)

@@ -205,7 +205,7 @@ extension Pipeline {
             statusQuota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
             again(read)
         case .stop:
-            if gate.refused(now: now.uptime, share: share), let until = gate.deadline {
+            if gate.refused(now: now.uptime), let until = gate.deadline {
                 effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
             }
             again(read)

@@ -9,6 +9,9 @@
         case startsWithAnEmptyLedger
         case resumesWhatIsNotPaused
         case losesTheRetryCountOnARebalance
-        case forgetsTheQuotaOnARestart
+        case forgetsTheQuotaOnATakeover
+        case callsWithoutALease
+        case leavesWithoutAHandover
+        case readsResultsBeforeItsOwnHaveLanded
     }
 #endif

@@ -6,17 +6,17 @@ extension Pipeline {
         for number in numbers where partitions[number] != nil {
             #if MUTATIONS
                 if configuration.mutation == .storesAfterARevoke, isLost {
-                    effects.append(.release(number, nil))
+                    effects.append(.release(number, isLost: true, handover: nil))
                     continue
                 }
                 if configuration.mutation == .fencesBeforeDraining, !isLost {
-                    effects.append(.release(number, nil))
+                    effects.append(.release(number, isLost: false, handover: nil))
                     partitions[number] = nil
                     continue
                 }
             #endif
             if isLost {
-                giveUp(number, nil)
+                giveUp(number, isLost: true)
             } else {
                 partitions[number]?.revokedBy = deadline
                 abandonWaiting(of: number)
@@ -65,18 +65,27 @@ extension Pipeline {
 
     /// Everything of a partition, at once. Answers and acknowledgements that come later find nothing: whether the next owner
     /// has answered already cannot be known here, and it will answer.
-    private mutating func giveUp(_ number: Int32, _ handover: Handover?) {
+    private mutating func giveUp(_ number: Int32, isLost: Bool, handover: Handover? = nil) {
         for id in partitions[number]?.requests ?? [] { leaveBehind(id) }
         partitions[number] = nil
-        quota.release(number)
-        statusQuota.release(number)
-        effects.append(.release(number, handover))
+        if number == 0 { (leasedUntil, hasTakenOver, leftHandover) = (.zero, false, handover) }
+        effects.append(.release(number, isLost: isLost, handover: handover))
         chains = chains.filter { $0.key.partition != number }
+    }
+
+    /// Nil where this worker made no call: what the one before it left still stands.
+    private func handover(_ now: Now) -> Handover? {
+        guard hasTakenOver else { return nil }
+        #if MUTATIONS
+            if configuration.mutation == .leavesWithoutAHandover { return Handover(start: [], status: []) }
+        #endif
+        return Handover(start: quota.handOver(now), status: statusQuota.handOver(now))
     }
 
     /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
     mutating func releaseWhatIsDone(_ now: Now) {
-        for number in partitions.filter({ $0.value.revokedBy != nil }).keys.sorted() {
+        // Partition 0 goes last, because the lease goes with it.
+        for number in partitions.filter({ $0.value.revokedBy != nil }).keys.sorted(by: >) {
             guard let deadline = partitions[number]?.revokedBy else { continue }
             if now.uptime >= deadline { leaveUnansweredBehind(of: number) }
             guard partitions[number]?.requests.isEmpty ?? true else {
@@ -85,8 +94,9 @@ extension Pipeline {
                 if now.uptime >= deadline { partitions[number]?.revokedBy = now.uptime + .seconds(1) }
                 continue
             }
-            giveUp(
-                number, Handover(start: quota.handOver(number, now), status: statusQuota.handOver(number, now)))
+            let isLast = !configuration.needsLease || number > 0 || (partitions.count == 1 && calls.isEmpty)
+            guard isLast || now.uptime >= deadline else { continue }
+            giveUp(number, isLost: false, handover: number == 0 ? handover(now) : nil)
         }
         if isDraining && !saidDrained && open.isEmpty && calls.isEmpty {
             saidDrained = true

@@ -6,8 +6,8 @@
 package struct Pipeline {
     package struct Configuration: Equatable, Sendable {
         package var quota: RateLimit?
-        /// Partitions of the requests topic, by which members of the group share the quota; 0 where nobody else calls.
-        package var partitionCount = 0
+        /// Whether other workers may call with the same quota, so that calls need a lease (`Fact.leased`).
+        package var needsLease = false
         /// From sending a call to the server's having it, at the longest.
         package var transit: Duration = .seconds(5)
         package var hostsPerCall = 100
@@ -57,9 +57,14 @@ package struct Pipeline {
     var chains: [Chain: Queue<RequestID>] = [:]
     var nextRequest: RequestID = 0
     var nextCall: CallID = 0
-    /// Restored calls that the quota has counted, and those that wait for their partitions to be claimed.
-    var countedCalls: [String: Timestamp] = [:]
-    var uncountedCalls: [Timestamp] = []
+    /// Calls of the last window that other processes made, by id, as restored results tell of them: when they were answered.
+    var restoredCalls: [String: Timestamp] = [:]
+    /// Calls may be sent until then, by uptime; where a lease is needed.
+    var leasedUntil: Duration = .zero
+    /// Whether this worker knows of the previous caller's calls, so that what it would leave is all there is to know.
+    var hasTakenOver = false
+    /// What this worker left when it was the caller last.
+    var leftHandover: Handover?
     /// What was done for requests that were left behind, should they come back.
     var carried: [Position: Carried] = [:]
     var isDraining = false
@@ -74,8 +79,7 @@ package struct Pipeline {
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
         coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
-        quota = Quota(
-            configuration.quota, partitions: configuration.partitionCount, transit: configuration.transit)
+        quota = Quota(configuration.quota, transit: configuration.transit)
         statusQuota = quota
     }
 
@@ -84,8 +88,8 @@ package struct Pipeline {
         effects.removeAll(keepingCapacity: true)
         switch fact {
         case .assigned(let partition, let ledger): assigned(partition, ledger, now)
-        case .claimed(let claims): claimed(claims, now)
-        case .stalled: stalled(now)
+        case .tookOver(let previous): tookOver(from: previous, now)
+        case .leased(let until): if hasTakenOver { leasedUntil = max(leasedUntil, until) }
         case .received(let record): admit(record, now)
         case .reachedEnd(let position): reachedEnd(position)
         case .answered(let call, let reply): answered(call, reply, now)

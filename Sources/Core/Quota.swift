@@ -1,11 +1,9 @@
 /// Calls of one API that may be made now, such that no sliding window *at the server* holds more of them than the limit,
-/// whoever of the group's members makes them.
+/// whichever worker of the group makes them: one at a time does (`Lease`), and the next one knows of its calls.
 ///
 /// Each call of the limit is a slot. A slot is taken by one call at a time, and is free again one window after that call's
 /// *answer*: the server counted it no later than that, whatever the network did. So two calls of one slot are at least a
 /// window apart, and no window holds more than there are slots.
-///
-/// Members share the slots without talking: `QuotaShares` says who may use which, and when.
 package struct Quota: Equatable, Sendable {
     private struct Slot: Equatable, Sendable {
         var freeAt: Duration = .zero
@@ -14,23 +12,22 @@ package struct Quota: Equatable, Sendable {
 
     /// A slot is looked at on each decision, so their number is bounded.
     package static let mostCalls = 1000
+    /// What two workers' clocks may differ by.
+    static let clockTolerance: Duration = .seconds(1)
 
     /// The operator's word: never exceeded. Nil is no limit.
     private let configured: RateLimit?
     /// What is kept to: the server may name a lower limit, and a higher one again later.
     package private(set) var limit: RateLimit?
     private var slots: [Slot]
-    private var shares: QuotaShares
+    /// The longest time from sending a call to the server's having it.
+    private let transit: Duration
 
-    /// `partitions`: of the requests topic, whose owners share the limit; 0 where nobody else calls. `transit`: the longest
-    /// time from sending a call to the server's having it.
-    package init(_ limit: RateLimit?, partitions: Int = 0, transit: Duration = .seconds(5)) {
+    package init(_ limit: RateLimit?, transit: Duration = .seconds(5)) {
         configured = limit
         self.limit = limit
+        self.transit = transit
         slots = Array(repeating: Slot(), count: limit?.calls ?? 0)
-        shares = QuotaShares(
-            slots: limit?.calls ?? 0, partitions: limit == nil ? 0 : partitions, window: limit?.window ?? .zero,
-            transit: transit)
     }
 
     // MARK: Calls
@@ -41,25 +38,22 @@ package struct Quota: Equatable, Sendable {
         return slots.indices.contains { nextUse($0, now) == now.uptime }
     }
 
-    /// When the next call may go, as far as is known, as uptime: nil while that waits for an answer or for partitions.
+    /// When the next call may go, as far as is known, as uptime: nil while that waits for an answer.
     package func nextFree(_ now: Now) -> Duration? {
         guard limit != nil else { return now.uptime }
         return slots.indices.lazy.compactMap { nextUse($0, now) }.min()
     }
 
-    /// No call can go before this, whatever is answered: a slot that is taken is free a window after its answer. Now, where
-    /// partitions that come could bring a slot sooner.
+    /// No call can go before this, whatever is answered: a slot that is taken is free a window after its answer.
     package func earliestPossible(_ now: Now) -> Duration {
-        guard let limit, shares.ownsAll else { return now.uptime }
+        guard let limit else { return now.uptime }
         let taken = slots.contains(where: \.isTaken) ? now.uptime + limit.window : nil
         return [nextFree(now), taken].compactMap { $0 }.min() ?? now.uptime
     }
 
     /// A call goes; the slot that it takes, nil where there is no limit.
     package mutating func sent(_ now: Now) -> Int? {
-        let free = slots.indices.filter { nextUse($0, now) == now.uptime }
-        // A turn passes whether it is used or not; a slot that is all ours stays.
-        guard let slot = free.first(where: { !shares.isWhole($0) }) ?? free.first else { return nil }
+        guard let slot = slots.indices.first(where: { nextUse($0, now) == now.uptime }) else { return nil }
         slots[slot].isTaken = true
         return slot
     }
@@ -73,7 +67,7 @@ package struct Quota: Equatable, Sendable {
 
     private func nextUse(_ slot: Int, _ now: Now) -> Duration? {
         guard let limit, slot < limit.calls, !slots[slot].isTaken else { return nil }
-        return shares.nextTurn(slot, from: max(now.uptime, slots[slot].freeAt), now)
+        return max(now.uptime, slots[slot].freeAt)
     }
 
     // MARK: What the server says
@@ -98,10 +92,7 @@ package struct Quota: Equatable, Sendable {
         let next = isStricter ? RateLimit(calls: min(named.calls, configured.calls), window: named.window) : configured
         guard next != before else { return }
         limit = next
-        shares.cut(slots: next.calls, window: next.window)
         let window = max(before.window, next.window)
-        // Others may not know yet, and shared by the old limit.
-        if !shares.ownsAll { return hold(until: now.uptime + window) }
         let busy = slots.map { $0.isTaken ? now.uptime + window : $0.freeAt + window - before.window }.sorted(by: >)
         for slot in 0..<next.calls { slots[slot].freeAt = max(slots[slot].freeAt, busy[slot]) }
     }
@@ -111,56 +102,49 @@ package struct Quota: Equatable, Sendable {
         for slot in slots.indices { slots[slot].freeAt = max(slots[slot].freeAt, until) }
     }
 
-    // MARK: Partitions come and go
+    // MARK: Another worker called before
 
-    /// These partitions' shares are ours from now on.
-    package mutating func claim(_ claims: [Int32: Claim], busyUntil: KeyPath<Handover, Timestamp>, _ now: Now) {
-        shares.claim(claims.keys)
+    /// Takes over from the previous caller. `answered`: when those of its calls were answered that the results tell of.
+    package mutating func takeOver(
+        _ previous: PreviousOwner, busyUntil: KeyPath<Handover, [Timestamp]>, answered: [Timestamp], _ now: Now
+    ) {
         guard let limit else { return }
-        let idle = claims.values.compactMap { if case .unknown(let since) = $0 { since } else { nil } }
-        if shares.areAll(claims.count), idle.count == claims.count, let last = idle.max() {
-            // Whoever takes over all partitions has read all results: as each record has one, no call was made after the last.
-            return hold(until: uptime(last, now) + limit.window)
+        // Known calls hold a slot each for a window. What the previous owner may have done besides is `rest`.
+        var busy = answered.map { uptime($0, now) + limit.window }
+        var rest = Duration.zero
+        switch previous {
+        case .none: break
+        case .handedOver(let handover):
+            // A call that the results tell of is among these.
+            busy = handover[keyPath: busyUntil].map { uptime($0, now) }
+        case .unknown(let idleSince):
+            // It may have sent a call until now, which the server has a transit later. Where each record has its result,
+            // none was made after the last of them.
+            rest = (idleSince.map { uptime($0, now) } ?? now.uptime + transit) + limit.window
+            busy = busy.filter { $0 > now.uptime }
+            // A call that is on its way may still arrive.
+            if idleSince == nil { hold(until: now.uptime + transit) }
         }
-        for (partition, claim) in claims {
-            let until: Duration
-            switch claim {
-            case .fresh: continue
-            case .handedOver(let handover): until = uptime(handover[keyPath: busyUntil], now)
-            case .unknown:
-                // Its last owner may have sent a call until now, which the server has a transit later; so much again for a
-                // member that learns late that it is none.
-                until = now.uptime + limit.window + shares.transit * 2
-            }
-            for slot in slots.indices where shares.slots(of: partition).contains(slot) {
-                slots[slot].freeAt = max(slots[slot].freeAt, until)
-            }
-        }
-    }
-
-    /// Until when the slots are busy that a partition has a share in: what its next owner has to know.
-    package func handOver(_ partition: Int32, _ now: Now) -> Timestamp {
-        let busy = shares.slots(of: partition).filter(slots.indices.contains).map { slot in
-            slots[slot].isTaken ? now.uptime + (limit?.window ?? .zero) + shares.transit : slots[slot].freeAt
-        }
-        return now.wall + max(.zero, (busy.max() ?? .zero) - now.uptime)
-    }
-
-    /// The partition's share is ours no more.
-    package mutating func release(_ partition: Int32) { shares.release(partition) }
-
-    /// Calls that others made, by when they were answered: each holds a slot for a window after that.
-    package mutating func count(_ answered: [Timestamp], _ now: Now) {
-        guard let limit else { return }
-        // Latest with latest: a slot that is known to be busy for one of them is not held for it once more.
+        // No text and no clock can hold a slot for longer than a call that is sent now.
+        let longest = now.uptime + transit + limit.window + Self.clockTolerance
+        var times = busy.map { min($0, longest) }.sorted(by: >).prefix(slots.count).map { $0 }
+        times += Array(repeating: min(rest, longest), count: slots.count - times.count)
+        times.sort(by: >)
+        // Latest with latest: a slot that is known to be in use for one of them is not held for it once more.
         let order = slots.indices.sorted { slots[$0].freeAt > slots[$1].freeAt }
-        for (slot, time) in zip(order, answered.sorted(by: >)) {
-            slots[slot].freeAt = max(slots[slot].freeAt, uptime(time, now) + limit.window)
+        for (slot, time) in zip(order, times) { slots[slot].freeAt = max(slots[slot].freeAt, time) }
+    }
+
+    /// Until when the slots are in use: what the next caller has to know.
+    package func handOver(_ now: Now) -> [Timestamp] {
+        slots.compactMap { slot in
+            let until = slot.isTaken ? now.uptime + (limit?.window ?? .zero) + transit : slot.freeAt
+            return until > now.uptime ? now.wall + (until - now.uptime) : nil
         }
     }
 
     /// Another process's time by this one's clock: later by what the two may differ.
     private func uptime(_ time: Timestamp, _ now: Now) -> Duration {
-        now.uptime + (time - now.wall) + QuotaShares.clocks
+        now.uptime + (time - now.wall) + Self.clockTolerance
     }
 }

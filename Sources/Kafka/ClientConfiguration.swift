@@ -16,6 +16,7 @@ package struct ClientConfiguration: Sendable {
         ("bootstrap.servers", "use --bootstrap-servers"),
         ("metadata.broker.list", "use --bootstrap-servers"),
         ("group.id", "use --group"),
+        ("session.timeout.ms", "use --session-timeout"),
         ("enable.auto.commit", "offsets are committed from what was stored"),
         ("auto.commit.enable", "offsets are committed from what was stored"),
         ("enable.auto.offset.store", "an offset is stored when its result is acknowledged"),

@@ -1,16 +1,25 @@
 internal import CRdkafka
 package import Core
 
-/// What the group's consumer reports. A rebalance is a question: `assigned` is answered by `accept()`, `revoked` by
+/// How a member of the group gets its partitions.
+package enum Membership: Equatable, Sendable {
+    /// The group's members share the partitions.
+    case sharing
+    /// Whoever is given partition 0 consumes all partitions; the other members stand by. `since`: when this member started,
+    /// because the one that started first is given it.
+    case exclusive(since: Timestamp)
+}
+
+/// What the group's consumer reports. A rebalance is a question: `assigned` is answered by `accept(_:)`, `revoked` by
 /// `release(_:)`; until then the group waits for this member.
 package enum ConsumerEvent {
     case record(Record)
     /// All before this offset was handed over.
     case reachedEnd(Position)
+    /// What the group gives this member; with `exclusive` only whether partition 0 is there matters.
     case assigned([Int32])
+    /// What this member has to give up.
     case revoked([Int32], isLost: Bool)
-    /// Offsets were not committed; normal during a rebalance, and tried again with the next ones.
-    case commitFailed(KafkaError)
     case failed(KafkaError)
     case log(LibraryLog)
 }
@@ -22,29 +31,36 @@ package enum ConsumerEvent {
     private let topicHandle: OpaquePointer?
     /// Results of commits that were asked for by name.
     private let commits: OpaquePointer
-    private var toAssign: [Int32]?
+    private let membership: Membership
+    /// What the group has given this member.
+    private var given: Set<Int32> = []
+    private var mustAccept = false
     private var toRevoke: Set<Int32>?
-    private var revoking: [Int32] = []
+    private var revoking: Set<Int32> = []
     /// Resuming a partition that is not paused makes librdkafka before 2.4.0 read it again, for ever: only these may be.
     private var paused: Set<Int32> = []
     package private(set) var assignment: Set<Int32> = []
 
-    package init(_ configuration: ClientConfiguration, topic: String, group: String) throws(KafkaError) {
+    /// `sessionTimeout`: how long the coordinator waits for a member that is silent.
+    package init(
+        _ configuration: ClientConfiguration, topic: String, group: String, membership: Membership = .sharing,
+        sessionTimeout: Duration = .seconds(10)
+    ) throws(KafkaError) {
+        self.membership = membership
         let conf = unsafe try configuration.make(
             defaults: [
-                // Cooperative assignment has faults in librdkafka before 2.6; range moves partitions in one round.
-                ("partition.assignment.strategy", "range"), ("auto.commit.interval.ms", "1000"),
                 // More than a second of work: a full queue makes the library wait a whole second before it fetches on.
                 ("queued.min.messages", "20000"), ("queued.max.messages.kbytes", "32768"),
                 ("fetch.wait.max.ms", "100"),
-            ],
+                // Partitions that are added are seen within this time.
+                ("topic.metadata.refresh.interval.ms", "60000"),
+            ] + configuration.groupDefaults(membership, sessionTimeout: sessionTimeout),
             required: [
-                ("group.id", group), ("enable.auto.commit", "true"), ("enable.auto.offset.store", "false"),
+                ("group.id", group), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "earliest"), ("enable.partition.eof", "true"),
                 ("allow.auto.create.topics", "false"),
-            ])
-        client = unsafe try Client(
-            .consumer, conf: conf, events: RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT)
+            ] + configuration.groupRequirements(membership))
+        client = unsafe try Client(.consumer, conf: conf, events: RD_KAFKA_EVENT_REBALANCE)
         self.topic = topic
         unsafe topicHandle = unsafe rd_kafka_topic_new(client.handle, topic, nil)
         unsafe commits = unsafe rd_kafka_queue_new(client.handle)
@@ -86,10 +102,6 @@ package enum ConsumerEvent {
             }
             return unsafe .record(Record(message))
         case RD_KAFKA_EVENT_REBALANCE: return unsafe rebalance(event)
-        case RD_KAFKA_EVENT_OFFSET_COMMIT:
-            let code = unsafe rd_kafka_event_error(event)
-            guard code != RD_KAFKA_RESP_ERR_NO_ERROR, code != RD_KAFKA_RESP_ERR__NO_OFFSET else { return nil }
-            return .commitFailed(KafkaError(code))
         case RD_KAFKA_EVENT_ERROR:
             if let end = unsafe client.end(in: event) { return .reachedEnd(end) }
             return unsafe .failed(client.error(in: event))
@@ -102,50 +114,56 @@ package enum ConsumerEvent {
         guard let list = unsafe rd_kafka_event_topic_partition_list(event) else { return .revoked([], isLost: false) }
         let numbers = unsafe TopicPartitions.numbers(list)
         if unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            toAssign = numbers
+            mustAccept = true
+            if isIncremental { given.formUnion(numbers) } else { given = Set(numbers) }
             return .assigned(numbers)
         }
-        toRevoke = Set(numbers)
-        revoking = numbers
-        return unsafe .revoked(numbers, isLost: rd_kafka_assignment_lost(client.handle) != 0)
+        if isIncremental { given.subtract(numbers) } else { given = [] }
+        revoking = membership == .sharing ? Set(numbers) : holdsLease ? [] : assignment
+        toRevoke = revoking
+        return unsafe .revoked(Array(revoking), isLost: rd_kafka_assignment_lost(client.handle) != 0)
     }
 
+    /// Whether the group has made this member the one that consumes all partitions.
+    package var holdsLease: Bool { membership != .sharing && given.contains(0) }
+
     /// The library has no answer (a null pointer) once the consumer is closing.
-    private var isCooperative: Bool {
+    private var isIncremental: Bool {
         let name: UnsafePointer<CChar>? = unsafe rd_kafka_rebalance_protocol(client.handle)
         return unsafe name.map { unsafe String(cString: $0) == "COOPERATIVE" } ?? false
     }
 
-    /// Answers `assigned`: fetching begins at the committed offsets, else at the beginning.
-    package func accept() throws(KafkaError) {
-        guard let numbers = toAssign else { return }
-        toAssign = nil
-        let list = TopicPartitions(topic: topic, numbers)
-        if isCooperative {
+    /// Answers `assigned`: fetching these partitions begins at these offsets. A member may assign itself partitions that the
+    /// group gave to another; the coordinator checks a commit's member and generation only.
+    package func accept(_ offsets: [Int32: Int64]) throws(KafkaError) {
+        guard mustAccept else { return }
+        mustAccept = false
+        let list = TopicPartitions(topic: topic, offsets: offsets.map { ($0.key, $0.value) })
+        if isIncremental {
             if let error = unsafe rd_kafka_incremental_assign(client.handle, list.list) {
                 throw unsafe KafkaError(consuming: error)
             }
-            assignment.formUnion(numbers)
+            assignment.formUnion(offsets.keys)
         } else {
             let code = unsafe rd_kafka_assign(client.handle, list.list)
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
-            assignment = Set(numbers)
+            assignment = Set(offsets.keys)
             paused = []
         }
     }
 
-    /// Gives partitions up; when the last one that was asked for is given up, the revoke is answered, and what was stored
-    /// is committed with it. True where that answered it.
+    /// Gives partitions up; when the last one that was asked for is given up, the revoke is answered. True where that
+    /// answered it.
     package func release(_ numbers: [Int32]) throws(KafkaError) -> Bool {
         guard toRevoke != nil else { return false }
         toRevoke?.subtract(numbers)
         guard toRevoke?.isEmpty ?? false else { return false }
         toRevoke = nil
         // Paused, they would be given to us again paused, for ever.
-        resume(revoking)
+        resume(Array(revoking))
         assignment.subtract(revoking)
-        if isCooperative {
-            let list = TopicPartitions(topic: topic, revoking)
+        if isIncremental {
+            let list = TopicPartitions(topic: topic, Array(revoking))
             if let error = unsafe rd_kafka_incremental_unassign(client.handle, list.list) {
                 throw unsafe KafkaError(consuming: error)
             }
@@ -156,14 +174,7 @@ package enum ConsumerEvent {
         return true
     }
 
-    /// The next offsets to commit. A partition that is no longer ours is refused by the library, which is as it should be.
-    package func store(_ offsets: [(partition: Int32, offset: Int64)]) {
-        guard !offsets.isEmpty else { return }
-        let list = TopicPartitions(topic: topic, offsets: offsets)
-        unsafe _ = rd_kafka_offsets_store(client.handle, list.list)
-    }
-
-    /// Commits these offsets, each with a text beside it (none: an empty one), without waiting: `nextCommit` tells how it went.
+    /// Commits these offsets, each with its metadata, without waiting: `nextCommit` tells how it went.
     package func commit(_ entries: [(partition: Int32, offset: Int64, metadata: String)], id: UInt) -> KafkaError? {
         let list = TopicPartitions(topic: topic, offsets: entries.map { ($0.partition, $0.offset) })
         for (index, entry) in entries.enumerated() { list.setMetadata(entry.metadata, at: index) }

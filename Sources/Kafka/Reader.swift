@@ -94,6 +94,22 @@ package final class Reader {
         return found
     }
 
+    /// How many partitions the topic has now. Blocks: not for the loop.
+    package func partitionCount(milliseconds: Int32) throws(KafkaError) -> Int {
+        guard let handle = unsafe rd_kafka_topic_new(client.handle, topic, nil) else {
+            throw KafkaError(rd_kafka_last_error())
+        }
+        defer { unsafe rd_kafka_topic_destroy(handle) }
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let code = unsafe rd_kafka_metadata(client.handle, 0, handle, &metadata, milliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else { throw KafkaError(code) }
+        defer { unsafe rd_kafka_metadata_destroy(found) }
+        guard unsafe found.pointee.topic_cnt == 1 else { throw KafkaError.missing(topic) }
+        let entry = unsafe found.pointee.topics[0]
+        guard unsafe entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else { throw unsafe KafkaError(entry.err) }
+        return unsafe Int(entry.partition_cnt)
+    }
+
     /// First offset and end of a partition, asked of its leader. Blocks: not for the loop.
     package func range(_ partition: Int32, milliseconds: Int32) throws(KafkaError) -> Range<Int64> {
         var (low, high): (Int64, Int64) = (0, 0)

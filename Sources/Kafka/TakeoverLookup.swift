@@ -24,12 +24,13 @@ package final class TakeoverLookup {
         package var requestsTopic: String
         package var resultsTopic: String
         package var group: String
-        package var partitions: [Int32]
+        /// Nil: all that the requests topic has now.
+        package var partitions: [Int32]?
         /// Results before this are not asked for.
         package var since: Timestamp
 
         package init(
-            requestsTopic: String, resultsTopic: String, group: String, partitions: [Int32], since: Timestamp
+            requestsTopic: String, resultsTopic: String, group: String, partitions: [Int32]?, since: Timestamp
         ) {
             self.requestsTopic = requestsTopic
             self.resultsTopic = resultsTopic
@@ -63,28 +64,41 @@ package final class TakeoverLookup {
         }
 
         /// For each partition the first record at or after the asked time; absent where there is none.
-        private func young(_ reader: Reader) throws(KafkaError) -> [Int32: Int64] {
+        private func young(_ reader: Reader, _ partitions: [Int32]) throws(KafkaError) -> [Int32: Int64] {
             var found: [Int32: Int64] = [:]
             for (partition, start) in try reader.offsets(
-                at: subject.since, subject.partitions, milliseconds: Self.patience)
+                at: subject.since, partitions, milliseconds: Self.patience)
             {
                 if case .offset(let offset) = start { found[partition] = offset }
             }
             return found
         }
 
+        /// Partitions of the requests topic, as far as the results topic has the same.
+        private func all(_ requests: Reader, _ results: Reader) throws(KafkaError) -> [Int32] {
+            let count = try requests.partitionCount(milliseconds: Self.patience)
+            let room = try results.partitionCount(milliseconds: Self.patience)
+            guard count <= room else {
+                throw KafkaError.missing(
+                    "\(subject.resultsTopic) with \(count) partitions, as \(subject.requestsTopic) has: add partitions to it"
+                )
+            }
+            return (0..<Int32(count)).map { $0 }
+        }
+
         func ask() -> Result<[Int32: Takeover], KafkaError> {
             do throws(KafkaError) {
-                var found = Dictionary(uniqueKeysWithValues: subject.partitions.map { ($0, Takeover()) })
-                let results = try Reader(configuration, topic: subject.resultsTopic)
-                for (partition, offset) in try young(results) { found[partition]?.resultsFrom = offset }
                 let requests = try Reader(configuration, topic: subject.requestsTopic, group: subject.group)
-                for (partition, mark) in try requests.committed(subject.partitions, milliseconds: Self.patience) {
+                let results = try Reader(configuration, topic: subject.resultsTopic)
+                let partitions = if let named = subject.partitions { named } else { try all(requests, results) }
+                var found = Dictionary(uniqueKeysWithValues: partitions.map { ($0, Takeover()) })
+                for (partition, offset) in try young(results, partitions) { found[partition]?.resultsFrom = offset }
+                for (partition, mark) in try requests.committed(partitions, milliseconds: Self.patience) {
                     found[partition]?.committed = mark.offset
                     found[partition]?.metadata = mark.metadata
                 }
-                let young = try young(requests)
-                for partition in subject.partitions {
+                let young = try young(requests, partitions)
+                for partition in partitions {
                     let there = try requests.range(partition, milliseconds: Self.patience)
                     found[partition]?.requests = there
                     // What was behind an open request may have its result from before the window.

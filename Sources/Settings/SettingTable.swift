@@ -61,6 +61,10 @@ package enum SettingTable {
     package static let shutdownTimeout = Setting(
         "shutdown-timeout", .duration(.zero...(.seconds(3600))), default: "25s", [.run],
         "time for calls in flight to finish after SIGTERM or SIGINT")
+    package static let sessionTimeout = Setting(
+        "session-timeout", .duration(.seconds(1)...(.seconds(1800))), default: "10s", [.run],
+        "how soon the group replaces a worker that is silent; shorter replaces sooner, and mistakes a slow network for a death"
+    )
     package static let adminListen = Setting(
         "admin-listen", .listenOrOff, default: "127.0.0.1:8080", [.run], "where /livez, /readyz and /metrics are served"
     )
@@ -156,7 +160,8 @@ package enum SettingTable {
         endpoint.row,
         iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, concurrency.row, callTimeout.row,
         connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
-        maxRequestBytes.row, shutdownTimeout.row, policy.row, adminListen.row, logLevel.row, logFormat.row,
+        maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, logLevel.row,
+        logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
         wait.row, follow.row, key.row, status.row, since.row, limit.row, olderThan.row,

@@ -4,7 +4,7 @@ internal import Kafka
 /// Reads the results of partitions that are being taken over, to their end, before any of their requests is looked at.
 final class LedgerRestore {
     let subject: TakeoverLookup.Subject
-    private(set) var ledgers: [Int32: Ledger]
+    private(set) var ledgers: [Int32: Ledger] = [:]
     /// What the group and the topic say of the partitions; empty until they have.
     private(set) var takeovers: [Int32: Takeover] = [:]
     private(set) var read = 0
@@ -14,7 +14,8 @@ final class LedgerRestore {
     private let callsSince: Timestamp
     private var lookup: TakeoverLookup
     private var reader: Reader?
-    private var open: Set<Int32>
+    /// Partitions whose results are not read to their end; nil until it is known which there are.
+    private var open: Set<Int32>?
     private var lookAgainAt: Duration?
     let began = Clock.uptime
 
@@ -23,26 +24,31 @@ final class LedgerRestore {
         self.subject = subject
         self.kafka = kafka
         self.callsSince = callsSince
-        open = Set(subject.partitions)
-        ledgers = Dictionary(uniqueKeysWithValues: subject.partitions.map { ($0, Ledger()) })
         lookup = TakeoverLookup(kafka, subject)
     }
 
-    /// What is known of the calls of each partition's last owner.
-    var claims: [Int32: Claim] {
-        takeovers.reduce(into: [:]) { claims, entry in
-            let (partition, takeover) = entry
-            guard let committed = takeover.committed else { return claims[partition] = .fresh }
-            if let handover = Handover(takeover.metadata) { return claims[partition] = .handedOver(handover) }
-            let open = max(committed, takeover.requests.lowerBound)..<max(committed, takeover.requests.upperBound)
-            claims[partition] = .unknown(idleSince: ledgers[partition]?.idleSince(open))
+    /// Where reading of each partition begins: what the group has committed, else the first record there is.
+    var starts: [Int32: Int64] { takeovers.mapValues { $0.committed ?? $0.requests.lowerBound } }
+
+    /// What is known of the calls of the previous owner of all partitions.
+    var previousOwner: PreviousOwner {
+        guard let caller = takeovers[0], caller.committed != nil else { return .none }
+        if let handover = Handover(caller.metadata) { return .handedOver(handover) }
+        var last = Timestamp(milliseconds: 0)
+        for (partition, takeover) in takeovers {
+            let next = max(takeover.committed ?? 0, takeover.requests.lowerBound)
+            guard let idleSince = ledgers[partition]?.idleSince(next..<max(next, takeover.requests.upperBound)) else {
+                return .unknown(idleSince: nil)
+            }
+            last = max(last, idleSince)
         }
+        return .unknown(idleSince: last)
     }
 
     /// What becomes readable when there is something to do.
     var descriptor: Int32 { reader?.descriptor ?? lookup.descriptor }
     var deadline: Duration? { lookAgainAt }
-    var isDone: Bool { open.isEmpty }
+    var isDone: Bool { open?.isEmpty ?? false }
 
     /// Does what can be done now, so much at most. True where there is more to do at once; throws what delays it, which is
     /// tried again.
@@ -58,11 +64,12 @@ final class LedgerRestore {
         do throws(KafkaError) {
             takeovers = try answer.get()
             let starts = takeovers.compactMapValues(\.resultsFrom)
-            open.formIntersection(starts.keys)
-            guard !open.isEmpty else { return false }
+            ledgers = takeovers.mapValues { _ in Ledger() }
+            open = Set(starts.keys)
+            guard !starts.isEmpty else { return false }
             let reader = try Reader(
                 kafka, topic: subject.resultsTopic, defaults: Reader.bulk, onlyHeader: LedgerEntry.header)
-            try reader.read(open.sorted().map { ($0, .offset(starts[$0] ?? 0)) })
+            try reader.read(starts.sorted { $0.key < $1.key }.map { ($0.key, .offset($0.value)) })
             self.reader = reader
             return true
         } catch {
@@ -84,8 +91,8 @@ final class LedgerRestore {
                 }
                 ledgers[entry.position.partition]?.restore(entry, callsSince: callsSince, now: now)
             case .end(let partition):
-                open.remove(partition)
-                if open.isEmpty { return false }
+                open?.remove(partition)
+                if isDone { return false }
             case .failed: continue
             case nil: return false
             }

@@ -8,7 +8,7 @@ package enum LogKey: String {
     case from = "from_offset"
     case partition, partitions, count, bytes, limit, window = "window_ms", reason, error,
         facility, topic, group
-    case skipped, address, url, remedy, skew = "skew_s", signal, version, expected, actual
+    case previous, skipped, address, url, remedy, skew = "skew_s", signal, version, expected, actual
 }
 
 /// Structured lines on standard error: a constant message and its facts. Lines are gathered and written once a turn.

@@ -51,9 +51,15 @@ struct Narrator {
             log.write(
                 .warning, "the server names another limit: it is kept to",
                 [(.limit, .integer(Int64(limit.calls))), (.window, .integer(limit.window.milliseconds))])
-        case .claimed(let count, let until):
+        case .tookOver(let previous, let until):
+            let state =
+                switch previous {
+                case .none: "none"
+                case .handedOver: "left in order"
+                case .unknown: "gone without a word"
+                }
             let wait: [(LogKey, JSON)] = until.map { [(.nextIn, .integer(($0 - now.uptime).milliseconds))] } ?? []
-            log.write(.info, "share of the quota taken over", [(.count, .integer(Int64(count)))] + wait)
+            log.write(.info, "this worker calls from now on", [(.previous, .string(state))] + wait)
         case .gateClosed(let failure, let serverDate, let until):
             let skew = serverDate.map { (now.wall - $0).seconds } ?? 0
             let remedy =

@@ -12,10 +12,12 @@ package final class Worker {
         package var group: String
         package var pipeline: Pipeline.Configuration
         package var shutdownTimeout: Duration
+        /// How long the group waits for a member that is silent.
+        package var sessionTimeout: Duration
 
         package init(
             kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, group: String,
-            pipeline: Pipeline.Configuration, shutdownTimeout: Duration
+            pipeline: Pipeline.Configuration, shutdownTimeout: Duration, sessionTimeout: Duration
         ) {
             self.kafka = kafka
             self.requestsTopic = requestsTopic
@@ -23,6 +25,9 @@ package final class Worker {
             self.group = group
             self.pipeline = pipeline
             self.shutdownTimeout = shutdownTimeout
+            self.sessionTimeout = sessionTimeout
+            // With a quota one worker of the group calls at a time.
+            self.pipeline.needsLease = pipeline.quota != nil
         }
     }
 
@@ -60,16 +65,15 @@ package final class Worker {
     private var watched: Int32?
     private var restoreHasMore = false
     private var hasBeenAssigned = false
+    /// Another worker of the group calls.
+    private var isStandby = false
     /// Results that the producer's queue had no room for, in order.
     private var backlog: [(RequestID, StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
-    private let claims = Claims()
+    private let commits: OffsetCommits
     /// The offset that each partition's next record has, where none is gone.
     private var expected: [Int32: Int64] = [:]
-    private var turnedAt = Clock.uptime
-    /// A loop that stood still for longer may have lost its partitions without knowing.
-    private static let stall: Duration = .seconds(5)
     private var producerEvents: [ProducerEvent] = []
     private var snapshotAt: Duration = .zero
     /// Whether something may have happened that the last snapshot does not show.
@@ -90,11 +94,15 @@ package final class Worker {
         signals = Signals()
         writer = ResultWriter(requestsTopic: options.requestsTopic)
         pipeline = Pipeline(options.pipeline)
+        commits = OffsetCommits(interval: min(.seconds(1), options.sessionTimeout / 6))
         narrator = Narrator(log: log)
         box = SnapshotBox(
             Snapshot(turnedAt: Clock.uptime, notReady: ["the broker has not answered yet"], metrics: Metrics()))
         do throws(KafkaError) {
-            consumer = try Consumer(options.kafka, topic: options.requestsTopic, group: options.group)
+            consumer = try Consumer(
+                options.kafka, topic: options.requestsTopic, group: options.group,
+                membership: options.pipeline.needsLease ? .exclusive(since: Clock.wall) : .sharing,
+                sessionTimeout: options.sessionTimeout)
             producer = try Producer(options.kafka, topic: options.resultsTopic)
         } catch {
             throw WorkerFailure(error, servers: options.kafka.bootstrapServers)
@@ -142,12 +150,7 @@ package final class Worker {
             show(["the broker has not answered yet"])
             return number != nil
         }
-        guard let partitions else { return false }
-        var configuration = options.pipeline
-        configuration.partitionCount = partitions
-        pipeline = Pipeline(configuration)
-        turnedAt = Clock.uptime
-        return true
+        return partitions != nil
     }
 
     /// How long nothing will happen by itself; at most a second, so that the admin endpoint sees the loop alive.
@@ -158,7 +161,7 @@ package final class Worker {
         if hasWork { return .zero }
         var wake = isSnapshotStale ? max(now, snapshotAt + Self.snapshotInterval) : now + .seconds(1)
         if let deadline = pipeline.deadline(Clock.now) { wake = min(wake, deadline) }
-        if let deadline = claims.deadline { wake = min(wake, deadline) }
+        if let deadline = commits.deadline { wake = min(wake, deadline) }
         if let deadline = hss.deadline { wake = min(wake, deadline) }
         if let deadline = restore?.deadline { wake = min(wake, deadline) }
         if !backlog.isEmpty || !isWorking { wake = min(wake, now + .milliseconds(10)) }
@@ -189,8 +192,6 @@ package final class Worker {
             case .http, nil: break
             }
         }
-        if Clock.uptime - turnedAt > Self.stall { hand(.stalled) }
-        turnedAt = Clock.uptime
         isSnapshotStale = isSnapshotStale || !ready.isEmpty
         takeAcknowledgements()
         takeAnswers()
@@ -199,7 +200,7 @@ package final class Worker {
         if let deadline = pipeline.deadline(Clock.now), deadline <= Clock.uptime { hand(.tick) }
         retryPublishing()
         storeOffsets()
-        advanceClaims()
+        advanceCommits()
         advanceShutdown()
         show(notReady)
         narrator.log.flush()
@@ -220,10 +221,9 @@ package final class Worker {
             case .store(let partition, let offset): toStore[partition] = offset
             case .pause(let partitions): consumer.pause(partitions)
             case .resume(let partitions): consumer.resume(partitions)
-            case .release(let partition, let handover):
-                let text = handover.map { pipeline.configuration.quota == nil ? "" : $0.text }
-                let goesLater = text.map { claims.handOver(partition, $0, now: now.uptime) } ?? false
-                if !goesLater { release([partition]) }
+            case .release(let partition, let isLost, let handover):
+                storeOffsets()
+                if isLost || !commits.leave(partition, handover, now: now.uptime) { release([partition]) }
             case .drained:
                 // The group is left by way of its coordinator, which may just be coming back: all the time there is left.
                 if case .draining(let until) = stage { beginClosing(by: max(until, now.uptime + .seconds(5))) }
@@ -249,8 +249,7 @@ package final class Worker {
     private func beginDraining() {
         stage = .draining(until: Clock.uptime + options.shutdownTimeout)
         hand(.drain)
-        // What was given to us is taken without its ledger, so that it can be given back: a drain admits nothing.
-        endRestore([:])
+        endRestore()
     }
 
     private func takeAcknowledgements() {
@@ -298,11 +297,6 @@ package final class Worker {
             case .reachedEnd(let position): hand(.reachedEnd(position))
             case .assigned(let partitions): assigned(partitions)
             case .revoked(let partitions, let isLost): revoked(partitions, isLost: isLost)
-            case .commitFailed(let error):
-                narrator.metrics.commitFailures += 1
-                narrator.log.write(
-                    .info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))]
-                )
             case .failed(let error):
                 report(error)
                 if error.isFatal { return end(because: error) }
@@ -331,22 +325,18 @@ package final class Worker {
 
     /// The partitions' results are read first: until then the assignment is not answered, so that nothing is fetched.
     private func assigned(_ partitions: [Int32]) {
-        if let highest = partitions.max(), Int(highest) >= pipeline.configuration.partitionCount, stage == .running {
-            // The quota is shared by the partitions that there were: each member has to count them anew.
-            narrator.log.write(
-                .warning, "partitions were added to the requests topic: stopping, start again",
-                [(.topic, .string(options.requestsTopic)), (.count, .integer(Int64(highest) + 1))])
-            exitCode = 75
-            beginDraining()
-        }
-        guard !partitions.isEmpty, stage == .running else {
-            accept(partitions, [:])
+        let isCaller = consumer.holdsLease
+        isStandby = options.pipeline.needsLease && !isCaller
+        // With a lease all partitions there are, or none that are not ours already.
+        let wanted: [Int32]? = isCaller ? (consumer.assignment.isEmpty ? nil : []) : isStandby ? [] : partitions
+        guard wanted?.isEmpty != true, stage == .running else {
+            accept([:], [:])
             return
         }
         let now = Clock.wall
         let subject = TakeoverLookup.Subject(
             requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic, group: options.group,
-            partitions: partitions, since: now + (.zero - options.pipeline.dedupeWindow))
+            partitions: wanted, since: now + (.zero - options.pipeline.dedupeWindow))
         restore = LedgerRestore(
             subject, kafka: options.kafka, callsSince: now + (.zero - (options.pipeline.quota?.window ?? .zero)))
         restoreHasMore = true
@@ -376,41 +366,52 @@ package final class Worker {
                 (.count, .integer(Int64(restore.read))), (.skipped, .integer(Int64(restore.foreign))),
                 (.took, .integer((Clock.uptime - restore.began).milliseconds)),
             ])
-        endRestore(restore.ledgers)
+        endRestore()
     }
 
-    private func endRestore(_ ledgers: [Int32: Ledger]) {
+    private func endRestore() {
         guard let restore else { return }
         if let watched { poller.remove(watched) }
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
-        expected = restore.takeovers.compactMapValues(\.committed)
-        accept(restore.subject.partitions, ledgers)
-        guard stage == .running else { return }
-        for (partition, claim) in restore.claims {
-            let takeover = restore.takeovers[partition]
-            claims.took(
-                partition, at: takeover?.committed ?? takeover?.requests.lowerBound ?? 0,
-                pipeline.configuration.quota == nil ? nil : claim)
-        }
+        // A drain admits nothing: what was given to this worker is accepted so that it can be given back.
+        guard stage == .running else { return accept([:], [:]) }
+        expected = restore.starts
+        commits.began(restore.starts)
+        accept(restore.starts, restore.ledgers)
+        if consumer.holdsLease { commits.takeOver(from: restore.previousOwner) }
     }
 
-    /// Commits what says whose the partitions' share of the quota is, and lets go of those that have said it.
-    private func advanceClaims() {
-        let (claimed, gone) = claims.turn(consumer, now: Clock.uptime)
-        if !claimed.isEmpty { hand(.claimed(claimed)) }
-        if !gone.isEmpty { release(gone) }
-    }
-
-    private func accept(_ partitions: [Int32], _ ledgers: [Int32: Ledger]) {
-        attempt { () throws(KafkaError) in try consumer.accept() }
-        for partition in partitions { hand(.assigned(partition, ledgers[partition] ?? Ledger())) }
+    private func accept(_ starts: [Int32: Int64], _ ledgers: [Int32: Ledger]) {
+        attempt { () throws(KafkaError) in try consumer.accept(starts) }
+        for partition in starts.keys.sorted() { hand(.assigned(partition, ledgers[partition] ?? Ledger())) }
         narrator.log.write(
-            .info, "partitions assigned", [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
+            .info, isStandby ? "standing by: another worker of the group calls" : "partitions assigned",
+            [(.partitions, .array(starts.keys.sorted().map { .integer(Int64($0)) }))])
         if !hasBeenAssigned {
             hasBeenAssigned = true
             narrator.log.write(.info, "ready")
         }
     }
+
+    /// Commits what is due, and takes what commits have shown.
+    private func advanceCommits() {
+        for outcome in commits.poll(consumer, now: Clock.uptime) {
+            switch outcome {
+            case .tookOver(let previous): hand(.tookOver(previous))
+            case .acknowledged(let sentAt): hand(.leased(until: sentAt + Self.lease(of: options.sessionTimeout)))
+            case .left(let partitions): release(partitions)
+            case .failed(let error):
+                narrator.metrics.commitFailures += 1
+                narrator.log.write(
+                    .info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))]
+                )
+            }
+        }
+    }
+
+    /// For so long after an acknowledged commit was sent calls may be sent: the coordinator gives the place to another only when
+    /// a whole session has passed since it received that commit. The tenth is for clocks that run at different speeds.
+    static func lease(of sessionTimeout: Duration) -> Duration { sessionTimeout * 9 / 10 }
 
     private func revoked(_ partitions: [Int32], isLost: Bool) {
         isRebalancing = true
@@ -427,7 +428,7 @@ package final class Worker {
     /// What is done of these partitions is stored before they go, so that giving them up commits it.
     private func release(_ partitions: [Int32]) {
         storeOffsets()
-        for partition in partitions { claims.forget(partition) }
+        for partition in partitions { commits.forget(partition) }
         attempt { () throws(KafkaError) in
             if try consumer.release(partitions) { isRebalancing = false }
         }
@@ -437,8 +438,7 @@ package final class Worker {
 
     private func storeOffsets() {
         guard !toStore.isEmpty else { return }
-        consumer.store(toStore.map { ($0.key, $0.value) })
-        claims.stored(toStore)
+        commits.stored(toStore)
         toStore.removeAll(keepingCapacity: true)
     }
 

@@ -17,7 +17,8 @@ nonisolated enum RunCommand {
         let options = Worker.Options(
             kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
             resultsTopic: settings.value(SettingTable.resultsTopic), group: settings.value(SettingTable.group),
-            pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout))
+            pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout),
+            sessionTimeout: settings.value(SettingTable.sessionTimeout))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
             let admin = try adminEndpoint(settings, worker.router)

@@ -50,8 +50,7 @@ class Worker:
         # Set after SIGTERM: by when it has to be over.
         self.ends_by = None
         properties = {
-            "client.id": self.name, "session.timeout.ms": int(SESSION * 1000), "heartbeat.interval.ms": 300,
-            "auto.commit.interval.ms": 200, "fetch.wait.max.ms": 20}
+            "client.id": self.name, "fetch.wait.max.ms": 20}
         # One of three shares calls among what came together, so that calls are taken apart under chaos, too.
         hosts = 4 if number % 3 == 2 else 1
         self.command = [
@@ -59,7 +58,7 @@ class Worker:
             "--results-topic", RESULTS, "--group", GROUP, "--endpoint", sandbox.through_proxy, "--quota", "off",
             "--hosts-per-call", str(hosts), "--concurrency", "32", "--max-open", "1000", "--call-timeout", "8s",
             "--connect-timeout", "2s", "--retry-for", "2h", "--shutdown-timeout", f"{SHUTDOWN:.0f}s",
-            "--admin-listen", "off", *os.environ.get("WORKER_FLAGS", "").split()]
+            "--session-timeout", f"{SESSION:.0f}s", "--admin-listen", "off", *os.environ.get("WORKER_FLAGS", "").split()]
         for name, value in properties.items():
             self.command += ["--kafka-property", f"{name}={value}"]
 

@@ -39,7 +39,7 @@ struct Bench {
                 case .store(let partition, let offset): stored[partition] = offset
                 case .pause(let numbers): paused.formUnion(numbers)
                 case .resume(let numbers): paused.subtract(numbers)
-                case .release(let number, let handover):
+                case .release(let number, _, let handover):
                     released.append(number)
                     handovers[number] = handover
                 case .drained: isDrained = true

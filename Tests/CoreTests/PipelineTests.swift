@@ -593,19 +593,68 @@ import Testing
         #expect(record.headers.allSatisfy { ($0.value?.count ?? 0) < 1_000 })
     }
 
-    @Test(arguments: [2, 3, 5]) func `workers with one bad key probe as seldom together as one alone`(_ count: Int) {
-        var gates = Array(repeating: AuthGate(), count: count)
-        var refused: [Duration] = []
-        for second in 0..<3000 {
-            let now = Duration.seconds(second)
-            for index in gates.indices where gates[index].allows(now: now) {
-                gates[index].sent()
-                _ = gates[index].refused(now: now, share: 1 / Double(count))
-                refused.append(now)
-            }
+    /// A worker that calls for its group, with two calls a minute.
+    static func caller() -> Bench {
+        Bench(partitions: [0, 1]) {
+            $0.quota = RateLimit(calls: 2, window: .seconds(60))
+            $0.needsLease = true
         }
-        #expect(QuotaTests.most(refused, in: AuthGate.window) <= max(3, count))
-        #expect(refused.count >= 20)
+    }
+
+    @Test func `no call goes before the group has made this worker its caller, nor after its lease is over`() {
+        var bench = Self.caller()
+        bench.receive(key: "a", hosts: ["a"])
+        bench.pass(.seconds(1))
+        #expect(bench.calls.isEmpty)
+        bench.hand(.tookOver(.none))
+        #expect(bench.calls.isEmpty, "the lease is not granted yet")
+        bench.hand(.leased(until: bench.now.uptime + .seconds(9)))
+        #expect(bench.calls.count == 1)
+        bench.answer(200)
+        bench.pass(.seconds(9))
+        bench.receive(key: "b", hosts: ["b"])
+        bench.pass(.seconds(1))
+        #expect(bench.calls.isEmpty, "another worker may be the caller by now")
+        bench.hand(.leased(until: bench.now.uptime + .seconds(9)))
+        #expect(bench.calls.count == 1)
+    }
+
+    @Test func `the lease goes with partition 0, after all other partitions, and tells which slots are in use`() {
+        var bench = Self.caller()
+        bench.hand(.tookOver(.none))
+        bench.hand(.leased(until: bench.now.uptime + .seconds(9)))
+        bench.receive(key: "a", partition: 1)
+        bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))
+        #expect(bench.released.isEmpty, "a call is on its way")
+        bench.answer(200)
+        #expect(bench.released == [1, 0])
+        #expect(bench.handovers[1] == nil)
+        #expect(bench.handovers[0]?.start == [bench.now.wall + .seconds(60)])
+        bench.hand(.assigned(0, Ledger()))
+        bench.receive(key: "b", partition: 0)
+        #expect(bench.calls.isEmpty, "the lease is gone")
+    }
+
+    @Test func `who goes before it has taken over leaves what the caller before it left`() {
+        var bench = Self.caller()
+        bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))
+        #expect(bench.released == [1, 0])
+        #expect(bench.handovers.isEmpty)
+    }
+
+    @Test func `a caller that gets its place back counts its own calls once`() throws {
+        var bench = Self.caller()
+        bench.hand(.tookOver(.none))
+        bench.hand(.leased(until: bench.now.uptime + .seconds(9)))
+        bench.receive(key: "a", partition: 1)
+        bench.answer(200)
+        bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))
+        let handover = try #require(bench.handovers[0])
+        bench.hand(.assigned(0, Ledger()))
+        bench.hand(.assigned(1, Ledger()))
+        bench.hand(.tookOver(.handedOver(handover)))
+        bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))
+        #expect(bench.handovers[0] == handover, "without a second for clocks that differ")
     }
 
     @Test func `a partition's end is committed behind what is open, and not when the partition is going`() {

@@ -57,91 +57,93 @@ import Testing
         #expect(quota.limit == RateLimit(calls: 4, window: .seconds(120)))
     }
 
-    static let handover = Handover(start: Timestamp(milliseconds: 90_000), status: Timestamp(milliseconds: 1))
+    static let handover = Handover(
+        start: [90_000, 30_000].map(Timestamp.init(milliseconds:)), status: [Timestamp(milliseconds: 1)])
 
-    @Test func `the owner of all partitions has all slots at once, once he has claimed them`() {
-        var quota = Quota(RateLimit(calls: 5, window: .seconds(60)), partitions: 12)
-        #expect(quota.nextFree(Self.now(.zero)) == nil)
-        quota.claim(
-            Dictionary(uniqueKeysWithValues: (0..<12).map { ($0, .fresh) }), busyUntil: \.start, Self.now(.zero))
-        for _ in 0..<5 { #expect(quota.sent(Self.now(.zero)) != nil) }
-        #expect(!quota.isFree(Self.now(.zero)))
+    static func taken(
+        _ previous: PreviousOwner, calls: Int = 2, answered: [Int64] = [], at now: Duration
+    ) -> Quota {
+        var quota = Quota(RateLimit(calls: calls, window: .seconds(60)), transit: .seconds(5))
+        quota.takeOver(
+            previous, busyUntil: \.start, answered: answered.map(Timestamp.init(milliseconds:)), Self.now(now))
+        return quota
     }
 
-    @Test func `slots are busy as long as the last owner said, and a window where he said nothing`() {
-        var quota = Quota(RateLimit(calls: 2, window: .seconds(60)), partitions: 2, transit: .seconds(5))
-        quota.claim([0: .handedOver(Self.handover)], busyUntil: \.start, Self.now(.seconds(1)))
-        #expect(quota.nextFree(Self.now(.seconds(1))) == .seconds(91), "and a second for the clocks")
-        quota.claim([1: .unknown(idleSince: nil)], busyUntil: \.start, Self.now(.seconds(2)))
-        _ = quota.sent(Self.now(.seconds(91)))
-        #expect(quota.isFree(Self.now(.seconds(91))), "the other slot: 2 s, a window and twice a transit have passed")
-        #expect(quota.handOver(0, Self.now(.seconds(91))) == Timestamp(milliseconds: 156_000), "a call is on its way")
-        quota.release(0)
-        #expect(quota.nextFree(Self.now(.seconds(200))) == .seconds(200), "partition 1 has a slot of its own")
+    /// When each of the slots is free, if all of them are taken as soon as they are.
+    static func free(_ quota: Quota, from now: Duration) -> [Duration] {
+        var (quota, times, now) = (quota, [] as [Duration], now)
+        while times.count < 10, let next = quota.nextFree(Self.now(now)) {
+            now = next
+            _ = quota.sent(Self.now(now))
+            times.append(now)
+        }
+        return times
     }
 
-    @Test func `an idle crash costs the one who owns all partitions nothing`() {
-        var quota = Quota(RateLimit(calls: 2, window: .seconds(60)), partitions: 2)
-        let idle = Claim.unknown(idleSince: Timestamp(milliseconds: 10_000))
-        quota.claim([0: idle, 1: idle], busyUntil: \.start, Self.now(.seconds(100)))
+    @Test func `who is the first caller of all has all slots at once`() {
+        #expect(Self.free(Self.taken(.none, calls: 5, at: .zero), from: .zero) == Array(repeating: .zero, count: 5))
+    }
+
+    @Test func `each slot is in use as long as the previous caller said`() {
+        let quota = Self.taken(.handedOver(Self.handover), at: .seconds(40))
+        #expect(Self.free(quota, from: .seconds(40)) == [.seconds(40), .seconds(91)], "and a second for the clocks")
+    }
+
+    @Test func `after a caller without a word its known calls hold a slot each, and the rest counts as spent`() {
+        let quota = Self.taken(.unknown(idleSince: nil), calls: 3, answered: [50_000, 10_000], at: .seconds(100))
+        #expect(
+            Self.free(quota, from: .seconds(100)) == [.seconds(111), .seconds(165), .seconds(165)],
+            "one call is out of the window; a transit and a window from now for what is not known")
+    }
+
+    @Test func `nothing is called before a call that is on its way must have arrived`() {
+        let quota = Self.taken(.unknown(idleSince: nil), calls: 1, answered: [41_000], at: .seconds(100))
+        #expect(quota.nextFree(Self.now(.seconds(100))) == .seconds(105))
+    }
+
+    @Test func `an idle crash costs nothing`() {
+        let quota = Self.taken(.unknown(idleSince: Timestamp(milliseconds: 10_000)), at: .seconds(100))
         #expect(quota.isFree(Self.now(.seconds(100))))
     }
 
-    @Test func `what was idle in one partition may have been busy in another: the latest counts for all`() {
-        var quota = Quota(RateLimit(calls: 2, window: .seconds(60)), partitions: 2)
-        quota.claim(
-            [
-                0: .unknown(idleSince: Timestamp(milliseconds: 90_000)),
-                1: .unknown(idleSince: Timestamp(milliseconds: 0)),
-            ], busyUntil: \.start, Self.now(.seconds(100)))
-        #expect(quota.nextFree(Self.now(.seconds(100))) == .seconds(151))
-        var mixed = Quota(RateLimit(calls: 2, window: .seconds(60)), partitions: 2)
-        mixed.claim(
-            [0: .unknown(idleSince: Timestamp(milliseconds: 0)), 1: .handedOver(Self.handover)], busyUntil: \.start,
-            Self.now(.seconds(100)))
-        _ = mixed.sent(Self.now(.seconds(100)))
-        #expect(mixed.nextFree(Self.now(.seconds(100))) == .seconds(170), "not all was idle")
+    @Test func `no text holds a slot for longer than a call of now would`() {
+        let wrong = Handover(start: [Timestamp(milliseconds: 3_600_000)], status: [])
+        let free = Self.free(Self.taken(.handedOver(wrong), calls: 1, at: .seconds(100)), from: .seconds(100))
+        #expect(free == [.seconds(166)])
     }
 
-    @Test func `with more members than calls each has its turn, and no two of one slot are within a window`() {
-        var quotas = (0..<12).map { number in
-            var quota = Quota(RateLimit(calls: 5, window: .seconds(60)), partitions: 12)
-            quota.claim([Int32(number): .fresh], busyUntil: \.start, Self.now(.zero))
-            return quota
-        }
-        var calls: [[Duration]] = Array(repeating: [], count: 12)
-        var now = Duration.zero
-        while now < .seconds(1200) {
-            for member in quotas.indices where quotas[member].isFree(Self.now(now)) {
-                let slot = quotas[member].sent(Self.now(now))
-                quotas[member].answered(slot, Self.now(now))
-                calls[member].append(now)
-            }
-            now += .milliseconds(500)
-        }
-        #expect(calls.allSatisfy { $0.count >= 5 })
-        #expect(Self.most(calls.flatMap { $0 }, in: .seconds(60)) <= 5)
+    @Test func `what a caller leaves covers its calls on their way`() {
+        var quota = Quota(RateLimit(calls: 3, window: .seconds(60)), transit: .seconds(5))
+        _ = quota.sent(Self.now(.seconds(10)))
+        quota.answered(quota.sent(Self.now(.seconds(10))), Self.now(.seconds(11)))
+        #expect(quota.handOver(Self.now(.seconds(20))).map(\.milliseconds) == [85_000, 71_000])
     }
 
     @Test func `a handover survives its text, and other texts are none`() throws {
         #expect(Handover(Self.handover.text) == Self.handover)
-        for text in ["", "1;2", "2;1;1", "1;-1;1", "1;1;x", "1;1;99999999999999999999"] {
-            #expect(Handover(text) == nil)
+        let refused = Handover(start: [], status: [], refusals: [7, 5].map(Timestamp.init(milliseconds:)))
+        #expect(Handover(refused.text) == refused)
+        for text in [
+            "", "1;2;3", "2;1;1", "2;-1;1;;", "2;1;x;;", "2;1;1;1;99999999999999999999", "2;1;1x0;;", "2;1;1x9999;;",
+            "2;1;-5;;", "2;1;" + String(repeating: "1,", count: 3000) + ";;",
+        ] {
+            #expect(Handover(text) == nil, "\(text)")
         }
     }
 
-    @Test func `a lower limit is shared by all the partitions there are`() {
-        for first in 0..<12 {
-            var quota = Quota(RateLimit(calls: 5, window: .seconds(60)), partitions: 12)
-            quota.claim([Int32(first): .fresh], busyUntil: \.start, Self.now(.zero))
-            quota.throttled(Self.now(.zero), retryAfter: nil, named: RateLimit(calls: 2, window: .seconds(90)))
-            let free = quota.nextFree(Self.now(.seconds(90)))
-            #expect(free != nil, "the owner of \(first)")
-            #expect(quota.nextFree(Self.now(.zero)).map { $0 >= .seconds(90) } ?? false)
-        }
-        var alone = Quota(RateLimit(calls: 5, window: .seconds(60)))
-        for _ in 0..<3 { alone.answered(alone.sent(Self.now(.zero)), Self.now(.seconds(1))) }
-        alone.learn(RateLimit(calls: 2, window: .seconds(60)), Self.now(.seconds(2)))
-        #expect(!alone.isFree(Self.now(.seconds(2))), "three calls were made in this window, more than there may be")
+    @Test func `a handover of many slots fits beside an offset, and frees none of them too early`() throws {
+        let times = (0..<1000).map { Timestamp(milliseconds: 1_767_225_600_000 + Int64($0) * 60_007) }
+        let handover = Handover(start: times, status: times)
+        #expect(handover.text.utf8.count <= 4096)
+        let read = try #require(Handover(handover.text))
+        #expect(read.start.count == 1000)
+        #expect(zip(read.start, times).allSatisfy { $0 >= $1 && $0 - $1 <= .seconds(601) })
+    }
+
+    @Test func `a lower limit counts the calls that were made under the higher one`() {
+        var quota = Quota(RateLimit(calls: 5, window: .seconds(60)))
+        for _ in 0..<3 { quota.answered(quota.sent(Self.now(.zero)), Self.now(.seconds(1))) }
+        quota.learn(RateLimit(calls: 2, window: .seconds(60)), Self.now(.seconds(2)))
+        #expect(!quota.isFree(Self.now(.seconds(2))), "three calls were made in this window, more than there may be")
     }
 }

@@ -104,8 +104,13 @@ final class Bench {
     /// How many records a topic holds, from its ends.
     func count(_ topic: String) throws -> Int {
         let arguments = (0..<partitions).flatMap { ["-t", "\(topic):\($0):-1"] }
-        return try run("kcat", ["-Q", "-b", broker.bootstrap] + arguments).split(separator: "\n").reduce(0) {
-            sum, line in
+        var lines = ""
+        // A new topic's partitions have no leader for a moment.
+        try eventually("the topic's ends are told", seconds: 10) {
+            lines = (try? run("kcat", ["-Q", "-b", broker.bootstrap] + arguments)) ?? ""
+            return !lines.isEmpty
+        }
+        return lines.split(separator: "\n").reduce(0) { sum, line in
             sum + (Int(line.split(separator: " ").last ?? "") ?? 0)
         }
     }

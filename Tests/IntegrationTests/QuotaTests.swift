@@ -17,8 +17,7 @@ extension OnARealBroker {
             // One call a request: more than ten windows' worth, so that each worker always wants to call.
             let arguments =
                 Self.quota + [
-                    "--hosts-per-call", "1", "--log-level", "info", "--kafka-property", "session.timeout.ms=2000",
-                    "--kafka-property", "heartbeat.interval.ms=300",
+                    "--hosts-per-call", "1", "--log-level", "info", "--session-timeout", "2s",
                 ]
             try bench.publish((0..<70).map { .plain("k\($0)") })
             var workers = try (0..<3).map { _ in try bench.worker(arguments, ready: false, alone: false) }

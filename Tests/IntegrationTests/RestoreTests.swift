@@ -42,9 +42,7 @@ extension OnARealBroker {
             throws
         {
             let bench = try Bench("kill", sandbox: ["--quota", "off", "--latency", "20ms"])
-            let session = [
-                "--kafka-property", "session.timeout.ms=2000", "--kafka-property", "heartbeat.interval.ms=300",
-            ]
+            let session = ["--session-timeout", "2s"]
             try bench.publish(
                 (0..<4_000).map { .plain("k\($0)") } + (0..<200).map { .init(key: "bad\($0)", value: "{}") })
             let kills = 5

@@ -79,7 +79,7 @@ import Testing
                 return seen.count >= 2000
             }
             switch event {
-            case .assigned: try consumer.accept()
+            case .assigned: try consumer.accept([0: 0])
             case .record(let record):
                 seen.append(record.position.offset)
                 if seen.count % 400 == 0 {
@@ -109,16 +109,17 @@ import Testing
             let deadline = Date().addingTimeInterval(3)
             while Date() < deadline && !consumer.isClosed { _ = consumer.next() }
         }
-        try? consumer.accept()
+        try? consumer.accept([0: 0])
         try Self.until("it is closed") {
             if case .revoked(let partitions, _) = consumer.next() { _ = try consumer.release(partitions) }
             return consumer.isClosed
         }
-        try? consumer.accept()
+        try? consumer.accept([0: 0])
         withExtendedLifetime(broker) {}
     }
 
-    @Test func `a held revoke is answered later, and what was stored meanwhile is where the next member begins`() throws
+    @Test func `a held revoke is answered later, and what was committed meanwhile is where the next member begins`()
+        throws
     {
         let (broker, configuration) = try Self.cluster()
         try Self.produce(100, configuration)
@@ -127,13 +128,13 @@ import Testing
         var seen = 0
         try Self.until("fifty are read") {
             switch consumer.next() {
-            case .assigned: try consumer.accept()
+            case .assigned: try consumer.accept([0: 0])
             case .record: seen += 1
             default: break
             }
             return seen == 50
         }
-        consumer.store([(0, 30)])
+        try Self.commit(30, consumer)
         try consumer.beginClose()
         var revoked: [Int32] = []
         try Self.until("the revoke comes") {
@@ -144,7 +145,7 @@ import Testing
             return !revoked.isEmpty
         }
         #expect(!consumer.isClosed)
-        consumer.store([(0, 42)])
+        try Self.commit(42, consumer)
         #expect(try consumer.release([0]))
         try Self.until("the group is left") {
             _ = consumer.next()
@@ -155,7 +156,7 @@ import Testing
         var first: Int64?
         try Self.until("the next member reads") {
             switch next.next() {
-            case .assigned: try next.accept()
+            case .assigned: try next.accept([0: try Self.committed(configuration, "revoke")])
             case .record(let record): first = first ?? record.position.offset
             default: break
             }
@@ -165,10 +166,24 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
+    static func commit(_ offset: Int64, _ consumer: Consumer) throws {
+        #expect(consumer.commit([(0, offset, "")], id: UInt(offset)) == nil)
+        try until("offset \(offset) is committed") {
+            guard let (id, error) = consumer.nextCommit() else { return false }
+            #expect(id == UInt(offset) && error == nil)
+            return true
+        }
+    }
+
+    static func committed(_ configuration: ClientConfiguration, _ group: String) throws -> Int64 {
+        let reader = try Reader(configuration, topic: "t", group: group)
+        return try reader.committed([0], milliseconds: 5000)[0]?.offset ?? -1
+    }
+
     @Test func `an offset for a partition that is not ours is refused without harm`() throws {
         let (broker, configuration) = try Self.cluster()
         let consumer = try Consumer(configuration, topic: "t", group: "stray")
-        consumer.store([(0, 7), (5, 1)])
+        _ = consumer.commit([(0, 7, ""), (5, 1, "")], id: 1)
         consumer.resume([0])
         consumer.pause([0])
         #expect(consumer.assignment.isEmpty)

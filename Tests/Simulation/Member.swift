@@ -27,6 +27,15 @@ struct Member {
     var isFrozen = false
     /// The group has gone on without it.
     var isExpelled = false
+    /// It does not reach the broker, and still reaches HSS.
+    var isCut = false
+    /// When the coordinator had its last commit.
+    var lastContact: Duration = .zero
+    /// Counts how often it had the lease.
+    var term = 0
+    /// The caller before it, until the coordinator has acknowledged that it took over.
+    var previous: PreviousOwner?
+    var isSilent: Bool { !isAlive || isFrozen || isCut }
     var isDraining = false
     /// Drained: it gives back whatever it has and gets.
     var isClosing = false
@@ -54,7 +63,7 @@ struct Member {
 extension World {
     func start() {
         var configuration = Pipeline.Configuration(quota: settings.quota)
-        configuration.partitionCount = settings.partitions
+        configuration.needsLease = settings.quota != nil
         configuration.hostsPerCall = settings.hostsPerCall
         configuration.maximumOpen = settings.maximumOpen
         configuration.concurrency = 3
@@ -67,7 +76,11 @@ extension World {
         members.append(
             Member(
                 pipeline: Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400)))
-        kafka.group.join(members.count - 1)
+        members[members.count - 1].lastContact = time
+        // Mostly the clocks agree on who was there first.
+        let isBehind = Int.random(in: 0..<8, using: &generator) == 0
+        if isBehind && members.count > 1 { met["joined with a clock that is behind", default: 0] += 1 }
+        kafka.group.join(members.count - 1, rank: isBehind ? -members.count : members.count - 1)
         rebalance()
     }
 
@@ -84,12 +97,93 @@ extension World {
                 hand(member, .revoked(partitions, isLost: false, deadline: deadline))
             }
         }
-        var claims: [Int: [Int32: Claim]] = [:]
-        for (partition, member) in kafka.group.toAssign() {
-            claims[member, default: [:]][partition] = assign(partition, to: member)
+        var ledgers: [Int: [Int32: Ledger]] = [:]
+        let given = kafka.group.toAssign()
+        for (partition, member) in given { land(of: member, partition) }
+        for (partition, member) in given {
+            ledgers[member, default: [:]][partition] = assign(partition, to: member)
         }
-        guard settings.quota != nil else { return }
-        for (member, claims) in claims.sorted(by: { $0.key < $1.key }) { hand(member, .claimed(claims)) }
+        guard settings.quota != nil, let (member, all) = ledgers.first else { return }
+        if members[member].owned[0] != nil && all[0] == nil { return }
+        members[member].term += 1
+        let previous = kafka.previousOwner(all)
+        note("\(member) takes over: \(previous)")
+        members[member].previous = previous
+        sendCommit(member)
+        schedule(.renews(member: member, term: members[member].term), after: Self.renewal)
+    }
+
+    /// Results of ours that are still on their way reach their topic before we read it.
+    private func land(of member: Int, _ partition: Int32) {
+        let isPending = { (entry: Member.Pending) in
+            entry.result.position.partition == partition && !entry.isAppended
+        }
+        guard members[member].pending.contains(where: isPending) else { return }
+        met["regained a partition with results on their way", default: 0] += 1
+        #if MUTATIONS
+            if settings.mutation == .readsResultsBeforeItsOwnHaveLanded {
+                for index in members[member].pending.indices { members[member].pending[index].isFromZombie = false }
+                return
+            }
+        #endif
+        for index in members[member].pending.indices where isPending(members[member].pending[index]) {
+            appendOne(member, index)
+        }
+    }
+
+    // MARK: The lease
+
+    /// Between two commits of the caller.
+    private static let renewal: Duration = .seconds(8)
+
+    /// A commit of partition 0 goes to the coordinator, which answers if it still knows the member.
+    private func sendCommit(_ member: Int) {
+        let term = members[member].term
+        guard !members[member].isSilent, kafka.group.owner[0] == member, let owned = members[member].owned[0] else {
+            return
+        }
+        members[member].lastContact = time
+        if let rule = kafka.commit(0, owned.stored, "") { broken(rule) }
+        schedule(
+            .committed(member: member, term: term, sentAt: time), after: milliseconds(0...300))
+    }
+
+    func renew(_ member: Int, _ term: Int) {
+        guard members[member].isAlive, members[member].term == term, members[member].owned[0] != nil else { return }
+        if members[member].owned[0]?.revokedUntil == nil { sendCommit(member) }
+        schedule(.renews(member: member, term: term), after: Self.renewal)
+    }
+
+    func acknowledged(_ member: Int, _ term: Int, sentAt: Duration) {
+        guard members[member].isAlive, members[member].term == term, members[member].owned[0] != nil else { return }
+        // A frozen process takes it when it goes on.
+        if members[member].isFrozen {
+            schedule(.committed(member: member, term: term, sentAt: sentAt), after: .seconds(1))
+            return
+        }
+        if let previous = members[member].previous {
+            members[member].previous = nil
+            hand(member, .tookOver(previous))
+        }
+        hand(member, .leased(until: members[member].now(sentAt + Self.session * 9 / 10).uptime))
+    }
+
+    func cut(_ member: Int) {
+        members[member].isCut = true
+        met["cut off from the broker", default: 0] += 1
+        schedule(.expelled(member: member), after: Self.session)
+    }
+
+    func mend(_ member: Int) {
+        members[member].isCut = false
+        if members[member].isExpelled { schedule(.told(member: member), after: milliseconds(0...3000)) }
+    }
+
+    func addPartition() {
+        guard kafka.group.partitions < 13 else { return }
+        met["partition added", default: 0] += 1
+        kafka.addPartition()
+        rebalance()
     }
 
     func leave(_ member: Int) {
@@ -97,24 +191,22 @@ extension World {
         rebalance()
     }
 
-    private func assign(_ partition: Int32, to member: Int) -> Claim {
+    private func assign(_ partition: Int32, to member: Int) -> Ledger {
         let now = members[member].now(time)
         let window = settings.quota?.window ?? .zero
-        let (ledger, claim) = kafka.takeOver(partition, callsSince: now.wall + (.zero - window))
+        let ledger = kafka.restore(partition, callsSince: now.wall + (.zero - window))
         let from = kafka.committed[partition]?.offset ?? 0
-        note("\(partition) goes to \(member): \(claim)")
+        note("\(partition) goes to \(member)")
         members[member].owned[partition] = Member.Owned(fetchFrom: from, stored: from)
         hand(member, .assigned(partition, ledger))
         if members[member].isClosing { giveBack([partition], member) }
-        // The claim wipes what the last owner left.
-        if settings.quota != nil { kafka.committed[partition] = (from, "") }
-        return claim
+        return ledger
     }
 
     // MARK: What a process does
 
     func fetch(_ member: Int, _ count: Int) {
-        let wants = members[member].pipeline.wantsRecords
+        let wants = members[member].pipeline.wantsRecords && !members[member].isCut
         for partition in members[member].owned.keys.sorted() {
             for _ in 0..<count {
                 guard let owned = members[member].owned[partition], !owned.isPaused, wants, owned.revokedUntil == nil,
@@ -135,23 +227,27 @@ extension World {
 
     /// The broker takes results, per partition in order.
     func append(_ member: Int, _ count: Int) {
-        var left = count
+        var left = members[member].isCut ? 0 : count
         for index in members[member].pending.indices where left > 0 && !members[member].pending[index].isAppended {
-            members[member].pending[index].isAppended = true
             left -= 1
-            let pending = members[member].pending[index]
-            // With its result a request is over for whoever had it before.
-            for other in members.indices where other != member && !pending.isFromZombie {
-                members[other].answered[pending.result.position] = nil
-            }
-            if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {
-                broken(rule)
-            }
+            appendOne(member, index)
+        }
+    }
+
+    private func appendOne(_ member: Int, _ index: Int) {
+        members[member].pending[index].isAppended = true
+        let pending = members[member].pending[index]
+        // With its result a request is over for whoever had it before.
+        for other in members.indices where other != member && !pending.isFromZombie {
+            members[other].answered[pending.result.position] = nil
+        }
+        if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {
+            broken(rule)
         }
     }
 
     func acknowledge(_ member: Int, _ count: Int) {
-        for _ in 0..<count {
+        for _ in 0..<(members[member].isCut ? 0 : count) {
             guard let index = members[member].pending.firstIndex(where: \.isAppended) else { return }
             let request = members[member].pending.remove(at: index).request
             hand(member, .published(request))
@@ -165,19 +261,22 @@ extension World {
     }
 
     func commit(_ member: Int) {
-        for (partition, owned) in members[member].owned where kafka.group.owner[partition] == member {
+        for (partition, owned) in members[member].owned
+        where kafka.group.owner[partition] == member && !members[member].isCut
+            && (partition > 0 || settings.quota == nil)
+        {
             if let rule = kafka.commit(partition, owned.stored, "") { broken(rule) }
         }
     }
 
     func crash(_ member: Int) {
         members[member].isAlive = false
-        schedule(.expelled(member: member), after: .seconds(10))
+        schedule(.expelled(member: member), after: Self.session)
     }
 
     func freeze(_ member: Int) {
         members[member].isFrozen = true
-        schedule(.expelled(member: member), after: .seconds(10))
+        schedule(.expelled(member: member), after: Self.session)
     }
 
     func thaw(_ step: Step) {
@@ -188,7 +287,6 @@ extension World {
     func thaw(_ member: Int) {
         members[member].isFrozen = false
         guard members[member].isAlive else { return }
-        hand(member, .stalled)
         if members[member].isExpelled { schedule(.told(member: member), after: milliseconds(0...3000)) }
     }
 
@@ -208,6 +306,9 @@ extension World {
             switch effect {
             case .call(let call):
                 note("\(member) calls \(call.id) \(call.hostIDs)")
+                if settings.quota != nil, let caller = kafka.group.owner[0], caller != member {
+                    return broken("\(member) calls while \(caller) has the lease")
+                }
                 members[member].inFlight[call.id] = call.hostIDs
                 send(member, .start(call))
             case .query(let query): send(member, .status(query))
@@ -232,7 +333,7 @@ extension World {
                     }
                     members[member].owned[partition]?.isPaused = false
                 }
-            case .release(let partition, let handover): release(member, partition, handover)
+            case .release(let partition, let isLost, let handover): release(member, partition, isLost, handover)
             case .drained:
                 members[member].isClosing = true
                 kafka.group.retire(member)
@@ -260,9 +361,9 @@ extension World {
         schedule(.arrives(member: member, sent), after: milliseconds(0...(isSlow ? 4900 : 40)))
     }
 
-    private func release(_ member: Int, _ partition: Int32, _ handover: Handover?) {
+    private func release(_ member: Int, _ partition: Int32, _ isLost: Bool, _ handover: Handover?) {
         guard let owned = members[member].owned.removeValue(forKey: partition) else { return }
-        note("\(member) gives \(partition) up: \(handover?.text ?? "lost")")
+        note("\(member) gives \(partition) up: \(isLost ? "lost" : handover?.text ?? "in order")")
         if let until = owned.revokedUntil, time < until, !members[member].isUnsure {
             for hosts in members[member].inFlight.values
             where hosts.contains(where: { partitionOfHost[$0] == partition }) {

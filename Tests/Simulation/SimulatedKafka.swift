@@ -19,11 +19,11 @@ struct SimulatedKafka {
     /// Second results of one record, from members that were cut off and did not know.
     private(set) var repeats = 0
 
-    init(partitions: Int, isCooperative: Bool) {
+    init(partitions: Int, isCooperative: Bool, isExclusive: Bool) {
         requests = Array(repeating: [], count: partitions)
         results = Array(repeating: [], count: partitions)
         answered = Array(repeating: [:], count: partitions)
-        group = Group(partitions: partitions, isCooperative: isCooperative)
+        group = Group(partitions: partitions, isCooperative: isCooperative, isExclusive: isExclusive)
     }
 
     mutating func produce(_ json: String, key: String, to partition: Int32, at time: Timestamp) {
@@ -85,15 +85,35 @@ struct SimulatedKafka {
     }
 
     /// What a new owner reads before it works.
-    func takeOver(_ partition: Int32, callsSince: Timestamp) -> (Ledger, Claim) {
+    func restore(_ partition: Int32, callsSince: Timestamp) -> Ledger {
         var ledger = Ledger()
         for result in results[Int(partition)] {
             if let entry = LedgerEntry(result.record) { ledger.restore(entry, callsSince: callsSince) }
         }
-        guard let mark = committed[partition] else { return (ledger, .fresh) }
-        if let handover = Handover(mark.metadata) { return (ledger, .handedOver(handover)) }
-        let end = max(mark.offset, Int64(requests[Int(partition)].count))
-        return (ledger, .unknown(idleSince: ledger.idleSince(mark.offset..<end)))
+        return ledger
+    }
+
+    /// What a new caller knows of the one before.
+    func previousOwner(_ ledgers: [Int32: Ledger]) -> PreviousOwner {
+        guard let mark = committed[0] else { return .none }
+        if let handover = Handover(mark.metadata) { return .handedOver(handover) }
+        var last = Timestamp(milliseconds: 0)
+        for (partition, ledger) in ledgers {
+            let next = committed[partition]?.offset ?? 0
+            let end = max(next, Int64(requests[Int(partition)].count))
+            guard let idleSince = ledger.idleSince(next..<end) else { return .unknown(idleSince: nil) }
+            last = max(last, idleSince)
+        }
+        return .unknown(idleSince: last)
+    }
+
+    /// The topics get one partition more.
+    mutating func addPartition() {
+        requests.append([])
+        results.append([])
+        answered.append([:])
+        group.partitions += 1
+        group.plan()
     }
 
     var open: [String] {
@@ -115,22 +135,28 @@ struct SimulatedKafka {
 
     /// A consumer group with either protocol.
     struct Group {
-        private let partitions: Int
+        var partitions: Int
         private let isCooperative: Bool
+        /// One member has all partitions: the first by its rank.
+        private let isExclusive: Bool
+        private var ranks: [Int: Int] = [:]
         private var members: [Int] = []
         private var target: [Int32: Int] = [:]
         var owner: [Int32: Int] = [:]
         private var revoking: Set<Int32> = []
         private var mustRevoke = false
 
-        init(partitions: Int, isCooperative: Bool) {
+        init(partitions: Int, isCooperative: Bool, isExclusive: Bool) {
             self.partitions = partitions
             self.isCooperative = isCooperative
+            self.isExclusive = isExclusive
         }
 
         func isMember(_ member: Int) -> Bool { members.contains(member) }
 
-        mutating func join(_ member: Int) {
+        /// `rank`: the lowest has the lease; a member keeps its own.
+        mutating func join(_ member: Int, rank: Int) {
+            ranks[member] = ranks[member] ?? rank
             members.append(member)
             plan()
         }
@@ -148,12 +174,15 @@ struct SimulatedKafka {
             plan()
         }
 
-        private mutating func plan() {
+        mutating func plan() {
             target = [:]
             mustRevoke = true
             guard !members.isEmpty else { return }
             for partition in 0..<partitions {
-                target[Int32(partition)] = members[partition * members.count / partitions]
+                target[Int32(partition)] =
+                    isExclusive
+                    ? members.min { (ranks[$0] ?? 0, $0) < (ranks[$1] ?? 0, $1) }
+                    : members[partition * members.count / partitions]
             }
         }
 
@@ -175,6 +204,7 @@ struct SimulatedKafka {
         mutating func toAssign() -> [(Int32, Int)] {
             revoking.formIntersection(owner.keys)
             if !isCooperative && !revoking.isEmpty { return [] }
+            if isExclusive && owner.contains(where: { target[$0.key] != $0.value }) { return [] }
             var found: [(Int32, Int)] = []
             for (partition, member) in target.sorted(by: { $0.key < $1.key }) where owner[partition] == nil {
                 owner[partition] = member

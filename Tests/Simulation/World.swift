@@ -35,6 +35,9 @@ package final class World {
         case answered(member: Int, CallID, Reply)
         case expelled(member: Int)
         case told(member: Int)
+        /// A commit of the caller is acknowledged; when it was sent.
+        case committed(member: Int, term: Int, sentAt: Duration)
+        case renews(member: Int, term: Int)
     }
 
     enum Sent {
@@ -49,7 +52,12 @@ package final class World {
         }
     }
 
+    /// How long the group waits for a member that is silent.
+    static let session: Duration = .seconds(10)
+
     package let settings: Settings
+    /// How often schedules met what can happen to them.
+    package internal(set) var met: [String: Int] = [:]
     package internal(set) var violation: String?
     var place = ""
     /// What happened, line by line, where that is wanted.
@@ -70,7 +78,8 @@ package final class World {
         self.settings = settings
         trace = isTraced ? ["\(settings)"] : nil
         generator = SplitMix64(seed: settings.seed)
-        kafka = SimulatedKafka(partitions: settings.partitions, isCooperative: settings.isCooperative)
+        kafka = SimulatedKafka(
+            partitions: settings.partitions, isCooperative: settings.isCooperative, isExclusive: settings.quota != nil)
         hss = SimulatedHSS(quota: settings.quota)
         for _ in 0..<settings.members { start() }
     }
@@ -114,6 +123,9 @@ package final class World {
         case .crash: if let member { crash(member) }
         case .stop: if let member, living.count > 1 || step.b % 2 == 0 { hand(member, .drain) }
         case .freeze: if let member { freeze(member) }
+        case .cut: if let member { cut(member) }
+        case .mend: for index in members.indices where members[index].isCut { mend(index) }
+        case .addPartition: addPartition()
         }
         deliver()
     }
@@ -178,18 +190,22 @@ package final class World {
             }
             hand(member, .answered(call, reply))
         case .expelled(let member):
-            guard kafka.group.isMember(member), !members[member].isAlive || members[member].isFrozen else { return }
+            guard kafka.group.isMember(member), members[member].isSilent else { return }
+            let since = time - members[member].lastContact
+            guard since >= Self.session else { return schedule(event, after: Self.session - since) }
             members[member].isExpelled = true
             members[member].isUnsure = true
             for index in members[member].pending.indices { members[member].pending[index].isFromZombie = true }
             leave(member)
+        case .renews(let member, let term): renew(member, term)
+        case .committed(let member, let term, let sentAt): acknowledged(member, term, sentAt: sentAt)
         case .told(let member):
-            guard members[member].isAlive, members[member].isExpelled else { return }
+            guard members[member].isAlive, members[member].isExpelled, !members[member].isCut else { return }
             hand(member, .revoked(members[member].owned.keys.sorted(), isLost: true, deadline: .zero))
             deliver()
             members[member].isExpelled = false
             guard !members[member].isDraining else { return members[member].isAlive = false }
-            kafka.group.join(member)
+            kafka.group.join(member, rank: member)
             rebalance()
         }
     }
@@ -226,10 +242,11 @@ package final class World {
     /// Everything is mended; then each record has to be answered, and each offset committed.
     func heal() {
         hss.fault = .none
+        for index in members.indices where members[index].isCut { mend(index) }
         for index in members.indices where members[index].isFrozen { thaw(index) }
         deliver()
         if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
-        for _ in 0..<2000 where violation == nil {
+        for _ in 0..<8000 where violation == nil {
             for index in members.indices where members[index].isAlive && !members[index].isFrozen {
                 fetch(index, 20)
                 append(index, 100)

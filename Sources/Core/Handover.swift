@@ -1,0 +1,74 @@
+/// What is known, when the caller's place is taken over, of the calls that the previous caller made.
+package enum PreviousOwner: Equatable, Sendable {
+    /// Nobody had it: nothing was ever committed.
+    case none
+    case handedOver(Handover)
+    /// It went without a word. `idleSince`: when the last result was made, where each record has one.
+    case unknown(idleSince: Timestamp?)
+}
+
+/// What a caller leaves to the next one when it goes in order: until when each slot of the quota is in use, and when the
+/// credential was refused lately. Written as the metadata of partition 0's committed offset.
+///
+/// `2;BASE;START;STATUS;REFUSALS`: BASE in milliseconds since 1970; each list holds milliseconds after BASE as `N` or `NxCOUNT`,
+/// separated by commas. The leading number is the form's version.
+package struct Handover: Equatable, Sendable {
+    /// Slots of StartPlugin's quota in use until then, in order.
+    package var start: [Timestamp]
+    /// The same for ListPluginStatus.
+    package var status: [Timestamp]
+    /// When the credential was refused lately, in order.
+    package var refusals: [Timestamp]
+
+    /// Brokers take 4,096 bytes of metadata by default.
+    private static let maximumBytes = 4096
+    /// More times than this are rounded up to a later one of them.
+    private static let maximumTimes = 100
+
+    package init(start: [Timestamp], status: [Timestamp], refusals: [Timestamp] = []) {
+        self.start = start.sorted()
+        self.status = status.sorted()
+        self.refusals = refusals.sorted()
+    }
+
+    package var text: String {
+        let base = (start + status + refusals).min() ?? Timestamp(milliseconds: 1)
+        let lists = [start, status, refusals].map { Self.list($0, after: base) }
+        return "2;\(base.milliseconds);\(lists.joined(separator: ";"))"
+    }
+
+    private static func list(_ times: [Timestamp], after base: Timestamp) -> String {
+        var runs: [(delta: Int64, count: Int)] = []
+        let size = (times.count + maximumTimes - 1) / maximumTimes
+        for (index, _) in times.enumerated() {
+            // A group's latest time stands for all of it: a slot is never said to be free too early.
+            let time = times[size > 1 ? min(times.count - 1, (index / size + 1) * size - 1) : index]
+            let delta = (time - base).milliseconds
+            if runs.last?.delta == delta { runs[runs.count - 1].count += 1 } else { runs.append((delta, 1)) }
+        }
+        return runs.map { $0.count == 1 ? "\($0.delta)" : "\($0.delta)x\($0.count)" }.joined(separator: ",")
+    }
+
+    /// Nil for a text of another form.
+    package init?(_ text: String) {
+        let parts = text.split(separator: ";", omittingEmptySubsequences: false)
+        guard text.utf8.count <= Self.maximumBytes, parts.count == 5, parts[0] == "2", let base = Int64(parts[1]),
+            base > 0, base < 1 << 53, let start = Self.times(parts[2], after: base),
+            let status = Self.times(parts[3], after: base), let refusals = Self.times(parts[4], after: base)
+        else { return nil }
+        self.init(start: start, status: status, refusals: refusals)
+    }
+
+    private static func times(_ list: Substring, after base: Int64) -> [Timestamp]? {
+        var times: [Timestamp] = []
+        for entry in list.split(separator: ",", omittingEmptySubsequences: true) {
+            let parts = entry.split(separator: "x", omittingEmptySubsequences: false)
+            guard parts.count <= 2, let delta = Int64(parts[0]), (0..<(1 << 52)).contains(delta),
+                let count = parts.count == 1 ? 1 : Int(parts[1]), (1...Quota.mostCalls).contains(count),
+                times.count + count <= Quota.mostCalls
+            else { return nil }
+            times += Array(repeating: Timestamp(milliseconds: base + delta), count: count)
+        }
+        return times
+    }
+}

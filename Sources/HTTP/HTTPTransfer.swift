@@ -21,6 +21,9 @@ internal import Core
         maximumBytes = configuration.maximumResponseBytes
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
         unsafe _ = pscurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
+        // Without it libcurl waits for its resolver's thread whenever a request ends before its name is resolved, and the
+        // loop would stand still for as long as the name servers are silent (CURLOPT_QUICK_EXIT(3), 7.87).
+        unsafe _ = pscurl_set_long(easy, CURLOPT_QUICK_EXIT, 1)
         unsafe _ = pscurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
         unsafe _ = pscurl_set_long(easy, CURLOPT_PATH_AS_IS, 1)
         unsafe _ = pscurl_set_long(easy, CURLOPT_TCP_NODELAY, 1)

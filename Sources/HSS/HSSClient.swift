@@ -154,7 +154,7 @@ package final class HSSClient {
         if !message.query.isEmpty { url += "?" + Signer.canonicalQuery(message.query) }
         authenticate(&message, token: token, now)
         return HTTPRequest(
-            method: message.method, url: url, headers: message.headers.filter { $0.name != "Host" }, body: message.body)
+            method: message.method, url: url, headers: message.headers, body: message.body)
     }
 
     private func headers(_ project: String) -> [(name: String, value: String)] {

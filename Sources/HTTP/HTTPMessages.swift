@@ -4,7 +4,7 @@ package import Core
 package struct HTTPRequest: Sendable {
     package var method: String
     package var url: String
-    /// `Content-Length`, `Host` and `Expect` are the client's.
+    /// `Content-Length` and `Expect` are the client's, and `Host` where none is given.
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
 

@@ -34,6 +34,7 @@ package final class HSSClient {
     private let http: HTTPClient
     private var credentials: Credentials
     private var tokens = TokenSource()
+    private var redactor = Redactor()
     /// Sent, by id; and whether that was with a renewed token already.
     private var sent: [CallID: (operation: Operation, isSecond: Bool)] = [:]
     private var waiting: [(operation: Operation, isSecond: Bool)] = []
@@ -43,6 +44,7 @@ package final class HSSClient {
         self.target = target
         self.credentials = credentials
         self.http = try HTTPClient(http)
+        redactSecrets()
     }
 
     package var descriptor: Int32 { http.descriptor }
@@ -59,7 +61,18 @@ package final class HSSClient {
     package func credentialsChanged(now: Now) -> Bool {
         guard credentials.refresh(now: now.uptime) else { return false }
         tokens.forget()
+        redactSecrets()
         return true
+    }
+
+    private func redactSecrets() {
+        switch credentials.identity {
+        case .keys(let accessKey, let secretKey, let securityToken):
+            redactor.add(accessKey)
+            redactor.add(secretKey.reveal())
+            if let securityToken { redactor.add(securityToken.reveal()) }
+        case .user(_, let password, _): redactor.add(password.reveal())
+        }
     }
 
     /// Serves the connections, without waiting, and takes the replies that are complete.
@@ -72,7 +85,7 @@ package final class HSSClient {
             }
             guard let (operation, isSecond) = sent.removeValue(forKey: completion.id) else { continue }
             let isStatus = if case .status = operation { true } else { false }
-            let reply = ReplyParser.reply(completion, isStatus: isStatus)
+            let reply = ReplyParser.reply(completion, isStatus: isStatus, redactor: redactor)
             if case .user = credentials.identity, reply.httpStatus == 401, !isSecond {
                 // A token can be void before its time: one new one, then the answer counts.
                 tokens.forget()
@@ -110,7 +123,8 @@ package final class HSSClient {
     }
 
     private func tokenAnswered(_ completion: HTTPCompletion, _ now: Now, _ replies: inout [(CallID, Reply)]) {
-        let refusal = tokens.answered(completion, now: now.uptime)
+        let refusal = tokens.answered(completion, redactor: redactor, now: now.uptime)
+        if let token = tokens.token(now.uptime) { redactor.add(token.reveal()) }
         let held = waiting
         if let refusal {
             // A token that still holds serves on; without one the calls come back unmade.

@@ -3,7 +3,11 @@ package import HTTP
 
 /// From an HTTP answer to a `Reply`, in every shape that HSS, IAM and the gateway before them were seen to use.
 package enum ReplyParser {
-    package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false) -> Reply {
+    /// `redactor` takes out what the server must not make us print, before anything is cut.
+    package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false, redactor: Redactor = Redactor())
+        -> Reply
+    {
+        func cut(_ text: String, _ bytes: Int) -> String { Self.cut(redactor.clean(text), bytes) }
         var reply = Reply()
         reply.latency = completion.latency
         if let failure = completion.failure {
@@ -26,16 +30,16 @@ package enum ReplyParser {
             return reply
         }
         if let json {
-            error(json, into: &reply)
+            error(json, into: &reply, cut)
         } else if !completion.body.isEmpty {
-            reply.errorMessage = cut(String(decoding: completion.body.prefix(4096), as: UTF8.self), 1024)
+            reply.errorMessage = cut(String(decoding: completion.body, as: UTF8.self), 1024)
         }
         if completion.status == 429, let named = reply.errorMessage.flatMap(rateLimit) { reply.rateLimit = named }
         return reply
     }
 
     /// `error_code`, `errorCode` or `code`, and their messages, at the top or one level down.
-    private static func error(_ json: JSON, into reply: inout Reply) {
+    private static func error(_ json: JSON, into reply: inout Reply, _ cut: (String, Int) -> String) {
         var places = [json]
         if case .object(let members) = json { places += members.map(\.value).filter(\.isObject) }
         for place in places where reply.errorCode == nil {
@@ -52,7 +56,7 @@ package enum ReplyParser {
             if let id = place["request_id"]?.string, reply.requestID == nil { reply.requestID = cut(id, 256) }
         }
         if reply.errorCode == nil && reply.errorMessage == nil {
-            reply.errorMessage = cut(String(decoding: json.bytes.prefix(4096), as: UTF8.self), 1024)
+            reply.errorMessage = cut(String(decoding: json.bytes, as: UTF8.self), 1024)
         }
     }
 

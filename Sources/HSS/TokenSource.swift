@@ -37,9 +37,9 @@ struct TokenSource {
     mutating func fetching() { isFetching = true }
 
     /// Takes IAM's answer; nil where it gave a token, else what it said.
-    mutating func answered(_ completion: HTTPCompletion, now: Duration) -> Reply? {
+    mutating func answered(_ completion: HTTPCompletion, redactor: Redactor = Redactor(), now: Duration) -> Reply? {
         isFetching = false
-        var reply = ReplyParser.reply(completion)
+        var reply = ReplyParser.reply(completion, redactor: redactor)
         reply.source = .iam
         // It goes into a header, where anything but visible ASCII would say something else.
         guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty,

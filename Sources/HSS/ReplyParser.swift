@@ -87,14 +87,19 @@ package enum ReplyParser {
         return out
     }
 
+    /// No answer stops calls for longer: an odd one would do so unseen, and after this time one more call shows whether it
+    /// still holds.
+    static let longestHold: Duration = .seconds(900)
+
     /// Seconds, or a date that is compared with the answer's own.
     static func retryAfter(_ text: String, _ serverDate: Timestamp?) -> Duration? {
-        if let seconds = Int(text), seconds >= 0 { return .seconds(min(seconds, 86_400)) }
+        if let seconds = Int(text), seconds >= 0 { return min(.seconds(min(seconds, 86_400)), longestHold) }
         guard let date = Timestamp(httpDate: text), let serverDate, date >= serverDate else { return nil }
-        return min(date - serverDate, .seconds(86_400))
+        return min(date - serverDate, longestHold)
     }
 
-    /// `... limit:5,time:1 minute` in a message, `remain:9,limit:10,time:10 second` in a header.
+    /// `... limit:5,time:1 minute` in a message, `remain:9,limit:10,time:10 second` in a header. A longer window than
+    /// `longestHold` is cut to it with as many calls as come to it, but at least one.
     static func rateLimit(_ text: String) -> RateLimit? {
         guard let limit = number(after: "limit:", in: text), let time = number(after: "time:", in: text),
             limit.value > 0, time.value > 0
@@ -109,7 +114,9 @@ package enum ReplyParser {
                     ? 3600
                     : unit.hasPrefix("day") ? 86_400 : 0
         guard seconds > 0 else { return nil }
-        return RateLimit(calls: limit.value, window: .seconds(min(time.value * seconds, 86_400)))
+        let window: Duration = .seconds(time.value * seconds)
+        guard window > longestHold else { return RateLimit(calls: limit.value, window: window) }
+        return RateLimit(calls: max(1, Int(Double(limit.value) * (longestHold / window))), window: longestHold)
     }
 
     private static func number(after name: String, in text: String) -> (value: Int, rest: Substring)? {

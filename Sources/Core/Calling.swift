@@ -118,7 +118,7 @@ extension Pipeline {
             }
         case .wait:
             quota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
-            effects.append(.log(.throttled(reply.rateLimit)))
+            effects.append(.log(.throttled(reply.rateLimit, until: quota.nextFree(now))))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
             let wasOpen = gate.refused(now: now.uptime, share: share)

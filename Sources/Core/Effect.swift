@@ -59,7 +59,8 @@ package enum Note: Equatable {
     case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
     /// The vendor's code is not in the table.
     case unknownCode(String, detail: String?)
-    case throttled(RateLimit?)
+    /// `until`: when the next call may go, as uptime; nil where that waits for an answer or for partitions.
+    case throttled(RateLimit?, until: Duration?)
     /// The server named another limit than the one kept to so far; this one is kept to from now on.
     case limitLearned(RateLimit)
     /// No call can go before that time, because the last owners of partitions went without a word; or nothing is held back.

@@ -107,6 +107,12 @@ package struct Reply: Equatable, Sendable {
 
     package init() {}
 
+    /// Whether the call reached HSS, as far as can be known: it did not where there was no connection, or no token.
+    package var mayHaveArrived: Bool {
+        if case .notSent = transport { return false }
+        return source == .hss
+    }
+
     /// A 2xx answer; the body does not matter for a start.
     package var isSuccess: Bool { transport == nil && (httpStatus.map { (200..<300).contains($0) } ?? false) }
 }

@@ -59,7 +59,7 @@ extension Pipeline {
             return
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
-        quota.answered(batch.slot, now)
+        if reply.mayHaveArrived { quota.answered(batch.slot, now) } else { quota.unused(batch.slot) }
         if let named = reply.rateLimit, reply.source == .hss { learn(named, now) }
         let summary = StartResult.CallSummary(
             id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
@@ -93,7 +93,6 @@ extension Pipeline {
         if failure.disposition != .stop { credentialWasNotRefused(reply) }
         let isOutage = failure.disposition == .retry && failure.scope != .host
         if !isOutage { outage.answered() }
-        var nextIn: Duration?
         switch failure.disposition {
         case .refuse:
             coalescer.succeeded(batch.scope)
@@ -109,7 +108,6 @@ extension Pipeline {
             let rounds = outage.failed(call, sentAt: batch.sentAt, now: now.uptime)
             let pause = retry.pause(after: max(failures, rounds), using: &generator)
             outage.pause(until: now.uptime + pause)
-            nextIn = pause
             if failure.effectUnknown && !batch.scope.operateAll {
                 // It may be done: the hosts are looked at before they are called again.
                 ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures), now)
@@ -127,6 +125,7 @@ extension Pipeline {
             }
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         }
+        let nextIn = nextCallTime(now).map { $0 - now.uptime }
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
     }
 

@@ -54,7 +54,7 @@ package enum Note: Equatable {
     /// A request's result was acknowledged.
     case ended(StartResult, took: Duration)
     case called(StartCall, requests: Int)
-    /// `nextIn` nil: not again.
+    /// `nextIn`: until the next call may go, whichever it is; nil where none waits, or where that waits for an answer.
     case callFailed(CallID, Failure, nextIn: Duration?, requests: Int)
     case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
     /// The vendor's code is not in the table.

@@ -20,7 +20,9 @@ private func check(_ reply: Reply) throws {
         try hold(!text.holdsControls, "the vendor's text holds no control characters")
     }
     try hold(reply.errorCode != "", "a code is some text")
-    if let time = reply.retryAfter { try hold((.zero ... .seconds(900)).contains(time), "a wait of 15 minutes at most") }
+    if let time = reply.retryAfter {
+        try hold((.zero ... .seconds(900)).contains(time), "a wait of 15 minutes at most")
+    }
     if let limit = reply.rateLimit {
         try hold((1...999_999).contains(limit.calls), "a limit of calls that can be held")
         try hold(limit.window >= .seconds(1) && limit.window <= .seconds(900), "a window of 15 minutes at most")

@@ -78,6 +78,8 @@ package struct Reply: Equatable, Sendable {
         case lost(String)
         /// The answer was larger than the bound.
         case tooLarge(String)
+        /// Refused, because a token that was good before is void; a new one is fetched.
+        case tokenVoid(String)
     }
 
     /// Who answered: the API itself, or IAM when a token could not be had (then the call was not made).

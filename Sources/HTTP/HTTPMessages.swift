@@ -7,6 +7,8 @@ package struct HTTPRequest: Sendable {
     /// `Content-Length` and `Expect` are the client's, and `Host` where none is given.
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
+    /// Nil is the client's.
+    package var timeout: Duration?
 
     package init(method: String, url: String, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
         self.method = method

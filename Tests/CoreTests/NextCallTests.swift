@@ -34,6 +34,15 @@ import Testing
         #expect(!bench.pipeline.quota.isFree(bench.now), "one that may have arrived takes it")
     }
 
+    @Test func `a void token costs a slot, and closes no gate`() {
+        var bench = Bench { $0.quota = Self.quota }
+        bench.receive(key: "k")
+        _ = Self.notes(&bench, Self.failed(nil, .tokenVoid("expired")))
+        #expect(!bench.pipeline.quota.isFree(bench.now))
+        #expect(bench.pipeline.gate.allows(now: bench.now.uptime))
+        #expect(bench.queries.isEmpty, "it had no effect, so there is nothing to look up")
+    }
+
     @Test func `a call that waited in vain for a token takes no slot`() {
         var bench = Bench { $0.quota = Self.quota }
         bench.receive(key: "k")

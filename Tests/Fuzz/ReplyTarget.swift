@@ -78,9 +78,9 @@ private func check(_ reply: Reply) throws {
     let completion = completion(bytes)
     let now: Duration = .seconds(1000)
     var source = TokenSource()
-    source.fetching()
+    source.fetching(1)
     let refusal = source.answered(completion, now: now)
-    try hold(!source.isFetching, "an answer ends the asking")
+    try hold(source.fetch == nil, "an answer ends the asking")
     guard let token = source.token(now) else {
         let reply = try need(refusal, "no token without a reason")
         try hold(Failure(reply)?.scope == .credential || reply.transport != nil, "it is about the credential")
@@ -96,7 +96,7 @@ private func check(_ reply: Reply) throws {
     try hold(source.token(renewal) != nil, "a token is renewed before it ends")
     try hold(source.wantsFetch(isNeeded: false, renewal), "a token is renewed in time")
     // A refusal of the next one leaves this one in place.
-    source.fetching()
+    source.fetching(1)
     _ = source.answered(HTTPCompletion(id: 1), now: now)
     try hold(source.token(now) == token, "a token that holds goes on")
 }

@@ -28,14 +28,15 @@ import Testing
     }
 
     /// Port 80 of an address of the test's own needs root.
-    @Test(arguments: ["http://127.0.0.78:80", "http://127.0.0.78", "http://127.0.0.78:00080/"])
-    func `a call to the scheme's default port is signed as it arrives`(_ url: String) throws {
+    @Test func `a call to the scheme's default port is signed as it arrives`() throws {
         let pair = try SandboxTests.Pair { ($0.address, $0.port) = ("127.0.0.78", 80) }
         defer { pair.sandbox.stop() }
-        pair.client = try SandboxTests.Pair.client(
-            url, ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"], .seconds(5))
-        let reply = try pair.start(["a"])
-        #expect(reply.httpStatus == 200, "\(reply.errorMessage ?? "\(reply)")")
+        for url in ["http://127.0.0.78:80", "http://127.0.0.78", "http://127.0.0.78:00080/"] {
+            pair.client = try SandboxTests.Pair.client(
+                url, ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"], .seconds(5))
+            let reply = try pair.start(["a"])
+            #expect(reply.httpStatus == 200, "\(url): \(reply.errorMessage ?? "\(reply)")")
+        }
     }
 
     @Test func `a host name in upper case is signed as it arrives`() throws {

@@ -78,6 +78,8 @@ package struct Reply: Equatable, Sendable {
         case lost(String)
         /// The answer was larger than the bound.
         case tooLarge(String)
+        /// Refused, because a token that was good before is void; a new one is fetched.
+        case tokenVoid(String)
     }
 
     /// Who answered: the API itself, or IAM when a token could not be had (then the call was not made).
@@ -106,6 +108,12 @@ package struct Reply: Equatable, Sendable {
     package var totalHosts: Int = 0
 
     package init() {}
+
+    /// Whether the call reached HSS, as far as can be known: it did not where there was no connection, or no token.
+    package var mayHaveArrived: Bool {
+        if case .notSent = transport { return false }
+        return source == .hss
+    }
 
     /// A 2xx answer; the body does not matter for a start.
     package var isSuccess: Bool { transport == nil && (httpStatus.map { (200..<300).contains($0) } ?? false) }

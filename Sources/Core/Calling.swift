@@ -62,7 +62,7 @@ extension Pipeline {
             return
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
-        quota.answered(batch.slot, now)
+        if reply.mayHaveArrived { quota.answered(batch.slot, now) } else { quota.unused(batch.slot) }
         if let named = reply.rateLimit, reply.source == .hss { learn(named, now) }
         let summary = StartResult.CallSummary(
             id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
@@ -96,7 +96,6 @@ extension Pipeline {
         if failure.disposition != .stop { credentialWasNotRefused(reply) }
         let isOutage = failure.disposition == .retry && failure.scope != .host
         if !isOutage { outage.answered() }
-        var nextIn: Duration?
         switch failure.disposition {
         case .refuse:
             coalescer.succeeded(batch.scope)
@@ -112,7 +111,6 @@ extension Pipeline {
             let rounds = outage.failed(call, sentAt: batch.sentAt, now: now.uptime)
             let pause = retry.pause(after: max(failures, rounds), using: &generator)
             outage.pause(until: now.uptime + pause)
-            nextIn = pause
             if failure.effectUnknown && !batch.scope.operateAll {
                 // It may be done: the hosts are looked at before they are called again.
                 ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures), now)
@@ -121,7 +119,7 @@ extension Pipeline {
             }
         case .wait:
             quota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
-            effects.append(.log(.throttled(reply.rateLimit)))
+            effects.append(.log(.throttled(reply.rateLimit, until: quota.nextFree(now))))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
             let wasOpen = gate.refused(now: now.uptime)
@@ -130,6 +128,7 @@ extension Pipeline {
             }
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         }
+        let nextIn = nextCallTime(now).map { $0 - now.uptime }
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
     }
 

@@ -55,12 +55,13 @@ package enum Note: Equatable {
     /// A request's result was acknowledged.
     case ended(StartResult, took: Duration)
     case called(StartCall, requests: Int)
-    /// `nextIn` nil: not again.
+    /// `nextIn`: until the next call may go, whichever it is; nil where none waits, or where that waits for an answer.
     case callFailed(CallID, Failure, nextIn: Duration?, requests: Int)
     case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
     /// The vendor's code is not in the table.
     case unknownCode(String, detail: String?)
-    case throttled(RateLimit?)
+    /// `until`: when the next call may go, as uptime; nil where that waits for an answer or for partitions.
+    case throttled(RateLimit?, until: Duration?)
     /// The server named another limit than the one kept to so far; this one is kept to from now on.
     case limitLearned(RateLimit)
     /// This worker calls from now on; not before `until`, where that is set, because the previous caller's calls count.

@@ -95,6 +95,10 @@ package struct Failure: Error, Equatable, Sendable {
                 category: .transient, disposition: .retry, scope: .service, code: "answer-lost",
                 title: "No answer: the call may have had its effect", detail: text)
             effectUnknown = true
+        case .tokenVoid(let text):
+            self.init(
+                category: .transient, disposition: .retry, scope: .service, code: "token-void",
+                title: "The token was void: a new one is fetched", detail: text)
         case .tooLarge(let text):
             self.init(
                 category: .transient, disposition: .retry, scope: .service, code: "answer-too-large",

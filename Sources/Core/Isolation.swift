@@ -188,7 +188,7 @@ extension Pipeline {
 
     mutating func readAnswered(_ read: Isolation.Read, _ reply: Reply, _ now: Now) {
         var read = read
-        statusQuota.answered(read.slot, now)
+        if reply.mayHaveArrived { statusQuota.answered(read.slot, now) } else { statusQuota.unused(read.slot) }
         guard let failure = Failure(reply) else {
             if gate.accepted() { effects.append(.log(.gateOpened)) }
             for host in reply.hosts { read.states[ExactText(host.hostID)] = host }

@@ -152,16 +152,19 @@ package struct Pipeline {
         {
             consider(max(free, gate.deadline ?? now.uptime))
         }
-        let isWaiting = !isolation.batches.isEmpty || coalescer.waitingCount > 0
-        if isWaiting, hasRoom(now.uptime), gate.state != .probing, !outage.isProbing,
-            let free = quota.nextFree(now)
-        {
-            let eligible =
-                isolation.batches.isEmpty ? coalescer.nextEligible(now: now.uptime) ?? now.uptime : now.uptime
-            consider(max(free, gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, eligible))
-        }
+        consider(nextCallTime(now))
         consider(expiries.first?.at)
         return earliest
+    }
+
+    /// When the next call may go, as uptime; nil where none waits, or where that waits for an answer or for partitions.
+    func nextCallTime(_ now: Now) -> Duration? {
+        let isWaiting = !isolation.batches.isEmpty || coalescer.waitingCount > 0
+        guard isWaiting, !isDraining, hasRoom(now.uptime), gate.state != .probing, !outage.isProbing,
+            let free = quota.nextFree(now)
+        else { return nil }
+        let eligible = isolation.batches.isEmpty ? coalescer.nextEligible(now: now.uptime) ?? now.uptime : now.uptime
+        return max(free, gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, eligible)
     }
 }
 

@@ -65,6 +65,11 @@ package struct Quota: Equatable, Sendable {
         slots[slot].freeAt = max(slots[slot].freeAt, now.uptime + limit.window)
     }
 
+    /// The call that took the slot never reached the server, which did not count it.
+    package mutating func unused(_ slot: Int?) {
+        if let slot, slots.indices.contains(slot) { slots[slot].isTaken = false }
+    }
+
     private func nextUse(_ slot: Int, _ now: Now) -> Duration? {
         guard let limit, slot < limit.calls, !slots[slot].isTaken else { return nil }
         return max(now.uptime, slots[slot].freeAt)

@@ -1,22 +1,6 @@
-/// Where HSS and IAM are reached: scheme and authority, such as `https://hss.cn-north-4.myhuaweicloud.com`.
-package struct Endpoint: Equatable, Sendable {
-    /// Without a slash at the end.
-    package let url: String
-    /// The authority, as the `Host` header has it.
-    package let host: String
+package import Core
 
-    /// A base URL without path, query or user.
-    package init?(url: String) {
-        let text = url.hasSuffix("/") ? String(url.dropLast()) : url
-        guard let scheme = ["https://", "http://"].first(where: text.hasPrefix) else { return nil }
-        let host = text.dropFirst(scheme.utf8.count)
-        guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/?#@\\".utf8.contains($0) }) else {
-            return nil
-        }
-        self.url = text
-        self.host = String(host)
-    }
-
+extension Endpoint {
     /// The regions in the vendor's SDK (huaweicloudsdkhss, `hss_region`).
     package static let regions = [
         "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-north-12", "cn-east-2", "cn-east-3",

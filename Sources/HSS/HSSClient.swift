@@ -34,65 +34,99 @@ package final class HSSClient {
     private let http: HTTPClient
     private var credentials: Credentials
     private var tokens = TokenSource()
-    /// Sent, by id; and whether that was with a renewed token already.
-    private var sent: [CallID: (operation: Operation, isSecond: Bool)] = [:]
-    private var waiting: [(operation: Operation, isSecond: Bool)] = []
-    private static let tokenRequest = UInt64.max
+    private var redactor = Redactor()
+    /// Sent, by id, with the token that went along.
+    private var sent: [CallID: (operation: Operation, token: Secret?)] = [:]
+    /// What waits for a token, in order; after this time it comes back as not sent.
+    private var waiting: [(operation: Operation, until: Duration)] = []
+    private let patience: Duration
+    /// Requests for tokens count down from the highest id, which no call reaches.
+    private var nextFetch = UInt64.max
 
     package init(_ target: Target, credentials: Credentials, http: HTTPClient.Configuration) throws(HTTPError) {
         self.target = target
         self.credentials = credentials
+        patience = http.connectTimeout
         self.http = try HTTPClient(http)
+        redactSecrets()
     }
 
     package var descriptor: Int32 { http.descriptor }
     package var inFlight: Int { sent.count + waiting.count }
 
     package var deadline: Duration? {
-        [http.deadline, tokens.deadline].compactMap { $0 }.min()
+        [http.deadline, tokens.deadline, waiting.first?.until].compactMap { $0 }.min()
     }
 
-    package func start(_ call: StartCall, now: Now) { begin(.start(call), isSecond: false, now) }
-    package func status(_ query: StatusQuery, now: Now) { begin(.status(query), isSecond: false, now) }
+    /// The longest time from `start` to the server's having the call: a connection, and a token before it.
+    package var transit: Duration {
+        if case .user = credentials.identity { patience * 2 } else { patience }
+    }
+
+    package func start(_ call: StartCall, now: Now) { begin(.start(call), now) }
+    package func status(_ query: StatusQuery, now: Now) { begin(.status(query), now) }
 
     /// Whether a credential file changed since the last time this was asked.
     package func credentialsChanged(now: Now) -> Bool {
         guard credentials.refresh(now: now.uptime) else { return false }
-        tokens.forget()
+        tokens.userChanged()
+        redactSecrets()
         return true
+    }
+
+    private func redactSecrets() {
+        switch credentials.identity {
+        case .keys(let accessKey, let secretKey, let securityToken):
+            redactor.add(accessKey)
+            redactor.add(secretKey.reveal())
+            if let securityToken { redactor.add(securityToken.reveal()) }
+        case .user(_, let password, _): redactor.add(password.reveal())
+        }
     }
 
     /// Serves the connections, without waiting, and takes the replies that are complete.
     package func turn(now: Now) -> [(CallID, Reply)] {
         var replies: [(CallID, Reply)] = []
         for completion in http.turn(now: now.uptime) {
-            if completion.id == Self.tokenRequest {
+            if completion.id == tokens.fetch {
                 tokenAnswered(completion, now, &replies)
                 continue
             }
-            guard let (operation, isSecond) = sent.removeValue(forKey: completion.id) else { continue }
+            guard let (operation, token) = sent.removeValue(forKey: completion.id) else { continue }
             let isStatus = if case .status = operation { true } else { false }
-            let reply = ReplyParser.reply(completion, isStatus: isStatus)
-            if case .user = credentials.identity, reply.httpStatus == 401, !isSecond {
-                // A token can be void before its time: one new one, then the answer counts.
-                tokens.forget()
-                begin(operation, isSecond: true, now)
-            } else {
-                replies.append((completion.id, reply))
-            }
+            var reply = ReplyParser.reply(completion, isStatus: isStatus, redactor: redactor)
+            if let token { judge(token, by: &reply) }
+            replies.append((completion.id, reply))
         }
         if case .user = credentials.identity { fetchToken(isNeeded: !waiting.isEmpty, now) }
+        while let first = waiting.first, first.until <= now.uptime {
+            waiting.removeFirst()
+            var reply = Reply()
+            (reply.source, reply.transport) = (.iam, .notSent("no token from IAM within \(patience.seconds) s"))
+            replies.append((first.operation.id, reply))
+        }
         return replies
     }
 
-    private func begin(_ operation: Operation, isSecond: Bool, _ now: Now) {
+    /// A token can be void before its time. The call has had its turn, and is tried again in another one.
+    private func judge(_ token: Secret, by reply: inout Reply) {
+        if reply.httpStatus == 401 {
+            guard tokens.refused(token) else { return }
+            reply.transport = .tokenVoid(reply.errorMessage ?? "HTTP 401")
+            reply.httpStatus = nil
+        } else if reply.transport == nil {
+            tokens.accepted(token)
+        }
+    }
+
+    private func begin(_ operation: Operation, _ now: Now) {
         switch credentials.identity {
-        case .keys: send(operation, isSecond: isSecond, token: nil, now)
+        case .keys: send(operation, token: nil, now)
         case .user:
             if let token = tokens.token(now.uptime) {
-                send(operation, isSecond: isSecond, token: token, now)
+                send(operation, token: token, now)
             } else {
-                waiting.append((operation, isSecond))
+                waiting.append((operation, now.uptime + patience))
                 fetchToken(isNeeded: true, now)
             }
         }
@@ -102,15 +136,17 @@ package final class HSSClient {
         guard case .user(let name, let password, let domain) = credentials.identity,
             tokens.wantsFetch(isNeeded: isNeeded, now.uptime), let iam = target.iam
         else { return }
-        tokens.fetching()
+        tokens.fetching(nextFetch)
         http.send(
             TokenSource.request(
                 iam, name: name, password: password, domain: domain, project: target.projectName ?? ""),
-            id: Self.tokenRequest)
+            id: nextFetch)
+        nextFetch -= 1
     }
 
     private func tokenAnswered(_ completion: HTTPCompletion, _ now: Now, _ replies: inout [(CallID, Reply)]) {
-        let refusal = tokens.answered(completion, now: now.uptime)
+        let refusal = tokens.answered(completion, redactor: redactor, now: now.uptime)
+        if let token = tokens.token(now.uptime) { redactor.add(token.reveal()) }
         let held = waiting
         if let refusal {
             // A token that still holds serves on; without one the calls come back unmade.
@@ -120,11 +156,11 @@ package final class HSSClient {
             return
         }
         waiting.removeAll()
-        for (operation, isSecond) in held { begin(operation, isSecond: isSecond, now) }
+        for (operation, _) in held { begin(operation, now) }
     }
 
-    private func send(_ operation: Operation, isSecond: Bool, token: Secret?, _ now: Now) {
-        sent[operation.id] = (operation, isSecond)
+    private func send(_ operation: Operation, token: Secret?, _ now: Now) {
+        sent[operation.id] = (operation, token)
         http.send(request(operation, token: token, now), id: operation.id)
     }
 
@@ -154,7 +190,7 @@ package final class HSSClient {
         if !message.query.isEmpty { url += "?" + Signer.canonicalQuery(message.query) }
         authenticate(&message, token: token, now)
         return HTTPRequest(
-            method: message.method, url: url, headers: message.headers.filter { $0.name != "Host" }, body: message.body)
+            method: message.method, url: url, headers: message.headers, body: message.body)
     }
 
     private func headers(_ project: String) -> [(name: String, value: String)] {

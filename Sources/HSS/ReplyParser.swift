@@ -3,7 +3,11 @@ package import HTTP
 
 /// From an HTTP answer to a `Reply`, in every shape that HSS, IAM and the gateway before them were seen to use.
 package enum ReplyParser {
-    package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false) -> Reply {
+    /// `redactor` takes out what the server must not make us print, before anything is cut.
+    package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false, redactor: Redactor = Redactor())
+        -> Reply
+    {
+        func cut(_ text: String, _ bytes: Int) -> String { Self.cut(redactor.clean(text), bytes) }
         var reply = Reply()
         reply.latency = completion.latency
         if let failure = completion.failure {
@@ -26,16 +30,16 @@ package enum ReplyParser {
             return reply
         }
         if let json {
-            error(json, into: &reply)
+            error(json, into: &reply, cut)
         } else if !completion.body.isEmpty {
-            reply.errorMessage = cut(String(decoding: completion.body.prefix(4096), as: UTF8.self), 1024)
+            reply.errorMessage = cut(String(decoding: completion.body, as: UTF8.self), 1024)
         }
         if completion.status == 429, let named = reply.errorMessage.flatMap(rateLimit) { reply.rateLimit = named }
         return reply
     }
 
     /// `error_code`, `errorCode` or `code`, and their messages, at the top or one level down.
-    private static func error(_ json: JSON, into reply: inout Reply) {
+    private static func error(_ json: JSON, into reply: inout Reply, _ cut: (String, Int) -> String) {
         var places = [json]
         if case .object(let members) = json { places += members.map(\.value).filter(\.isObject) }
         for place in places where reply.errorCode == nil {
@@ -52,7 +56,7 @@ package enum ReplyParser {
             if let id = place["request_id"]?.string, reply.requestID == nil { reply.requestID = cut(id, 256) }
         }
         if reply.errorCode == nil && reply.errorMessage == nil {
-            reply.errorMessage = cut(String(decoding: json.bytes.prefix(4096), as: UTF8.self), 1024)
+            reply.errorMessage = cut(String(decoding: json.bytes, as: UTF8.self), 1024)
         }
     }
 
@@ -83,14 +87,19 @@ package enum ReplyParser {
         return out
     }
 
+    /// No answer stops calls for longer: an odd one would do so unseen, and after this time one more call shows whether it
+    /// still holds.
+    static let longestHold: Duration = .seconds(900)
+
     /// Seconds, or a date that is compared with the answer's own.
     static func retryAfter(_ text: String, _ serverDate: Timestamp?) -> Duration? {
-        if let seconds = Int(text), seconds >= 0 { return .seconds(min(seconds, 86_400)) }
+        if let seconds = Int(text), seconds >= 0 { return min(.seconds(min(seconds, 86_400)), longestHold) }
         guard let date = Timestamp(httpDate: text), let serverDate, date >= serverDate else { return nil }
-        return min(date - serverDate, .seconds(86_400))
+        return min(date - serverDate, longestHold)
     }
 
-    /// `... limit:5,time:1 minute` in a message, `remain:9,limit:10,time:10 second` in a header.
+    /// `... limit:5,time:1 minute` in a message, `remain:9,limit:10,time:10 second` in a header. A longer window than
+    /// `longestHold` is cut to it with as many calls as come to it, but at least one.
     static func rateLimit(_ text: String) -> RateLimit? {
         guard let limit = number(after: "limit:", in: text), let time = number(after: "time:", in: text),
             limit.value > 0, time.value > 0
@@ -105,7 +114,9 @@ package enum ReplyParser {
                     ? 3600
                     : unit.hasPrefix("day") ? 86_400 : 0
         guard seconds > 0 else { return nil }
-        return RateLimit(calls: limit.value, window: .seconds(min(time.value * seconds, 86_400)))
+        let window: Duration = .seconds(time.value * seconds)
+        guard window > longestHold else { return RateLimit(calls: limit.value, window: window) }
+        return RateLimit(calls: max(1, Int(Double(limit.value) * (longestHold / window))), window: longestHold)
     }
 
     private static func number(after name: String, in text: String) -> (value: Int, rest: Substring)? {

@@ -9,9 +9,14 @@ struct TokenSource {
     }
 
     private var state = State.none
-    /// Whether a request to IAM is on its way.
-    private(set) var isFetching = false
+    /// The request to IAM that is on its way, by the client's id.
+    private(set) var fetch: UInt64?
+    /// Whether HSS has taken the token: then a refusal of it says that it is void, and not that the user is refused.
+    private(set) var isProven = false
     private var notBefore: Duration = .zero
+
+    /// IAM has so long for its answer.
+    static let timeout: Duration = .seconds(10)
 
     /// The token, where there is one that has not expired.
     func token(_ now: Duration) -> Secret? {
@@ -20,7 +25,7 @@ struct TokenSource {
 
     /// Whether a token is to be asked for, given whether a call waits for it.
     func wantsFetch(isNeeded: Bool, _ now: Duration) -> Bool {
-        guard !isFetching else { return false }
+        guard fetch == nil else { return false }
         if case .valid(_, let renewAt, let until) = state, now < until {
             return now >= max(renewAt, notBefore)
         }
@@ -28,18 +33,30 @@ struct TokenSource {
     }
 
     var deadline: Duration? {
-        if case .valid(_, let renewAt, _) = state, !isFetching { max(renewAt, notBefore) } else { nil }
+        if case .valid(_, let renewAt, _) = state, fetch == nil { max(renewAt, notBefore) } else { nil }
     }
 
-    /// The token was refused, or the user is another one.
-    mutating func forget() { state = .none }
+    /// HSS answered a call with this token.
+    mutating func accepted(_ token: Secret) {
+        if case .valid(token, _, _) = state { isProven = true }
+    }
 
-    mutating func fetching() { isFetching = true }
+    /// HSS refused this token. True where that says nothing of the user: the token was good before, or is not ours any more.
+    mutating func refused(_ token: Secret) -> Bool {
+        guard case .valid(token, _, _) = state else { return true }
+        state = .none
+        return isProven
+    }
+
+    /// The user is another one: what IAM still answers for the old one is not for us.
+    mutating func userChanged() { self = TokenSource() }
+
+    mutating func fetching(_ id: UInt64) { fetch = id }
 
     /// Takes IAM's answer; nil where it gave a token, else what it said.
-    mutating func answered(_ completion: HTTPCompletion, now: Duration) -> Reply? {
-        isFetching = false
-        var reply = ReplyParser.reply(completion)
+    mutating func answered(_ completion: HTTPCompletion, redactor: Redactor = Redactor(), now: Duration) -> Reply? {
+        fetch = nil
+        var reply = ReplyParser.reply(completion, redactor: redactor)
         reply.source = .iam
         // It goes into a header, where anything but visible ASCII would say something else.
         guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty,
@@ -58,6 +75,7 @@ struct TokenSource {
         // By the server's clock, so that ours may be wrong; a token holds for a day, whatever the two times say.
         let day: Duration = .seconds(86_400)
         let life = min(day, max(.seconds(60), expires.flatMap { at in reply.serverDate.map { at - $0 } } ?? day))
+        isProven = false
         state = .valid(Secret(token), renewAt: now + max(life - .seconds(1800), life / 2), until: now + life)
         return nil
     }
@@ -76,8 +94,10 @@ struct TokenSource {
         let body = JSON.object([
             .init("auth", .object([.init("identity", identity), .init("scope", scope)]))
         ])
-        return HTTPRequest(
+        var request = HTTPRequest(
             method: "POST", url: endpoint.url + "/v3/auth/tokens?nocatalog=true",
             headers: [("Content-Type", "application/json;charset=utf8")], body: body.bytes)
+        request.timeout = timeout
+        return request
     }
 }

@@ -68,8 +68,8 @@ internal import Glibc
         unsafe _ = curl_multi_add_handle(multi, transfer.easy)
     }
 
-    /// Lets go of a request without an answer.
-    package func cancelAll() {
+    /// Lets go of all requests that are on their way; none of them completes.
+    private func cancelAll() {
         for transfer in busy.values { unsafe _ = curl_multi_remove_handle(multi, transfer.easy) }
         busy.removeAll()
     }

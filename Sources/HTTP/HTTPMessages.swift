@@ -4,9 +4,11 @@ package import Core
 package struct HTTPRequest: Sendable {
     package var method: String
     package var url: String
-    /// `Content-Length`, `Host` and `Expect` are the client's.
+    /// `Content-Length` and `Expect` are the client's, and `Host` where none is given.
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
+    /// Nil is the client's.
+    package var timeout: Duration?
 
     package init(method: String, url: String, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
         self.method = method

@@ -7,11 +7,14 @@ internal import Core
     var id: UInt64 = 0
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let maximumBytes: Int
+    private let timeout: Duration
     /// What is still to be sent.
     private var outgoing: ArraySlice<UInt8> = []
     private var body: [UInt8] = []
     private var head: [UInt8] = []
     private var isTooLarge = false
+    /// Host and port of the request's URL, for those who have to find out why it failed.
+    private var place = ""
     /// Headers of an answer beyond this are not kept.
     private static let maximumHeadBytes = 32 << 10
 
@@ -19,14 +22,17 @@ internal import Core
         guard let easy = unsafe curl_easy_init() else { throw HTTPError("libcurl gave no handle") }
         unsafe self.easy = unsafe easy
         maximumBytes = configuration.maximumResponseBytes
+        timeout = configuration.totalTimeout
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
         unsafe _ = pscurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
+        // Without it libcurl waits for its resolver's thread whenever a request ends before its name is resolved, and the
+        // loop would stand still for as long as the name servers are silent (CURLOPT_QUICK_EXIT(3), 7.87).
+        unsafe _ = pscurl_set_long(easy, CURLOPT_QUICK_EXIT, 1)
         unsafe _ = pscurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
         unsafe _ = pscurl_set_long(easy, CURLOPT_PATH_AS_IS, 1)
         unsafe _ = pscurl_set_long(easy, CURLOPT_TCP_NODELAY, 1)
         unsafe _ = "http,https".withCString { unsafe pscurl_set_pointer(easy, CURLOPT_PROTOCOLS_STR, $0) }
         unsafe _ = pscurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(configuration.connectTimeout.milliseconds))
-        unsafe _ = pscurl_set_long(easy, CURLOPT_TIMEOUT_MS, Int(configuration.totalTimeout.milliseconds))
         // A body that is read from us, without a way to read it again, is what keeps libcurl from sending a request twice: it
         // would by itself where a connection that it kept breaks without an answer, and a call that is lost may be done.
         unsafe _ = pscurl_set_write(easy, CURLOPT_READFUNCTION, sendBody)
@@ -45,6 +51,7 @@ internal import Core
 
     func prepare(_ request: HTTPRequest, id: UInt64) {
         self.id = id
+        place = Self.place(request.url)
         body.removeAll(keepingCapacity: true)
         head.removeAll(keepingCapacity: true)
         isTooLarge = false
@@ -56,6 +63,7 @@ internal import Core
             unsafe headerList = curl_slist_append(headerList, "\(header.name): \(header.value)")
         }
         unsafe _ = pscurl_set_pointer(easy, CURLOPT_HTTPHEADER, headerList)
+        unsafe _ = pscurl_set_long(easy, CURLOPT_TIMEOUT_MS, Int((request.timeout ?? timeout).milliseconds))
         unsafe _ = request.url.withCString { unsafe pscurl_set_pointer(easy, CURLOPT_URL, $0) }
         if request.method == "GET" {
             unsafe _ = pscurl_set_long(easy, CURLOPT_HTTPGET, 1)
@@ -104,20 +112,31 @@ internal import Core
     }
 
     private func failure(_ code: CURLcode) -> Reply.Transport {
-        let text = unsafe String(cString: curl_easy_strerror(code))
-        if code == CURLE_SEND_FAIL_REWIND { return .lost("the connection broke without an answer") }
-        if isTooLarge { return .tooLarge("the answer is larger than \(maximumBytes) bytes") }
+        if code == CURLE_SEND_FAIL_REWIND { return .lost("\(place): the connection broke without an answer") }
+        if isTooLarge { return .tooLarge("\(place): the answer is larger than \(maximumBytes) bytes") }
+        let text = unsafe "\(place): \(String(cString: curl_easy_strerror(code)))"
         switch code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_SSL_CONNECT_ERROR,
             CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER,
-            CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
+            CURLE_URL_MALFORMAT:
             return .notSent(text)
         default:
-            // Time until the request could begin to be sent: none where no connection was made.
+            // Time until the request could begin to be sent: none where no connection was made. An answer that is no HTTP is
+            // CURLE_UNSUPPORTED_PROTOCOL or CURLE_WEIRD_SERVER_REPLY, after the request was sent.
             var pretransfer = 0
             unsafe _ = pscurl_get_long(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer)
             return pretransfer == 0 ? .notSent(text) : .lost(text)
         }
+    }
+
+    /// `host:port`, without what may stand before it in a URL.
+    static func place(_ url: String) -> String {
+        let parts = url.split(separator: "://", maxSplits: 1)
+        guard parts.count == 2 else { return "no URL" }
+        let authority = parts[1].prefix { !"/?#".contains($0) }
+        let place = authority[(authority.lastIndex(of: "@").map(authority.index(after:)) ?? authority.startIndex)...]
+        let hasPort = place.lastIndex(of: ":").map { place[$0...].allSatisfy { $0 != "]" } } ?? false
+        return hasPort ? String(place) : "\(place):\(parts[0] == "https" ? 443 : 80)"
     }
 
     static func headers(_ head: [UInt8]) -> [(name: String, value: String)] {

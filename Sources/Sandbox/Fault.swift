@@ -9,6 +9,8 @@ package struct Fault: Equatable, Sendable {
         case code(String)
         /// A 502 whose body is an HTML page.
         case html
+        /// Refused with a code, a text and a request id that repeat the request's headers and body, secrets and all.
+        case echo
         /// Answered so much later.
         case slow(Duration)
         /// Never answered.
@@ -33,7 +35,7 @@ package struct Fault: Equatable, Sendable {
     package var api: String?
 
     package static let help =
-        "KIND[:CONDITION,...]; KIND is an HTTP status (429, 503), a code (HSS.1006), html, slow=DURATION, hang, reset or "
+        "KIND[:CONDITION,...]; KIND is an HTTP status (429, 503), a code (HSS.1006), html, echo, slow=DURATION, hang, reset or "
         + "lost (done, answer lost); CONDITION is count=N, rate=0..1, every=N, host=ID, project=ID, api=start|status|token"
 
     package struct ParseError: Error, CustomStringConvertible {
@@ -80,6 +82,7 @@ package struct Fault: Equatable, Sendable {
     private static func kind(_ text: String) throws(ParseError) -> Kind {
         switch text {
         case "html": return .html
+        case "echo": return .echo
         case "hang": return .hang
         case "reset": return .reset
         case "lost": return .lost

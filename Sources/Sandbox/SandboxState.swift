@@ -97,6 +97,7 @@ struct SandboxState {
                 return later(
                     ServerResponse(status: 502, headers: [("Content-Type", "text/html")], body: Array(page.utf8)), .zero
                 )
+            case .echo: return later(Self.echo(request), .zero)
             case .slow(let time):
                 let answer = body(&self)
                 return later(response(answer, &entry, now), time)
@@ -110,6 +111,16 @@ struct SandboxState {
         // By itself: within the next line all of this state would be copied for its sake.
         let answer = body(&self)
         return later(response(answer, &entry, now), .zero)
+    }
+
+    private static func echo(_ request: ServerRequest) -> ServerResponse {
+        let headers = request.headers.map { "\($0.name): \($0.value)" }.joined(separator: "; ")
+        let key = request.header("authorization")?.split(separator: ",").first?.split(separator: "=").last
+        let body = String(decoding: request.body, as: UTF8.self)
+        return ServerResponse(
+            status: 400,
+            headers: [("X-Request-Id", request.header("x-security-token") ?? request.header("x-auth-token") ?? "")],
+            body: error("ECHO." + (key ?? ""), "refused: \(headers); \(body)").bytes)
     }
 
     private func later(_ response: ServerResponse, _ time: Duration) -> ServerAction {

@@ -23,10 +23,7 @@ extension ValueType where Value == String {
     }
     /// Scheme and authority, nothing more.
     package static let url = ValueType(placeholder: "URL") { (text) throws(ValueError) in
-        let rest = ["https://", "http://"].first(where: text.hasPrefix).map { text.dropFirst($0.count) }
-        let host = rest.map { $0.hasSuffix("/") ? $0.dropLast() : $0 }
-        guard let host, !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/?#@\\".utf8.contains($0) })
-        else {
+        guard Endpoint(url: text) != nil else {
             throw ValueError(
                 rule: "must be http:// or https:// with a host and no path, such as https://hss.example.com")
         }

@@ -1,5 +1,4 @@
 package import Core
-internal import Glibc
 
 /// A log's facts, named once.
 package enum LogKey: String {
@@ -11,7 +10,8 @@ package enum LogKey: String {
     case previous, skipped, address, url, remedy, skew = "skew_s", signal, version, expected, actual
 }
 
-/// Structured lines on standard error: a constant message and its facts. Lines are gathered and written once a turn.
+/// Structured lines on standard error: a constant message and its facts. Lines are gathered, and handed over to the thread
+/// that writes them once a turn.
 package struct Log {
     package enum Level: String, CaseIterable, Comparable, Sendable {
         case debug, info, warning, error
@@ -25,24 +25,29 @@ package struct Log {
     package let level: Level
     private let format: Format
     private var buffer: [UInt8] = []
-    /// At most so much is gathered; lines beyond are counted, not kept.
+    private let output: LogOutput
+    /// At most so much waits to be written; lines beyond are counted, not kept.
     private static let capacity = 1 << 20
-    private var dropped = 0
 
     package init(level: Level, format: Format) {
+        self.init(level: level, format: format, output: LogOutput(descriptor: 2, capacity: Self.capacity))
+    }
+
+    init(level: Level, format: Format, output: LogOutput) {
         self.level = level
         self.format = format
+        self.output = output
     }
+
+    /// Lines dropped so far, because standard error took no more.
+    var dropped: Int { output.dropped }
 
     package mutating func write(
         _ level: Level, _ message: StaticString, _ facts: @autoclosure () -> [(LogKey, JSON)] = []
     ) {
         guard level >= self.level else { return }
-        guard buffer.count < Self.capacity else {
-            dropped += 1
-            return
-        }
         append(level, "\(message)", facts())
+        if buffer.count >= 64 << 10 { flush() }
     }
 
     private mutating func append(_ level: Level, _ message: String, _ facts: [(LogKey, JSON)]) {
@@ -76,22 +81,18 @@ package struct Log {
         !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") }
     }
 
-    /// Writes what was gathered.
+    /// Hands over what was gathered.
     package mutating func flush() {
-        if dropped > 0 {
-            let count = dropped
-            dropped = 0
-            append(.warning, "log lines dropped", [(.count, .integer(Int64(count)))])
-        }
+        let untold = output.takeUntold()
+        if untold > 0 { append(.warning, "log lines dropped", [(.count, .integer(Int64(untold)))]) }
         guard !buffer.isEmpty else { return }
-        unsafe buffer.withUnsafeBytes { bytes in
-            var written = 0
-            while written < bytes.count {
-                let count = unsafe Glibc.write(2, bytes.baseAddress?.advanced(by: written), bytes.count - written)
-                if count < 0 && errno != EINTR { break }
-                written += max(0, count)
-            }
-        }
+        output.put(buffer)
         buffer.removeAll(keepingCapacity: true)
+    }
+
+    /// Before an exit: waits until all is written, but not for ever.
+    package mutating func finish() {
+        flush()
+        output.drain(within: .seconds(2))
     }
 }

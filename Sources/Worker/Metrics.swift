@@ -15,6 +15,7 @@ package struct Metrics: Sendable {
     var leftBehind = 0
     var restored = 0
     var lostRecords = 0
+    var logLinesDropped = 0
     var requestSeconds = Histogram([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600])
     var callSeconds = Histogram([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
     // Taken from the core when a snapshot is made.
@@ -86,6 +87,9 @@ package struct Metrics: Sendable {
             "lost_records_total", "counter",
             "Requests that retention deleted before they were read; nobody answers them.",
             lostRecords)
+        one(
+            "log_lines_dropped_total", "counter", "Log lines that standard error did not take in time.",
+            logLinesDropped)
         one("restored_results", "gauge", "Results read when partitions were last taken over.", restored)
         one("open_requests", "gauge", "Requests fetched whose result is not acknowledged yet.", open)
         one("open_bytes", "gauge", "Bytes of the open requests' records.", openBytes)

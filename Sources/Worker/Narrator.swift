@@ -42,11 +42,12 @@ struct Narrator {
             metrics.unknownCodes += 1
             guard mayRepeat("code \(code)", every: .seconds(60), now.uptime) else { return }
             log.write(.warning, "code not in the table", [(.code, .string(code)), (.detail, .string(detail ?? ""))])
-        case .throttled(let limit):
+        case .throttled(let limit, let until):
             guard mayRepeat("throttled", every: .seconds(10), now.uptime) else { return }
-            log.write(
-                .warning, "throttled by the server: calls wait for a full window",
-                limit.map { [(.limit, .integer(Int64($0.calls))), (.window, .integer($0.window.milliseconds))] } ?? [])
+            let named: [(LogKey, JSON)] =
+                limit.map { [(.limit, .integer(Int64($0.calls))), (.window, .integer($0.window.milliseconds))] } ?? []
+            let wait: [(LogKey, JSON)] = until.map { [(.nextIn, .integer(($0 - now.uptime).milliseconds))] } ?? []
+            log.write(.warning, "throttled by the server: calls wait", named + wait)
         case .limitLearned(let limit):
             log.write(
                 .warning, "the server names another limit: it is kept to",

@@ -114,7 +114,7 @@ package final class Worker {
 
     /// Works until a signal ends it; the exit code.
     package func run() throws(WorkerFailure) -> Int32 {
-        defer { narrator.log.flush() }
+        defer { narrator.log.finish() }
         narrator.log.write(
             .info, "starting",
             [
@@ -236,7 +236,7 @@ package final class Worker {
         while let number = signals.next() {
             guard stage == .running else {
                 narrator.log.write(.warning, "second signal: exiting at once", [(.signal, .integer(Int64(number)))])
-                narrator.log.flush()
+                narrator.log.finish()
                 Process.exitAtOnce(128 + number)
             }
             narrator.log.write(
@@ -572,6 +572,7 @@ package final class Worker {
         guard now - snapshotAt >= Self.snapshotInterval else { return }
         snapshotAt = now
         isSnapshotStale = false
+        narrator.metrics.logLinesDropped = narrator.log.dropped
         narrator.metrics.open = pipeline.openCount
         narrator.metrics.openBytes = pipeline.openBytes
         narrator.metrics.waiting = pipeline.waitingCount

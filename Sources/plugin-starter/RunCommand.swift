@@ -13,7 +13,7 @@ nonisolated enum RunCommand {
             format: Log.Format(rawValue: settings.value(SettingTable.logFormat)) ?? .text)
         let hss = try client(settings, environment)
         var pipeline = try pipeline(settings)
-        pipeline.transit = settings.value(SettingTable.connectTimeout)
+        pipeline.transit = hss.transit
         let options = Worker.Options(
             kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
             resultsTopic: settings.value(SettingTable.resultsTopic), group: settings.value(SettingTable.group),

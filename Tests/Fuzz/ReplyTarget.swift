@@ -20,10 +20,12 @@ private func check(_ reply: Reply) throws {
         try hold(!text.holdsControls, "the vendor's text holds no control characters")
     }
     try hold(reply.errorCode != "", "a code is some text")
-    if let time = reply.retryAfter { try hold((.zero ... .seconds(86_400)).contains(time), "a wait of a day at most") }
+    if let time = reply.retryAfter {
+        try hold((.zero ... .seconds(900)).contains(time), "a wait of 15 minutes at most")
+    }
     if let limit = reply.rateLimit {
         try hold((1...999_999).contains(limit.calls), "a limit of calls that can be held")
-        try hold(limit.window >= .seconds(1) && limit.window <= .seconds(86_400), "a window of a day at most")
+        try hold(limit.window >= .seconds(1) && limit.window <= .seconds(900), "a window of 15 minutes at most")
     }
     try hold(reply.hosts.count <= 200, "a page of rows at most")
     try hold((Failure(reply) == nil) == reply.isSuccess, "a failure, or a success")
@@ -76,9 +78,9 @@ private func check(_ reply: Reply) throws {
     let completion = completion(bytes)
     let now: Duration = .seconds(1000)
     var source = TokenSource()
-    source.fetching()
+    source.fetching(1)
     let refusal = source.answered(completion, now: now)
-    try hold(!source.isFetching, "an answer ends the asking")
+    try hold(source.fetch == nil, "an answer ends the asking")
     guard let token = source.token(now) else {
         let reply = try need(refusal, "no token without a reason")
         try hold(Failure(reply)?.scope == .credential || reply.transport != nil, "it is about the credential")
@@ -94,7 +96,7 @@ private func check(_ reply: Reply) throws {
     try hold(source.token(renewal) != nil, "a token is renewed before it ends")
     try hold(source.wantsFetch(isNeeded: false, renewal), "a token is renewed in time")
     // A refusal of the next one leaves this one in place.
-    source.fetching()
+    source.fetching(1)
     _ = source.answered(HTTPCompletion(id: 1), now: now)
     try hold(source.token(now) == token, "a token that holds goes on")
 }

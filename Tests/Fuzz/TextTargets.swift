@@ -48,7 +48,7 @@ import Foundation
     case .status(let status): try hold((300...599).contains(status), "a status that is a failure")
     case .code(let code): try hold(!code.isEmpty, "a code")
     case .slow(let time): try hold((0...86_400_000).contains(time.milliseconds), "a delay of a day at most")
-    case .html, .hang, .reset, .lost: break
+    case .html, .echo, .hang, .reset, .lost: break
     }
     let count = fault.count
     var generator = SplitMix64(seed: 1)

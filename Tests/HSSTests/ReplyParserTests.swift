@@ -45,6 +45,24 @@ import Testing
         #expect(Self.reply(429, "limit:99999999999999999999,time:1 minute").rateLimit?.calls == 999_999)
     }
 
+    @Test(arguments: [
+        ("limit:1,time:999999 day", 1), ("limit:1,time:1 day", 1), ("limit:1000,time:1 day", 10),
+        ("limit:5,time:15 minute", 5), ("limit:100,time:1 hour", 25),
+    ]) func `a window of more than a quarter of an hour is cut to it, at the same pace`(_ text: String, _ calls: Int) {
+        let quarter: Duration = .seconds(900)
+        #expect(Self.reply(429, text).rateLimit == RateLimit(calls: calls, window: quarter))
+        let header = Self.reply(200, "", headers: [("x-apig-ratelimit-api", text)])
+        #expect(header.rateLimit == RateLimit(calls: calls, window: quarter))
+    }
+
+    @Test func `no Retry-After stops calls for more than a quarter of an hour`() {
+        for text in ["901", "86400", "99999999999"] {
+            #expect(Self.reply(503, "", headers: [("retry-after", text)]).retryAfter == .seconds(900))
+        }
+        let dates = [("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "Mon, 07 Nov 1994 08:50:07 GMT")]
+        #expect(Self.reply(503, "", headers: dates).retryAfter == .seconds(900))
+    }
+
     @Test func `Retry-After is seconds or a date`() {
         #expect(Self.reply(503, "", headers: [("retry-after", "7")]).retryAfter == .seconds(7))
         let dates = [("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")]

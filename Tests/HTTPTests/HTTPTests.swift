@@ -74,6 +74,62 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("https://hss.example/v5/p?q=a@b:1", "hss.example:443"), ("http://hss.example", "hss.example:80"),
+        ("http://127.0.0.1:8081/v5", "127.0.0.1:8081"), ("https://[::1]/v5", "[::1]:443"),
+        ("https://[::1]:8443", "[::1]:8443"), ("https://user:secret@h:1/", "h:1"),
+    ]) func `a failure names host and port, and nothing that stands before them`(_ url: String, _ place: String) {
+        #expect(HTTPTransfer.place(url) == place)
+    }
+
+    @Test func `a refused connection names where to`() throws {
+        let client = try HTTPClient(HTTPClient.Configuration())
+        client.send(HTTPRequest(method: "POST", url: "http://127.0.0.1:1/v5/p?secret=1"), id: 1)
+        guard case .notSent(let text) = try Self.completion(of: client).failure else {
+            Issue.record("it was sent")
+            return
+        }
+        #expect(text.hasPrefix("127.0.0.1:1: "))
+        #expect(!text.contains("secret"))
+    }
+
+    /// Listens, answers the first connection with these bytes, and closes it.
+    static func answering(_ bytes: String) throws -> (port: UInt16, thread: Thread) {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(listener, $0, length) + listen(listener, 1) + getsockname(listener, $0, &length)
+            }
+        }
+        try #require(code == 0)
+        let thread = Thread {
+            let connection = accept(listener, nil, nil)
+            var request = [UInt8](repeating: 0, count: 4096)
+            unsafe _ = read(connection, &request, request.count)
+            unsafe _ = write(connection, bytes, bytes.utf8.count)
+            close(connection)
+            close(listener)
+        }
+        thread.start()
+        return (UInt16(bigEndian: address.sin_port), thread)
+    }
+
+    @Test(arguments: ["garbage\r\n\r\n", "HTTP/1.1 \r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", ""])
+    func `an answer that is no HTTP is a lost one`(_ bytes: String) throws {
+        let (port, _) = try Self.answering(bytes)
+        let client = try HTTPClient(HTTPClient.Configuration())
+        client.send(HTTPRequest(method: "POST", url: "http://127.0.0.1:\(port)/", body: Array("body".utf8)), id: 1)
+        let done = try Self.completion(of: client)
+        guard case .lost = done.failure else {
+            Issue.record("\(done)")
+            return
+        }
+    }
+
     /// libcurl by itself sends again on a fresh connection where one that it kept breaks without an answer.
     @Test func `a request whose kept connection breaks is not sent again by itself`() throws {
         let seen = Mutex(0)

@@ -26,13 +26,17 @@ final class Bench {
         _ arguments: [String] = [], environment: [String: String] = [:], ready: Bool = true, alone: Bool = true
     ) throws -> Executable {
         let worker = try Executable.starter(
-            [
-                "run", "--bootstrap-servers", broker.bootstrap, "--requests-topic", topics.requests, "--results-topic",
-                topics.results, "--group", topics.group, "--endpoint", url, "--admin-listen", "off",
-            ] + (alone ? ["--quota", "off", "--hosts-per-call", "1"] : []) + arguments,
-            environment: Self.credentials.merging(environment) { $1 })
+            self.arguments(arguments, alone: alone), environment: Self.credentials.merging(environment) { $1 })
         if ready { try worker.says(" ready") }
         return worker
+    }
+
+    /// The command line of a worker. What is given last counts.
+    func arguments(_ more: [String], alone: Bool = true) -> [String] {
+        [
+            "run", "--bootstrap-servers", broker.bootstrap, "--requests-topic", topics.requests, "--results-topic",
+            topics.results, "--group", topics.group, "--endpoint", url, "--admin-listen", "off",
+        ] + (alone ? ["--quota", "off", "--hosts-per-call", "1"] : []) + more
     }
 
     struct Request {

@@ -1,0 +1,35 @@
+/// Where HSS and IAM are reached: scheme and authority, such as `https://hss.cn-north-4.myhuaweicloud.com`.
+package struct Endpoint: Equatable, Sendable {
+    /// Without a slash at the end.
+    package let url: String
+    /// The authority, which is signed and sent as the `Host` header: in lower case, without the scheme's default port, as
+    /// proxies and gateways write it.
+    package let host: String
+
+    /// A base URL without path, query or user.
+    package init?(url: String) {
+        let text = url.hasSuffix("/") ? String(url.dropLast()) : url
+        guard let scheme = ["https://", "http://"].first(where: text.hasPrefix) else { return nil }
+        let authority = text.dropFirst(scheme.utf8.count)
+        guard authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/?#@\\%".utf8.contains($0) }) else {
+            return nil
+        }
+        // The colons of an IPv6 literal stand in brackets.
+        var end = authority.firstIndex(of: ":") ?? authority.endIndex
+        if authority.hasPrefix("[") {
+            guard let bracket = authority.firstIndex(of: "]") else { return nil }
+            end = authority.index(after: bracket)
+        }
+        var host = authority[..<end].lowercased()
+        guard !host.isEmpty else { return nil }
+        if end < authority.endIndex {
+            let digits = authority[end...].dropFirst()
+            guard authority[end] == ":", digits.utf8.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains),
+                let port = UInt16(digits), port > 0
+            else { return nil }
+            if port != (scheme == "https://" ? 443 : 80) { host += ":\(port)" }
+        }
+        self.url = scheme + host
+        self.host = host
+    }
+}

@@ -1,0 +1,77 @@
+import Testing
+
+@testable import Core
+
+/// What a failed call costs, and what its line in the log says of the next one.
+@Suite struct NextCallTests {
+    static func failed(_ status: Int?, _ transport: Reply.Transport? = nil, retryAfter: Duration? = nil) -> Reply {
+        var reply = Reply()
+        reply.httpStatus = status
+        reply.transport = transport
+        reply.retryAfter = retryAfter
+        return reply
+    }
+
+    /// The notes that come of an answer to the oldest call.
+    static func notes(_ bench: inout Bench, _ reply: Reply) -> [Note] {
+        bench.pipeline.handle(.answered(bench.calls.removeFirst().id, reply), now: bench.now).compactMap {
+            if case .log(let note) = $0 { note } else { nil }
+        }
+    }
+
+    static let quota = RateLimit(calls: 1, window: .seconds(60))
+
+    @Test func `a call that was never made takes no slot of the quota`() {
+        var bench = Bench { $0.quota = Self.quota }
+        bench.receive(key: "k")
+        for _ in 0..<5 {
+            _ = Self.notes(&bench, Self.failed(nil, .notSent("refused")))
+            #expect(bench.pipeline.quota.isFree(bench.now))
+            bench.pass((bench.pipeline.deadline(bench.now) ?? .zero) - bench.now.uptime)
+            #expect(bench.calls.count == 1, "tried again after the back-off")
+        }
+        _ = Self.notes(&bench, Self.failed(nil, .lost("reset")))
+        #expect(!bench.pipeline.quota.isFree(bench.now), "one that may have arrived takes it")
+    }
+
+    @Test func `a void token costs a slot, and closes no gate`() {
+        var bench = Bench { $0.quota = Self.quota }
+        bench.receive(key: "k")
+        _ = Self.notes(&bench, Self.failed(nil, .tokenVoid("expired")))
+        #expect(!bench.pipeline.quota.isFree(bench.now))
+        #expect(bench.pipeline.gate.allows(now: bench.now.uptime))
+        #expect(bench.queries.isEmpty, "it had no effect, so there is nothing to look up")
+    }
+
+    @Test func `a call that waited in vain for a token takes no slot`() {
+        var bench = Bench { $0.quota = Self.quota }
+        bench.receive(key: "k")
+        var reply = Self.failed(401)
+        reply.source = .iam
+        _ = Self.notes(&bench, reply)
+        #expect(bench.pipeline.quota.isFree(bench.now))
+    }
+
+    @Test(arguments: [
+        (failed(503), quota), (failed(nil, .notSent("refused")), quota), (failed(nil, .notSent("refused")), nil),
+        (failed(429, retryAfter: .seconds(30)), quota), (failed(503), nil), (failed(401), quota),
+    ]) func `a failed call's line says when the next call goes`(_ reply: Reply, _ quota: RateLimit?) throws {
+        var bench = Bench { $0.quota = quota }
+        bench.receive(key: "k")
+        let told = Self.notes(&bench, reply).compactMap { note -> Duration? in
+            if case .callFailed(_, _, let nextIn, _) = note { nextIn } else { nil }
+        }
+        let nextIn = try #require(told.first)
+        bench.pass(nextIn - .milliseconds(1))
+        #expect(bench.calls.isEmpty)
+        bench.pass(.milliseconds(1))
+        #expect(bench.calls.count == 1)
+    }
+
+    @Test func `a throttled call's line says when calls go on`() {
+        var bench = Bench { $0.quota = Self.quota }
+        bench.receive(key: "k")
+        let notes = Self.notes(&bench, Self.failed(429, retryAfter: .seconds(200)))
+        #expect(notes.contains(.throttled(nil, until: bench.now.uptime + .seconds(200))))
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import Testing
+
+@testable import Core
+@testable import Worker
+
+@Suite struct LogOutputTests {
+    /// A pipe with a bound buffer before it.
+    static func log(capacity: Int) -> (log: Log, output: LogOutput, reader: FileHandle, pipe: Pipe) {
+        let pipe = Pipe()
+        let output = LogOutput(descriptor: pipe.fileHandleForWriting.fileDescriptor, capacity: capacity)
+        return (Log(level: .info, format: .json, output: output), output, pipe.fileHandleForReading, pipe)
+    }
+
+    static func write(_ count: Int, to log: inout Log) {
+        for number in 0..<count {
+            log.write(
+                .info, "a line",
+                [(.detail, .string(String(repeating: "x", count: 100))), (.count, .integer(Int64(number)))])
+            log.flush()
+        }
+    }
+
+    static func lines(_ bytes: Data) throws -> [JSON] {
+        try bytes.split(separator: UInt8(ascii: "\n")).map { try JSON(parsing: Array($0)) }
+    }
+
+    @Test func `lines that a full pipe does not take are dropped without waiting, counted, and told later`() throws {
+        var (log, output, reader, pipe) = Self.log(capacity: 16 << 10)
+        // A pipe holds 64 KiB: most of these find no room anywhere.
+        Self.write(2_000, to: &log)
+        let dropped = log.dropped
+        #expect(dropped > 1_000)
+        var read = Data()
+        while try Self.complete(read).count < 2_000 - dropped { read += reader.availableData }
+        output.drain(within: .seconds(10))
+        log.flush()
+        output.drain(within: .seconds(10))
+        try pipe.fileHandleForWriting.close()
+        read += reader.readDataToEndOfFile()
+        let all = try Self.lines(read)
+        let told = all.filter { $0["message"]?.string == "log lines dropped" }
+        #expect(all.count - told.count == 2_000 - dropped)
+        #expect(told.compactMap { $0["count"]?.integer }.reduce(0, +) == Int64(dropped))
+    }
+
+    static func complete(_ bytes: Data) throws -> [JSON] {
+        try lines(bytes[..<(bytes.lastIndex(of: UInt8(ascii: "\n")) ?? bytes.startIndex)])
+    }
+
+    @Test func `an end waits for what is being read, and not for ever for what is not`() throws {
+        var (log, output, reader, pipe) = Self.log(capacity: 1 << 20)
+        Self.write(2_000, to: &log)
+        let began = Date()
+        output.drain(within: .milliseconds(50))
+        #expect(Date().timeIntervalSince(began) < 5)
+        let reading = Thread { [reader] in while !reader.availableData.isEmpty {} }
+        reading.start()
+        output.drain(within: .seconds(20))
+        #expect(log.dropped == 0)
+        #expect(Date().timeIntervalSince(began) < 10, "it ends when all is written")
+        try pipe.fileHandleForWriting.close()
+    }
+
+    @Test func `lines for a pipe whose reader is gone are counted as dropped`() throws {
+        signal(SIGPIPE, SIG_IGN)
+        var (log, output, reader, pipe) = Self.log(capacity: 1 << 20)
+        try reader.close()
+        Self.write(10, to: &log)
+        output.drain(within: .seconds(10))
+        #expect(log.dropped == 10)
+        _ = pipe
+    }
+}

@@ -30,6 +30,12 @@ package struct ClientConfiguration: Sendable {
         ("auto.offset.reset", "a new group starts at the beginning, so that no request is passed over"),
     ]
 
+    /// The last value given for any of these names.
+    package func value(_ names: String...) -> String? { properties.last { names.contains($0.name) }?.value }
+
+    /// Who the broker takes us for, where a property says so.
+    package var user: String? { value("sasl.username") }
+
     /// Why a property cannot be passed through; nil where it can.
     package static func refusal(of name: String) -> String? {
         controlled.first { $0.name == name }.map { "is the worker's own: \($0.instead)" }
@@ -40,13 +46,12 @@ package struct ClientConfiguration: Sendable {
 
     /// Added where a SCRAM login fails with a library that repeats the client's nonce.
     package var authenticationHint: String? {
-        let mechanism = properties.last { $0.name == "sasl.mechanism" || $0.name == "sasl.mechanisms" }?.value
-        guard let mechanism, mechanism.uppercased().hasPrefix("SCRAM"), Self.repeatsSCRAMNonce else {
+        guard let mechanism = value("sasl.mechanism", "sasl.mechanisms"), mechanism.uppercased().hasPrefix("SCRAM"), Self.repeatsSCRAMNonce else {
             return nil
         }
         let version = unsafe String(cString: rd_kafka_version_str())
         return "librdkafka \(version) repeats the client's SCRAM nonce, which brokers from 3.7.2 refuse "
-            + "(mended in 2.6.1): use PLAIN over TLS, a client certificate or OAUTHBEARER, or a newer librdkafka"
+            + "(fixed in 2.6.1): use PLAIN over TLS or a client certificate, or a newer librdkafka"
     }
 
     /// The library's configuration object: the defaults of the role, over them what the user passed, over that what the

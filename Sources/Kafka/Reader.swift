@@ -36,16 +36,22 @@ package final class Reader {
         ]
     }
 
+    /// librdkafka wants a group's name even of a reader that has none, and asks for its coordinator, which takes a right that
+    /// nobody has to give: nothing depends on the answer.
+    package static let namelessGroup = "plugin-starter-reader"
+
     private let client: Client
     private let topic: String
+    private let group: String
     private let onlyHeader: String?
 
     /// With `onlyHeader` records come with that header alone, which is all that is then copied. `group`: whose committed
     /// offsets can be asked for.
     package init(
-        _ configuration: ClientConfiguration, topic: String, group: String = "plugin-starter-reader",
+        _ configuration: ClientConfiguration, topic: String, group: String = namelessGroup,
         defaults: [(String, String)] = [], onlyHeader: String? = nil
     ) throws(KafkaError) {
+        self.group = group
         self.onlyHeader = onlyHeader
         let conf = unsafe try configuration.make(
             defaults: [("fetch.wait.max.ms", "50"), ("allow.auto.create.topics", "false")] + defaults,
@@ -119,7 +125,9 @@ package final class Reader {
                 }
             case RD_KAFKA_EVENT_ERROR:
                 if let end = unsafe client.end(in: event) { return .end(end.partition) }
-                return unsafe .failed(client.error(in: event))
+                let error = unsafe client.error(in: event)
+                if error.right == .group && group == Self.namelessGroup { continue }
+                return .failed(error)
             default: continue
             }
         }

@@ -135,13 +135,16 @@ package final class Worker {
     /// False where a signal came before the cluster answered.
     private func isFitToStart() throws(WorkerFailure) -> Bool {
         let preflight = Preflight(
-            kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic)
+            kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic,
+            dedupeWindow: options.pipeline.dedupeWindow)
         var number: Int32?
-        let partitions = try preflight.check {
-            number = signals.next()
-            show(["the broker has not answered yet"])
-            return number != nil
-        }
+        let partitions = try preflight.check(
+            warn: { narrator.log.write(.warning, "check of the topics", [(.detail, .string($0))]) },
+            isStopped: {
+                number = number ?? signals.next()
+                show(["the broker has not answered yet"])
+                return number != nil
+            })
         guard let partitions else { return false }
         var configuration = options.pipeline
         configuration.partitionCount = partitions
@@ -267,7 +270,9 @@ package final class Worker {
             case .refused(let request, let error):
                 hand(
                     .publishFailed(request, reason: error.description, isTooLarge: error.isTooLarge))
-            case .failed(let error): report(error)
+            case .failed(let error):
+                report(error)
+                if endsTheStart(error) { return }
             case .log(let line): pass(line)
             }
         }
@@ -305,6 +310,7 @@ package final class Worker {
                 )
             case .failed(let error):
                 report(error)
+                if endsTheStart(error) { return }
                 if error.isFatal { return end(because: error) }
             case .log(let line): pass(line)
             }
@@ -318,6 +324,16 @@ package final class Worker {
             narrator.lost(partition, next..<min(offset, start))
         }
         expected[partition] = offset + 1
+    }
+
+    /// A right that is missing before there was any work: it is named, and the worker ends; true where that is so.
+    private func endsTheStart(_ error: KafkaError) -> Bool {
+        guard !hasBeenAssigned, stage == .running, error.right != .topic,
+            let right = error.right(.read, topic: nil, group: options.group, options.kafka)
+        else { return false }
+        stage = .closed
+        failure = right.failure
+        return true
     }
 
     /// The consumer is unusable for good (another member has its `group.instance.id`, say): what is open is the next owner's.

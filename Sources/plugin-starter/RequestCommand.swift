@@ -139,7 +139,7 @@ nonisolated enum RequestCommand {
             }
             throw last ?? KafkaError.timedOut
         } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic, .write)
         }
     }
 }

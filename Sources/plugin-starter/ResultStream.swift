@@ -7,6 +7,7 @@ internal import Worker
 nonisolated struct ResultStream {
     private let reader: Reader
     private let kafka: ClientConfiguration
+    private let topic: String
     private let partitions: [Int32]
 
     init(_ settings: Settings, _ kafka: ClientConfiguration, start: Reader.Start, since: Duration? = nil)
@@ -14,6 +15,7 @@ nonisolated struct ResultStream {
     {
         let topic = settings.value(SettingTable.resultsTopic)
         self.kafka = kafka
+        self.topic = topic
         partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
         do throws(KafkaError) {
             reader = try Reader(kafka, topic: topic)
@@ -33,7 +35,7 @@ nonisolated struct ResultStream {
             }
             try reader.read(starts)
         } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic)
         }
     }
 
@@ -54,7 +56,7 @@ nonisolated struct ResultStream {
                 ended.insert(partition)
                 if toEnd && ended.count == partitions.count { return }
             case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka) }
+                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka, topic: topic) }
             case nil: break
             }
         }

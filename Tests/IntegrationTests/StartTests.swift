@@ -59,6 +59,28 @@ extension OnARealBroker {
             #expect(few.errors.contains("has 2 partitions and \(small.requests) has 4"))
         }
 
+        @Test(arguments: [
+            ("cleanup.policy=compact", "--add-config cleanup.policy=delete"),
+            ("retention.ms=3600000", "--add-config retention.ms=86400000"),
+        ]) func `a results topic that forgets within the window exits 64 and says what to set`(
+            _ setting: String, _ says: String
+        ) throws {
+            let bench = try Bench("forgetful")
+            let results = "\(bench.topics.results)-forgetful"
+            try bench.broker.tool(
+                "kafka-topics.sh", ["--create", "--topic", results, "--partitions", "12", "--config", setting])
+            let worker = try bench.worker(["--results-topic", results], ready: false)
+            #expect(try worker.wait() == 64)
+            #expect(worker.errors.contains(says), "\(worker.errors)")
+        }
+
+        @Test func `a topic that is asked for is not created by that`() throws {
+            let bench = try Bench("uncreated")
+            let absent = "absent-\(UUID().uuidString.prefix(8))"
+            #expect(try bench.worker(["--requests-topic", absent], ready: false).wait() == 64)
+            #expect(try !run("kcat", ["-L", "-b", bench.broker.bootstrap]).contains(absent))
+        }
+
         @Test func `a broker that is not there exits 69`() throws {
             let bench = try Bench("nobody")
             let request = try Executable.starter([

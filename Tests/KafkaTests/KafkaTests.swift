@@ -208,8 +208,10 @@ import Testing
     @Test func `topics are listed, and asking does not make one`() throws {
         let (broker, configuration) = try Self.cluster(partitions: 3)
         let cluster = try Cluster(configuration)
-        #expect(try cluster.partitionCounts(milliseconds: 5000) == ["t": 3])
-        #expect(try cluster.partitionCounts(milliseconds: 5000)["other"] == nil)
+        #expect(try cluster.state(of: "t", milliseconds: 5000) == .there(partitions: 3))
+        #expect(try cluster.settings(of: "t", milliseconds: 2000) == nil)
+        #expect(try cluster.mayWrite("t", milliseconds: 2000, isStopped: { false }) == nil)
+        #expect(try cluster.unreadable([("t", 3)], milliseconds: 5000, isStopped: { false }) == [])
         withExtendedLifetime(broker) {}
     }
 

@@ -107,6 +107,8 @@ package struct Pipeline {
     // MARK: What the shell asks
 
     package var openCount: Int { open.count }
+    /// Since when HSS has answered no call, as uptime; nil where it answers.
+    package var unansweredSince: Duration? { outage.isOn ? outage.since : nil }
     package var openBytes: Int { intake.bytes }
     package var waitingCount: Int { coalescer.waitingCount }
     package var inFlight: Int { calls.count }

@@ -46,7 +46,9 @@ package struct ClientConfiguration: Sendable {
 
     /// Added where a SCRAM login fails with a library that repeats the client's nonce.
     package var authenticationHint: String? {
-        guard let mechanism = value("sasl.mechanism", "sasl.mechanisms"), mechanism.uppercased().hasPrefix("SCRAM"), Self.repeatsSCRAMNonce else {
+        guard let mechanism = value("sasl.mechanism", "sasl.mechanisms"), mechanism.uppercased().hasPrefix("SCRAM"),
+            Self.repeatsSCRAMNonce
+        else {
             return nil
         }
         let version = unsafe String(cString: rd_kafka_version_str())

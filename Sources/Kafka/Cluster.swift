@@ -84,7 +84,8 @@ package final class Cluster {
         guard let event = unsafe rd_kafka_queue_poll(queue, milliseconds + 500) else { throw KafkaError.timedOut }
         defer { unsafe rd_kafka_event_destroy(event) }
         let code = unsafe rd_kafka_event_error(event)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let result = unsafe rd_kafka_event_DescribeConfigs_result(event) else {
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let result = unsafe rd_kafka_event_DescribeConfigs_result(event)
+        else {
             throw KafkaError(code)
         }
         var count = 0

@@ -1,5 +1,6 @@
 internal import CRdkafka
 package import Core
+internal import Glibc
 
 /// What the group's consumer reports. A rebalance is a question: `assigned` is answered by `accept()`, `revoked` by
 /// `release(_:)`; until then the group waits for this member.
@@ -11,7 +12,10 @@ package enum ConsumerEvent {
     case revoked([Int32], isLost: Bool)
     /// Offsets were not committed; normal during a rebalance, and tried again with the next ones.
     case commitFailed(KafkaError)
+    case committed
     case failed(KafkaError)
+    /// Every few seconds: whether a broker is connected.
+    case connection(Bool)
     case log(LibraryLog)
 }
 
@@ -34,6 +38,7 @@ package enum ConsumerEvent {
             defaults: [
                 // Cooperative assignment has faults in librdkafka before 2.6; range moves partitions in one round.
                 ("partition.assignment.strategy", "range"), ("auto.commit.interval.ms", "1000"),
+                ("statistics.interval.ms", "3000"),
                 // More than a second of work: a full queue makes the library wait a whole second before it fetches on.
                 ("queued.min.messages", "20000"), ("queued.max.messages.kbytes", "32768"),
                 ("fetch.wait.max.ms", "100"),
@@ -44,7 +49,8 @@ package enum ConsumerEvent {
                 ("allow.auto.create.topics", "false"),
             ])
         client = unsafe try Client(
-            .consumer, conf: conf, events: RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT)
+            .consumer, conf: conf,
+            events: RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_STATS)
         self.topic = topic
         unsafe topicHandle = unsafe rd_kafka_topic_new(client.handle, topic, nil)
         unsafe commits = unsafe rd_kafka_queue_new(client.handle)
@@ -88,8 +94,11 @@ package enum ConsumerEvent {
         case RD_KAFKA_EVENT_REBALANCE: return unsafe rebalance(event)
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
             let code = unsafe rd_kafka_event_error(event)
-            guard code != RD_KAFKA_RESP_ERR_NO_ERROR, code != RD_KAFKA_RESP_ERR__NO_OFFSET else { return nil }
-            return .commitFailed(KafkaError(code))
+            if code == RD_KAFKA_RESP_ERR__NO_OFFSET { return nil }
+            return code == RD_KAFKA_RESP_ERR_NO_ERROR ? .committed : .commitFailed(KafkaError(code))
+        case RD_KAFKA_EVENT_STATS:
+            // Of all that it says (STATISTICS.md), whether any broker's state is UP.
+            return unsafe .connection(strstr(rd_kafka_event_stats(event), #""state":"UP""#) != nil)
         case RD_KAFKA_EVENT_ERROR:
             if let end = unsafe client.end(in: event) { return .reachedEnd(end) }
             return unsafe .failed(client.error(in: event))

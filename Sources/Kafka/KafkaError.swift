@@ -57,6 +57,8 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    package var isAllBrokersDown: Bool { code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue }
+
     /// Whether the record is larger than the topic takes.
     package var isTooLarge: Bool { code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue }
 
@@ -84,6 +86,7 @@ extension KafkaError {
     package static func unsupported(_ text: String) -> KafkaError {
         KafkaError(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, text)
     }
+    static func named(_ code: Int32) -> KafkaError { KafkaError(rd_kafka_resp_err_t(rawValue: code)) }
     package static let hidden = KafkaError(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
     package static let timedOut = KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
 }

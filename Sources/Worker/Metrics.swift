@@ -25,6 +25,7 @@ package struct Metrics: Sendable {
     var isGateOpen = true
     var isPaused = false
     var unwrittenFor: Duration = .zero
+    var assigned = 0
     var lag: [Int32: Int64] = [:]
 
     package struct Histogram: Sendable {
@@ -100,7 +101,7 @@ package struct Metrics: Sendable {
         one(
             "unwritten_seconds", "gauge", "For how long the oldest result has waited for its topic to take it.",
             Int(unwrittenFor.seconds))
-        one("assigned_partitions", "gauge", "Partitions that this worker owns.", lag.count)
+        one("assigned_partitions", "gauge", "Partitions that this worker owns.", assigned)
         family(
             "lag_records", "gauge", "Records of a partition without an acknowledged result, as of the last fetch.",
             lag.sorted { $0.key < $1.key }.map { ("{partition=\"\($0.key)\"}", "\($0.value)") })

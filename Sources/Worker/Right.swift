@@ -33,6 +33,7 @@ package struct Right: Equatable, Sendable, CustomStringConvertible {
         return "\(user.map { "user \($0)" } ?? "this client") lacks the right to \(operation.rawValue) \(name): "
             + "kafka-acls.sh --bootstrap-server \(servers) --add --allow-principal User:\(user ?? "NAME") "
             + "--operation \(operation.rawValue) \(flags)"
+            + (resource == .cluster ? " (from Kafka 2.8 on WRITE on the results topic is enough)" : "")
     }
 
     package var failure: WorkerFailure { WorkerFailure(77, description) }

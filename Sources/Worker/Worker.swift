@@ -60,11 +60,17 @@ package final class Worker {
     private var watched: Int32?
     private var restoreHasMore = false
     private var hasBeenAssigned = false
+    /// Whether the group's last word was an assignment, even of nothing.
+    private var isAssigned = false
     /// Results that the producer's queue had no room for, in order.
     private var backlog: [(RequestID, StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
     private let claims = Claims()
+    private var health = ClientHealth()
+    private var rebuilding = Backoff()
+    private var lag = Lag()
+    private var readCheck: ReadCheck?
     /// The offset that each partition's next record has, where none is gone.
     private var expected: [Int32: Int64] = [:]
     private var turnedAt = Clock.uptime
@@ -203,6 +209,7 @@ package final class Worker {
         retryPublishing()
         storeOffsets()
         advanceClaims()
+        checkAgain()
         advanceShutdown()
         show(notReady)
         narrator.log.flush()
@@ -257,7 +264,7 @@ package final class Worker {
     }
 
     private func takeAcknowledgements() {
-        guard producerHasMore else { return }
+        guard producerHasMore || producer.isBroken else { return }
         producerEvents.removeAll(keepingCapacity: true)
         producerHasMore = false
         for _ in 0..<Budget.acknowledgements {
@@ -266,17 +273,21 @@ package final class Worker {
         }
         for event in producerEvents {
             switch event {
-            case .acknowledged(let request, _): hand(.published(request))
+            case .acknowledged(let request, _):
+                health.worked(.results)
+                rebuilding.worked()
+                hand(.published(request))
             case .refused(let request, let error):
+                if error.right != nil { report(error, .write, options.resultsTopic) }
                 hand(
                     .publishFailed(request, reason: error.description, isTooLarge: error.isTooLarge))
             case .failed(let error):
-                report(error)
+                report(error, .write, options.resultsTopic)
                 if endsTheStart(error) { return }
             case .log(let line): pass(line)
             }
         }
-        if producer.isBroken && producer.pending == 0 { rebuildProducer() }
+        if producer.isBroken && producer.pending == 0 && rebuilding.allows(Clock.uptime) { rebuildProducer() }
     }
 
     private func takeAnswers() {
@@ -298,16 +309,24 @@ package final class Worker {
             }
             switch event {
             case .record(let record):
+                health.worked(.requests)
                 lookForLoss(record.position)
                 hand(.received(record))
-            case .reachedEnd(let position): hand(.reachedEnd(position))
-            case .assigned(let partitions): assigned(partitions)
+            case .reachedEnd(let position):
+                health.worked(.requests)
+                hand(.reachedEnd(position))
+            case .assigned(let partitions):
+                health.worked(.group)
+                assigned(partitions)
             case .revoked(let partitions, let isLost): revoked(partitions, isLost: isLost)
             case .commitFailed(let error):
                 narrator.metrics.commitFailures += 1
+                if error.right != nil { report(error) }
                 narrator.log.write(
                     .info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))]
                 )
+            case .committed: health.worked(.group)
+            case .connection(let isConnected): health.sawConnection(isConnected, Clock.wall)
             case .failed(let error):
                 report(error)
                 if endsTheStart(error) { return }
@@ -372,7 +391,7 @@ package final class Worker {
         guard let restore else { return }
         do throws(KafkaError) { restoreHasMore = try restore.turn(budget: Budget.restored) } catch {
             restoreHasMore = false
-            report(error)
+            report(error, .read, options.resultsTopic)
         }
         if watched != restore.descriptor {
             if let watched { poller.remove(watched) }
@@ -400,6 +419,7 @@ package final class Worker {
         if let watched { poller.remove(watched) }
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
         expected = restore.takeovers.compactMapValues(\.committed)
+        lag.took(restore.takeovers)
         accept(restore.subject.partitions, ledgers)
         guard stage == .running else { return }
         for (partition, claim) in restore.claims {
@@ -422,7 +442,8 @@ package final class Worker {
         for partition in partitions { hand(.assigned(partition, ledgers[partition] ?? Ledger())) }
         narrator.log.write(
             .info, "partitions assigned", [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
-        if !hasBeenAssigned {
+        isAssigned = true
+        if !hasBeenAssigned && stage == .running {
             hasBeenAssigned = true
             narrator.log.write(.info, "ready")
         }
@@ -430,6 +451,7 @@ package final class Worker {
 
     private func revoked(_ partitions: [Int32], isLost: Bool) {
         isRebalancing = true
+        isAssigned = false
         narrator.log.write(
             isLost ? .warning : .info, isLost ? "partitions lost" : "partitions revoked",
             [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
@@ -497,12 +519,15 @@ package final class Worker {
     }
 
     private func rebuildProducer() {
+        rebuilding.tried(Clock.uptime)
         attempt { () throws(KafkaError) in
             let fresh = try Producer(options.kafka, topic: options.resultsTopic)
             poller.remove(producer.descriptor)
             producer = fresh
             poller.add(producer.descriptor, as: Source.producer.rawValue)
-            narrator.log.write(.warning, "producer built anew after a fatal error")
+            if narrator.mayRepeat("producer", every: .seconds(60), Clock.uptime) {
+                narrator.log.write(.warning, "producer recreated after a fatal error")
+            }
         }
     }
 
@@ -547,8 +572,18 @@ package final class Worker {
         do throws(KafkaError) { try body() } catch { report(error) }
     }
 
-    private func report(_ error: KafkaError) {
+    /// `operation` and `topic`: what was tried.
+    private func report(_ error: KafkaError, _ operation: Right.Operation = .read, _ topic: String? = nil) {
         narrator.metrics.kafkaErrors += 1
+        if let right = error.right(
+            operation, topic: topic ?? options.requestsTopic, group: options.group, options.kafka)
+        {
+            let part: ClientHealth.Part = operation == .read ? (error.right == .group ? .group : .requests) : .results
+            health.failed(part, right.description, Clock.wall)
+            guard narrator.mayRepeat(right.description, every: .seconds(60), Clock.uptime) else { return }
+            return narrator.log.write(.error, "a right is missing", [(.detail, .string(right.description))])
+        }
+        health.lost(error, Clock.wall)
         guard error.isFatal || narrator.mayRepeat("kafka \(error.name)", every: .seconds(10), Clock.uptime) else {
             return
         }
@@ -557,11 +592,25 @@ package final class Worker {
             [(.error, .string(error.name)), (.detail, .string(error.text))])
     }
 
+    /// A topic that may not be read is asked for again from time to time.
+    private func checkAgain() {
+        if let mayRead = readCheck?.mayRead {
+            readCheck = nil
+            if mayRead { health.worked(.requests) }
+        }
+        guard health.isStanding(.requests), readCheck == nil,
+            narrator.mayRepeat("read check", every: .seconds(10), Clock.uptime)
+        else { return }
+        readCheck = ReadCheck(
+            options.kafka, topic: options.requestsTopic, partitions: pipeline.configuration.partitionCount)
+    }
+
     private func pass(_ line: LibraryLog) {
         // Passing a consumer's property to the producer, and the reverse, is how one list serves both.
         guard line.facility != "CONFWARN" else { return }
+        let isRepeated = !narrator.mayRepeat("library \(line.facility)", every: .seconds(10), Clock.uptime)
         narrator.log.write(
-            line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
+            isRepeated ? .debug : line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
             [(.facility, .string(line.facility)), (.detail, .string(line.text))])
     }
 
@@ -569,12 +618,16 @@ package final class Worker {
         var reasons: [String] = []
         if restore != nil {
             reasons.append("results are being read before work")
-        } else if !hasBeenAssigned {
+        } else if !isAssigned {
             reasons.append("no partition is assigned yet")
         }
         if stage != .running { reasons.append("stopping") }
         if case .closed = pipeline.gateState {
             reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
+        }
+        reasons += health.reasons
+        if let since = pipeline.unansweredSince {
+            reasons.append("HSS does not answer, since \(Clock.wall + (since - Clock.uptime))")
         }
         if pipeline.hasUnpublished || !backlog.isEmpty || pipeline.areResultsStuck(Clock.uptime) {
             reasons.append("results cannot be written; they wait")
@@ -604,11 +657,11 @@ package final class Worker {
         } else {
             narrator.metrics.isGateOpen = true
         }
+        narrator.metrics.assigned = pipeline.assignedPartitions.count
         narrator.metrics.lag = [:]
         for partition in pipeline.assignedPartitions {
-            let next = pipeline.committable(partition)
-            let end = consumer.knownEnd(partition)
-            narrator.metrics.lag[partition] = max(0, (end ?? 0) - (next ?? end ?? 0))
+            narrator.metrics.lag[partition] = lag.records(
+                partition, committable: pipeline.committable(partition), end: consumer.knownEnd(partition))
         }
         box.set(Snapshot(turnedAt: now, notReady: reasons(), metrics: narrator.metrics))
     }

@@ -74,7 +74,9 @@ nonisolated final class PartitionCursor {
                 return record
             case .end(let ended): if ended == partition { position = end }
             case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka, topic: topic) }
+                if [.notPermitted, .insecure, .missing].contains(error.kind) {
+                    throw Topics.failure(error, kafka, topic: topic)
+                }
             case nil:
                 if Clock.uptime >= deadline {
                     throw CommandFailure(69, "nothing came of \(topic) [\(partition)] at \(position) for 30s")

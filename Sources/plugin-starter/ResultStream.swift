@@ -56,7 +56,9 @@ nonisolated struct ResultStream {
                 ended.insert(partition)
                 if toEnd && ended.count == partitions.count { return }
             case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka, topic: topic) }
+                if [.notPermitted, .insecure, .missing].contains(error.kind) {
+                    throw Topics.failure(error, kafka, topic: topic)
+                }
             case nil: break
             }
         }

@@ -65,6 +65,45 @@ extension OnARealBroker {
             #expect(try worker.wait() == 0)
         }
 
+        /// Taken from and given back to a user of its own, on topics of its own.
+        @Test func `readyz names a right that is taken away, and forgets it when it is given back`() throws {
+            _ = try Self.topics.get()
+            let broker = try Broker.guarded.get()
+            func change(_ verb: [String], _ operation: String, _ topic: String) throws {
+                try broker.tool(
+                    "kafka-acls.sh",
+                    verb + ["--operation", operation, "--topic", topic, "--allow-principal", "User:worker"])
+            }
+            let worker = try Self.worker("worker", ["--admin-listen", "127.0.0.1:0"])
+            try worker.says(" ready")
+            let readyz = try worker.adminURL() + "/readyz"
+            try eventually("ready", seconds: 20) { try run("curl", ["-s", readyz]) == "ok\n" }
+            try change(["--remove", "--force"], "READ", "rights.requests")
+            try eventually("readyz names READ", seconds: 20) {
+                try run("curl", ["-s", readyz]).contains("lacks the right to READ topic rights.requests")
+            }
+            try change(["--add"], "READ", "rights.requests")
+            try eventually("READ is back", seconds: 40) { try run("curl", ["-s", readyz]) == "ok\n" }
+            try change(["--remove", "--force"], "WRITE", "rights.results")
+            let request = "\(try Executable.scratch("request").path)/value"
+            try "{}".write(toFile: request, atomically: true, encoding: .utf8)
+            try run("kcat", ["-P", "-b", broker.bootstrap, "-t", "rights.requests", request])
+            try eventually("readyz names WRITE", seconds: 20) {
+                try run("curl", ["-s", readyz]).contains("lacks the right to WRITE topic rights.results")
+            }
+            try change(["--add"], "WRITE", "rights.results")
+            try eventually("WRITE is back", seconds: 90) { try run("curl", ["-s", readyz]) == "ok\n" }
+            #expect(worker.errors.split(separator: "\n").filter { $0.contains("lacks the right to WRITE") }.count <= 2)
+            broker.crash()
+            try eventually("readyz names the broker", seconds: 20) {
+                try run("curl", ["-s", readyz]).contains("no broker can be used")
+            }
+            try broker.start()
+            try eventually("the broker is back", seconds: 90) { try run("curl", ["-s", readyz]) == "ok\n" }
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0)
+        }
+
         @Test func `results needs READ on its topic and no right on a group`() throws {
             let topics = try Self.topics.get()
             let results = try Executable.starter(

@@ -8,6 +8,8 @@ struct Envelope {
     var expiryTime: String?
     var traceparent: String?
     var tracestate: String?
+    /// What looks like a CloudEvent and is none.
+    var hint: String?
 
     /// Says which field breaks which rule.
     struct Fault: Error {
@@ -38,6 +40,13 @@ struct Envelope {
             try read(binary: record, data: json)
         } else {
             data = json
+            if json["specversion"] != nil {
+                hint = "a structured CloudEvent needs header content-type: application/cloudevents+json"
+            } else if record.headers.contains(where: { $0.name.lowercased().hasPrefix("ce-") }) {
+                hint = "in Kafka a CloudEvent's headers begin with ce_, not ce-"
+            } else if record.headers.contains(where: { $0.name.lowercased().hasPrefix("ce_") }) {
+                hint = "a CloudEvent needs header ce_specversion: 1.0"
+            }
             traceparent = record.header("traceparent")
             tracestate = record.header("tracestate")
         }

@@ -12,8 +12,9 @@ package enum SettingTable {
         "topic of the results, with at least as many partitions as the requests topic")
     package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
     package static let kafkaProperty = Setting(
-        "kafka-property", .property, kafka, repeatable: true,
-        "a librdkafka property, such as security.protocol=SASL_SSL; the few that delivery rests on are refused")
+        "kafka-property", .property, kafka, repeatable: true, secret: true,
+        "a librdkafka property, such as security.protocol=SASL_SSL; those that delivery rests on are refused; a password "
+            + "goes into --config or the environment (one property a line), because ps shows flags")
     package static let logLevel = Setting(
         "log-level", .choice(["debug", "info", "warning", "error"]), default: "info", [.run, .demo],
         "least severe line that is logged")

@@ -15,7 +15,9 @@ nonisolated enum Tool {
             case .help(let text):
                 Console.print(text, terminator: "")
                 return 0
-            case .settings(let settings): return run(settings, environment)
+            case .settings(let settings):
+                for warning in settings.warnings { Console.error("plugin-starter: \(warning)") }
+                return run(settings, environment)
             }
         } catch {
             Console.error("plugin-starter: \(error)")

@@ -18,6 +18,9 @@ struct Envelope {
     }
 
     init(opening record: Record, maximumBytes: Int) throws(Fault) {
+        if let size = record.omittedBytes {
+            throw Fault(field: "value", rule: "must be at most \(maximumBytes) bytes, and is \(size)")
+        }
         guard let value = record.value else { throw Fault(field: "value", rule: "must not be null (a tombstone)") }
         guard value.count <= maximumBytes else {
             throw Fault(field: "value", rule: "must be at most \(maximumBytes) bytes, and is \(value.count)")

@@ -13,6 +13,8 @@ package final class Cluster {
     let client: Client
     let configuration: ClientConfiguration
     private var brokers: Set<Int32> = []
+    /// The most telling error so far: the last slice of a wait may say only that it is over.
+    private var lastReason: KafkaError?
 
     /// The group is a name that librdkafka needs; no right on it is.
     package init(_ configuration: ClientConfiguration, group: String = Reader.namelessGroup) throws(KafkaError) {
@@ -53,7 +55,7 @@ package final class Cluster {
 
     /// The most telling of the errors that the client reported meanwhile: one that no waiting mends, if there is one.
     private func reason(for code: rd_kafka_resp_err_t) -> KafkaError {
-        var best = KafkaError(code)
+        var best = lastReason ?? KafkaError(code)
         while let event = unsafe client.poll() {
             defer { unsafe rd_kafka_event_destroy(event) }
             guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
@@ -63,6 +65,7 @@ package final class Cluster {
             if [.notPermitted, .insecure].contains(error.kind) { return error }
             if error.code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue { best = error }
         }
+        if best.code != code.rawValue { lastReason = best }
         return best
     }
 

@@ -23,6 +23,7 @@ package enum ConsumerEvent {
 @safe package final class Consumer {
     private let client: Client
     private let topic: String
+    private let longestValue: Int
     private let topicHandle: OpaquePointer?
     /// Results of commits that were asked for by name.
     private let commits: OpaquePointer
@@ -33,11 +34,18 @@ package enum ConsumerEvent {
     private var paused: Set<Int32> = []
     package private(set) var assignment: Set<Int32> = []
 
-    package init(_ configuration: ClientConfiguration, topic: String, group: String) throws(KafkaError) {
+    /// Values longer than `longestValue` are not copied: their records say how long they are.
+    package init(
+        _ configuration: ClientConfiguration, topic: String, group: String, longestValue: Int = .max
+    ) throws(KafkaError) {
+        self.longestValue = longestValue
+        // Cooperative assignment has faults in librdkafka before 2.6; range moves partitions in one round. With the group
+        // protocol of KIP-848 the broker assigns, and the library takes no strategy.
+        let isBrokersChoice = configuration.value("group.protocol")?.lowercased() == "consumer"
+        let strategy = isBrokersChoice ? [] : [("partition.assignment.strategy", "range")]
         let conf = unsafe try configuration.make(
-            defaults: [
-                // Cooperative assignment has faults in librdkafka before 2.6; range moves partitions in one round.
-                ("partition.assignment.strategy", "range"), ("auto.commit.interval.ms", "1000"),
+            defaults: strategy + [
+                ("auto.commit.interval.ms", "1000"),
                 ("statistics.interval.ms", "3000"),
                 // More than a second of work: a full queue makes the library wait a whole second before it fetches on.
                 ("queued.min.messages", "20000"), ("queued.max.messages.kbytes", "32768"),
@@ -90,7 +98,7 @@ package enum ConsumerEvent {
             guard unsafe message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
                 return unsafe .failed(client.error(message.pointee.err, text: rd_kafka_message_errstr(message)))
             }
-            return unsafe .record(Record(message))
+            return unsafe .record(Record(message, longestValue: longestValue))
         case RD_KAFKA_EVENT_REBALANCE: return unsafe rebalance(event)
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
             let code = unsafe rd_kafka_event_error(event)

@@ -28,6 +28,12 @@ package struct WorkerFailure: Error {
         }
     }
 
+    /// Says too what the listener may want, where nobody answers.
+    package init(_ error: KafkaError, _ kafka: ClientConfiguration) {
+        self.init(error, servers: kafka.bootstrapServers)
+        if [.unreachable, .insecure].contains(error.kind) { message += "; \(kafka.connectionHint)" }
+    }
+
     package init(_ exitCode: Int32, _ message: String) {
         self.exitCode = exitCode
         self.message = message
@@ -74,7 +80,7 @@ struct Preflight {
 
     private func ask<Answer>(_ question: () throws(KafkaError) -> Answer) throws(WorkerFailure) -> Answer {
         do throws(KafkaError) { return try question() } catch {
-            throw WorkerFailure(error, servers: kafka.bootstrapServers)
+            throw WorkerFailure(error, kafka)
         }
     }
 
@@ -87,7 +93,7 @@ struct Preflight {
         while !isStopped() {
             do throws(KafkaError) { return try cluster.state(of: topic, milliseconds: slice) } catch {
                 let isFinal = [.configuration, .notPermitted, .insecure].contains(error.kind)
-                if isFinal || Clock.uptime >= deadline { throw WorkerFailure(error, servers: kafka.bootstrapServers) }
+                if isFinal || Clock.uptime >= deadline { throw WorkerFailure(error, kafka) }
                 // Answered at once, with a topic that has no leader yet, say.
                 if error.kind == .other { usleep(100_000) }
                 slice = min(slice * 2, 4000)

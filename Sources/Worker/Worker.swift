@@ -60,8 +60,8 @@ package final class Worker {
     private var watched: Int32?
     private var restoreHasMore = false
     private var hasBeenAssigned = false
-    /// Whether the group's last word was an assignment, even of nothing.
-    private var isAssigned = false
+    /// Since when the group has assigned nothing to us, not even no partitions; nil after an assignment.
+    private var unassignedSince: Duration? = Clock.uptime
     /// Results that the producer's queue had no room for, in order.
     private var backlog: [(RequestID, StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
@@ -100,7 +100,9 @@ package final class Worker {
         box = SnapshotBox(
             Snapshot(turnedAt: Clock.uptime, notReady: ["the broker has not answered yet"], metrics: Metrics()))
         do throws(KafkaError) {
-            consumer = try Consumer(options.kafka, topic: options.requestsTopic, group: options.group)
+            consumer = try Consumer(
+                options.kafka, topic: options.requestsTopic, group: options.group,
+                longestValue: options.pipeline.maximumRequestBytes)
             producer = try Producer(options.kafka, topic: options.resultsTopic)
         } catch {
             throw WorkerFailure(error, servers: options.kafka.bootstrapServers)
@@ -147,7 +149,7 @@ package final class Worker {
         let partitions = try preflight.check(
             warn: { narrator.log.write(.warning, "check of the topics", [(.detail, .string($0))]) },
             isStopped: {
-                number = number ?? signals.next()
+                number = number ?? nextSignal()
                 show(["the broker has not answered yet"])
                 return number != nil
             })
@@ -242,8 +244,18 @@ package final class Worker {
         }
     }
 
-    private func takeSignals() {
+    /// The next signal that ends the worker: SIGHUP does not.
+    private func nextSignal() -> Int32? {
         while let number = signals.next() {
+            guard Signals.isHangUp(number) else { return number }
+            narrator.log.write(
+                .info, "SIGHUP ignored: a changed credential file is read without it, other settings need a restart")
+        }
+        return nil
+    }
+
+    private func takeSignals() {
+        while let number = nextSignal() {
             guard stage == .running else {
                 narrator.log.write(.warning, "second signal: exiting at once", [(.signal, .integer(Int64(number)))])
                 narrator.log.flush()
@@ -442,7 +454,7 @@ package final class Worker {
         for partition in partitions { hand(.assigned(partition, ledgers[partition] ?? Ledger())) }
         narrator.log.write(
             .info, "partitions assigned", [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
-        isAssigned = true
+        unassignedSince = nil
         if !hasBeenAssigned && stage == .running {
             hasBeenAssigned = true
             narrator.log.write(.info, "ready")
@@ -451,7 +463,7 @@ package final class Worker {
 
     private func revoked(_ partitions: [Int32], isLost: Bool) {
         isRebalancing = true
-        isAssigned = false
+        unassignedSince = Clock.uptime
         narrator.log.write(
             isLost ? .warning : .info, isLost ? "partitions lost" : "partitions revoked",
             [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
@@ -592,8 +604,13 @@ package final class Worker {
             [(.error, .string(error.name)), (.detail, .string(error.text))])
     }
 
-    /// A topic that may not be read is asked for again from time to time.
+    /// A topic that may not be read is asked for again from time to time, and waiting for the group is told.
     private func checkAgain() {
+        if let since = unassignedSince, stage == .running, restore == nil, Clock.uptime - since > .seconds(3),
+            narrator.mayRepeat("unassigned", every: .seconds(30), Clock.uptime)
+        {
+            narrator.log.write(.info, "waiting for the group to assign partitions", [(.group, .string(options.group))])
+        }
         if let mayRead = readCheck?.mayRead {
             readCheck = nil
             if mayRead { health.worked(.requests) }
@@ -618,7 +635,7 @@ package final class Worker {
         var reasons: [String] = []
         if restore != nil {
             reasons.append("results are being read before work")
-        } else if !isAssigned {
+        } else if unassignedSince != nil {
             reasons.append("no partition is assigned yet")
         }
         if stage != .running { reasons.append("stopping") }

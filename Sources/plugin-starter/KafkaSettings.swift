@@ -9,7 +9,7 @@ extension Settings {
     nonisolated func kafka() throws(CommandFailure) -> ClientConfiguration {
         let properties = all(SettingTable.kafkaProperty)
         for property in properties {
-            if let refusal = ClientConfiguration.refusal(of: property.name) {
+            if let refusal = ClientConfiguration.refusal(of: property.name, value: property.value) {
                 throw CommandFailure(64, "kafka-property: \(property.name) \(refusal)")
             }
         }
@@ -53,7 +53,7 @@ nonisolated enum Topics {
         if let right = error.right(operation, topic: topic, kafka) {
             return CommandFailure(right.failure.exitCode, right.failure.message)
         }
-        let failure = WorkerFailure(error, servers: kafka.bootstrapServers)
+        let failure = WorkerFailure(error, kafka)
         return CommandFailure(failure.exitCode, failure.message)
     }
 }

@@ -42,7 +42,13 @@ nonisolated final class PartitionCursor {
             try reader.offsets(at: time, partitions, milliseconds: 10_000)
         }
         var found: [Int32: Int64] = [:]
-        for (partition, start) in starts { if case .offset(let offset) = start { found[partition] = offset } }
+        for (partition, start) in starts {
+            switch start {
+            case .offset(let offset): found[partition] = offset
+            case .beginning: found[partition] = try range(partition).lowerBound
+            case .end: continue
+            }
+        }
         return found
     }
 

@@ -73,7 +73,7 @@ package struct RequestDecoder: Sendable {
         var priority = Priority.normal
         if let name = try text("priority", in: data, 0...64) {
             guard let known = Priority(rawValue: name) else {
-                throw .init(field: "priority", rule: "must be critical, normal or bulk")
+                throw .init(field: "priority", rule: "must be one of: critical, normal, bulk")
             }
             priority = known
         }

@@ -30,7 +30,6 @@ package struct ClientConfiguration: Sendable {
         ("message.send.max.retries", "a result is never given up"),
         ("enable.gapless.guarantee", "a producer that broke is recreated, and its results are sent again"),
         ("delivery.report.only.error", "a request ends when its result is acknowledged"),
-        ("auto.commit.interval.ms", "offsets are committed every second"),
         ("offset.store.method", "offsets are stored in the group"),
         ("statistics.interval.ms", "readiness rests on the statistics"),
         ("allow.auto.create.topics", "topics are never created"),
@@ -49,6 +48,7 @@ package struct ClientConfiguration: Sendable {
     /// Why a property cannot be passed through; nil where it can.
     package static func refusal(of name: String, value: String = "") -> String? {
         if let own = controlled.first(where: { $0.name == name }) { return "is the worker's own: \(own.instead)" }
+        if name == "auto.commit.interval.ms", Int(value) ?? 0 < 1 { return "must be 1 or more: 0 commits nothing" }
         guard ["sasl.mechanism", "sasl.mechanisms"].contains(name), value.uppercased() == "OAUTHBEARER",
             crashesOnOAuth
         else { return nil }

@@ -107,7 +107,7 @@ import Testing
             #"{"idempotency_key":"k","project_id":7,"plugin_code":"x","host_id_list":["a"]}"#, "project_id",
             "must be a string"),
         Bad(with(#""operate_all":"yes""#), "operate_all", "must be a boolean"),
-        Bad(with(#""priority":"urgent""#), "priority", "must be critical, normal or bulk"),
+        Bad(with(#""priority":"urgent""#), "priority", "must be one of: critical, normal, bulk"),
         Bad(with(#""expires_at":"tomorrow""#), "expires_at", "RFC 3339"),
         Bad(with(#""reason":"\#(String(repeating: "x", count: 1025))""#), "reason", "at most 1024"),
         Bad(with(#""project_id":"q""#), "value", "must be JSON"),

@@ -235,9 +235,11 @@ import Testing
         }
     }
 
-    @Test(arguments: ["delivery.report.only.error", "auto.commit.interval.ms", "retries", "test.mock.num.brokers"])
+    @Test(arguments: ["delivery.report.only.error", "statistics.interval.ms", "retries", "test.mock.num.brokers"])
     func `properties that break delivery are refused`(_ name: String) {
         #expect(ClientConfiguration.refusal(of: name) != nil)
+        #expect(ClientConfiguration.refusal(of: "auto.commit.interval.ms", value: "0") != nil)
+        #expect(ClientConfiguration.refusal(of: "auto.commit.interval.ms", value: "200") == nil)
     }
 
     @Test func `OAUTHBEARER is refused with a library that crashes on it, other mechanisms are not`() {

@@ -7,7 +7,7 @@ extension Pipeline {
     }
 
     /// Whether no other worker of the group can be calling.
-    func isLeased(_ now: Duration) -> Bool {
+    package func isLeased(_ now: Duration) -> Bool {
         #if MUTATIONS
             if configuration.mutation == .callsWithoutALease { return !configuration.needsLease || hasTakenOver }
         #endif

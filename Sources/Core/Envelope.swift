@@ -8,6 +8,8 @@ struct Envelope {
     var expiryTime: String?
     var traceparent: String?
     var tracestate: String?
+    /// What looks like a CloudEvent and is none.
+    var hint: String?
 
     /// Says which field breaks which rule.
     struct Fault: Error {
@@ -16,6 +18,9 @@ struct Envelope {
     }
 
     init(opening record: Record, maximumBytes: Int) throws(Fault) {
+        if let size = record.omittedBytes {
+            throw Fault(field: "value", rule: "must be at most \(maximumBytes) bytes, and is \(size)")
+        }
         guard let value = record.value else { throw Fault(field: "value", rule: "must not be null (a tombstone)") }
         guard value.count <= maximumBytes else {
             throw Fault(field: "value", rule: "must be at most \(maximumBytes) bytes, and is \(value.count)")
@@ -38,6 +43,13 @@ struct Envelope {
             try read(binary: record, data: json)
         } else {
             data = json
+            if json["specversion"] != nil {
+                hint = "a structured CloudEvent needs header content-type: application/cloudevents+json"
+            } else if record.headers.contains(where: { $0.name.lowercased().hasPrefix("ce-") }) {
+                hint = "in Kafka a CloudEvent's headers begin with ce_, not ce-"
+            } else if record.headers.contains(where: { $0.name.lowercased().hasPrefix("ce_") }) {
+                hint = "a CloudEvent needs header ce_specversion: 1.0"
+            }
             traceparent = record.header("traceparent")
             tracestate = record.header("tracestate")
         }

@@ -6,13 +6,15 @@ struct Outage: Equatable {
     /// The same by rounds: calls that were on their way when one failed have failed with it.
     private(set) var rounds = 0
     private var failedAt: Duration?
+    /// When the first failure of those in a row came.
+    private(set) var since: Duration?
     private var probe: CallID?
     private var notBefore: Duration = .zero
 
     /// So many make an outage; fewer are a hiccup of one batch.
     static let threshold = 3
 
-    private var isOn: Bool { failures >= Self.threshold }
+    var isOn: Bool { failures >= Self.threshold }
 
     func allows(now: Duration) -> Bool { !isOn || (probe == nil && now >= notBefore) }
 
@@ -25,6 +27,7 @@ struct Outage: Equatable {
     /// Takes a failure, and says which round of failures in a row it belongs to.
     mutating func failed(_ call: CallID, sentAt: Duration, now: Duration) -> Int {
         failures += 1
+        since = since ?? now
         if probe == call { probe = nil }
         if failedAt.map({ sentAt >= $0 }) ?? true {
             rounds += 1

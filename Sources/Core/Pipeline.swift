@@ -111,9 +111,13 @@ package struct Pipeline {
     // MARK: What the shell asks
 
     package var openCount: Int { open.count }
+    /// Since when HSS has answered no call, as uptime; nil where it answers.
+    package var unansweredSince: Duration? { outage.isOn ? outage.since : nil }
     package var openBytes: Int { intake.bytes }
     package var waitingCount: Int { coalescer.waitingCount }
     package var inFlight: Int { calls.count }
+    /// Until when no call goes, by uptime: because the server said so, or because of what a previous caller may have called.
+    package var heldUntil: Duration { quota.heldUntil }
     package var gateState: AuthGate.State { gate.state }
     /// Whether there is room for another record.
     package var wantsRecords: Bool { !intake.isFull && !isDraining }

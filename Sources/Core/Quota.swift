@@ -22,6 +22,8 @@ package struct Quota: Equatable, Sendable {
     private var slots: [Slot]
     /// The longest time from sending a call to the server's having it.
     private let transit: Duration
+    /// Until when nothing goes at all, by uptime: a server's refusal, or calls of a previous caller that are not known.
+    package private(set) var heldUntil: Duration = .zero
 
     package init(_ limit: RateLimit?, transit: Duration = .seconds(5)) {
         configured = limit
@@ -104,6 +106,7 @@ package struct Quota: Equatable, Sendable {
 
     /// Nothing goes before this time.
     package mutating func hold(until: Duration) {
+        heldUntil = max(heldUntil, until)
         for slot in slots.indices { slots[slot].freeAt = max(slots[slot].freeAt, until) }
     }
 
@@ -138,6 +141,7 @@ package struct Quota: Equatable, Sendable {
         // Latest with latest: a slot that is known to be in use for one of them is not held for it once more.
         let order = slots.indices.sorted { slots[$0].freeAt > slots[$1].freeAt }
         for (slot, time) in zip(order, times) { slots[slot].freeAt = max(slots[slot].freeAt, time) }
+        if case .unknown = previous { heldUntil = max(heldUntil, slots.map(\.freeAt).min() ?? .zero) }
     }
 
     /// Until when the slots are in use: what the next caller has to know.

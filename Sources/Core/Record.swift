@@ -34,6 +34,8 @@ package struct Record: Equatable, Sendable {
     /// Nil is a tombstone.
     package var value: [UInt8]?
     package var headers: [Header]
+    /// How long the value is where it was too long to be taken over: `value` is nil then.
+    package var omittedBytes: Int?
 
     package init(position: Position, timestamp: Timestamp?, key: [UInt8]?, value: [UInt8]?, headers: [Header] = []) {
         self.position = position

@@ -51,10 +51,15 @@ package struct RequestDecoder: Sendable {
         reading.fields.requestedBy = try text("requested_by", in: data, 0...256)
         reading.fields.reason = try text("reason", in: data, 0...1024)
 
+        if let (name, meant) = MisspelledField.find(in: data) {
+            throw .init(
+                field: String(name.unicodeScalars.prefix(64)), rule: "is not a field: \(meant) is meant, it seems")
+        }
         guard let key else {
             throw .init(
                 field: "idempotency_key",
-                rule: "is required: as a field, as header idempotency-key, or as CloudEvents source and id")
+                rule: "is required: as a field, as header idempotency-key, or as CloudEvents source and id"
+                    + (envelope.hint.map { "; \($0)" } ?? ""))
         }
         guard let project else { throw .init(field: "project_id", rule: "is required") }
         // Encoded or not, these two stand for other paths wherever a path is made simpler on its way.
@@ -68,7 +73,7 @@ package struct RequestDecoder: Sendable {
         var priority = Priority.normal
         if let name = try text("priority", in: data, 0...64) {
             guard let known = Priority(rawValue: name) else {
-                throw .init(field: "priority", rule: "must be critical, normal or bulk")
+                throw .init(field: "priority", rule: "must be one of: critical, normal, bulk")
             }
             priority = known
         }

@@ -84,6 +84,9 @@ package final class HSSClient {
         }
     }
 
+    /// Takes back the calls of which nothing was sent yet: the next `turn` gives their replies.
+    package func cancelUnsent(_ reason: String) { http.cancelUnsent(reason) }
+
     /// Serves the connections, without waiting, and takes the replies that are complete.
     package func turn(now: Now) -> [(CallID, Reply)] {
         var replies: [(CallID, Reply)] = []

@@ -26,7 +26,7 @@ internal import Glibc
     private var busy: [UInt64: HTTPTransfer] = [:]
     /// When libcurl wants to be called although no socket is ready, as uptime.
     package private(set) var deadline: Duration?
-    /// Requests for which libcurl had no handle.
+    /// Requests for which libcurl had no handle, and those that were taken back.
     private var stillborn: [HTTPCompletion] = []
 
     package init(_ configuration: Configuration) throws(HTTPError) {
@@ -72,6 +72,18 @@ internal import Glibc
     private func cancelAll() {
         for transfer in busy.values { unsafe _ = curl_multi_remove_handle(multi, transfer.easy) }
         busy.removeAll()
+    }
+
+    /// Takes back the requests of which nothing was sent yet: they complete as not sent.
+    package func cancelUnsent(_ reason: String) {
+        for (id, transfer) in busy where !transfer.hasBegun {
+            unsafe _ = curl_multi_remove_handle(multi, transfer.easy)
+            busy[id] = nil
+            idle.append(transfer)
+            var completion = HTTPCompletion(id: id)
+            completion.failure = .notSent(reason)
+            stillborn.append(completion)
+        }
     }
 
     /// Serves what is ready, without waiting, and takes what is complete.

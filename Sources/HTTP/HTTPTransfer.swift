@@ -96,6 +96,13 @@ internal import Core
         return bytes.count
     }
 
+    /// Whether a connection was made, so that something may have been sent.
+    var hasBegun: Bool {
+        var pretransfer = 0
+        unsafe _ = pscurl_get_long(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer)
+        return pretransfer > 0
+    }
+
     func completion(_ code: CURLcode) -> HTTPCompletion {
         var result = HTTPCompletion(id: id)
         var microseconds = 0

@@ -27,27 +27,64 @@ package struct ClientConfiguration: Sendable {
         ("message.timeout.ms", "a result is never given up"),
         ("delivery.timeout.ms", "a result is never given up"),
         ("transactional.id", "results are not written in transactions"),
+        ("retries", "a result is never given up"),
+        ("message.send.max.retries", "a result is never given up"),
+        ("enable.gapless.guarantee", "a producer that broke is recreated, and its results are sent again"),
+        ("delivery.report.only.error", "a request ends when its result is acknowledged"),
+        ("offset.store.method", "offsets are stored in the group"),
+        ("statistics.interval.ms", "readiness rests on the statistics"),
+        ("allow.auto.create.topics", "topics are never created"),
+        ("enabled_events", "the worker needs the events that it sets"),
+        ("test.mock.num.brokers", "use the broker command"),
         ("log.queue", "the library's log goes through the worker's"),
         ("auto.offset.reset", "a new group starts at the beginning, so that no request is passed over"),
     ]
 
+    /// The last value given for any of these names.
+    package func value(_ names: String...) -> String? { properties.last { names.contains($0.name) }?.value }
+
+    /// Who the broker takes us for, where a property says so.
+    package var user: String? { value("sasl.username") }
+
     /// Why a property cannot be passed through; nil where it can.
-    package static func refusal(of name: String) -> String? {
-        controlled.first { $0.name == name }.map { "is the worker's own: \($0.instead)" }
+    package static func refusal(of name: String, value: String = "") -> String? {
+        if let own = controlled.first(where: { $0.name == name }) { return "is the worker's own: \(own.instead)" }
+        if name == "auto.commit.interval.ms", Int(value) ?? 0 < 1 { return "must be 1 or more: 0 commits nothing" }
+        guard ["sasl.mechanism", "sasl.mechanisms"].contains(name), value.uppercased() == "OAUTHBEARER",
+            crashesOnOAuth
+        else { return nil }
+        let version = unsafe String(cString: rd_kafka_version_str())
+        return "must not be OAUTHBEARER with librdkafka \(version), which can crash with it: "
+            + "use librdkafka 2.16 or newer, PLAIN over TLS, or a client certificate"
     }
+
+    /// Added where no broker answers: what the listener may want.
+    package var connectionHint: String {
+        switch value("security.protocol")?.lowercased() {
+        case nil, "plaintext", "sasl_plaintext":
+            "if the listener speaks TLS, set security.protocol=SSL or SASL_SSL"
+        default:
+            "security.protocol asks for TLS: the listener may speak none, or want a client certificate "
+                + "(ssl.certificate.location, ssl.key.location)"
+        }
+    }
+
+    /// Seen: 2.0.2 crashes when it refreshes the token; 2.16 works.
+    static var crashesOnOAuth: Bool { rd_kafka_version() < 0x0210_0000 }
 
     /// Whether the library has the fault of librdkafka before 2.6.1 (CVE-2024-56128 made brokers refuse it).
     static var repeatsSCRAMNonce: Bool { rd_kafka_version() < 0x0206_0100 }
 
     /// Added where a SCRAM login fails with a library that repeats the client's nonce.
     package var authenticationHint: String? {
-        let mechanism = properties.last { $0.name == "sasl.mechanism" || $0.name == "sasl.mechanisms" }?.value
-        guard let mechanism, mechanism.uppercased().hasPrefix("SCRAM"), Self.repeatsSCRAMNonce else {
+        guard let mechanism = value("sasl.mechanism", "sasl.mechanisms"), mechanism.uppercased().hasPrefix("SCRAM"),
+            Self.repeatsSCRAMNonce
+        else {
             return nil
         }
         let version = unsafe String(cString: rd_kafka_version_str())
         return "librdkafka \(version) repeats the client's SCRAM nonce, which brokers from 3.7.2 refuse "
-            + "(mended in 2.6.1): use PLAIN over TLS, a client certificate or OAUTHBEARER, or a newer librdkafka"
+            + "(fixed in 2.6.1): use PLAIN over TLS or a client certificate, or a newer librdkafka"
     }
 
     /// The library's configuration object: the defaults of the role, over them what the user passed, over that what the

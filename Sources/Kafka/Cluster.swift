@@ -1,44 +1,110 @@
 internal import CRdkafka
 
-/// Asks the cluster what topics it has, before work begins.
-package final class Cluster {
-    private let client: Client
-    private let hint: String?
+/// What the cluster says of a topic.
+package enum TopicState: Equatable, Sendable {
+    case there(partitions: Int)
+    case missing
+    /// The right to DESCRIBE it is missing, so whether it is there is not told.
+    case hidden
+}
 
-    package init(_ configuration: ClientConfiguration) throws(KafkaError) {
+/// Asks the cluster about topics and rights, before work begins. Every call blocks, for as long as it is told at most.
+package final class Cluster {
+    let client: Client
+    let configuration: ClientConfiguration
+    private var brokers: Set<Int32> = []
+    /// The most telling error so far: the last slice of a wait may say only that it is over.
+    private var lastReason: KafkaError?
+
+    /// The group is a name that librdkafka needs; no right on it is.
+    package init(_ configuration: ClientConfiguration, group: String = Reader.namelessGroup) throws(KafkaError) {
         let conf = unsafe try configuration.make(
-            defaults: [("allow.auto.create.topics", "false")], required: [("group.id", "plugin-starter-preflight")])
+            defaults: [],
+            required: [
+                ("group.id", group), ("allow.auto.create.topics", "false"), ("enable.auto.commit", "false"),
+                ("enable.partition.eof", "true"),
+            ])
         client = unsafe try Client(.consumer, conf: conf, events: 0)
-        hint = configuration.authenticationHint
+        self.configuration = configuration
     }
 
-    /// How many partitions each topic has; absent where there is no such topic. All topics are asked for, because asking
-    /// for one by name lets a broker create it. Blocks for at most `milliseconds`; throws where no broker answered in it,
-    /// with the reason that the client met.
-    package func partitionCounts(milliseconds: Int32) throws(KafkaError) -> [String: Int] {
+    /// Asks for one topic by name, so that a cluster of very many answers as fast, and without leave to create it. Throws
+    /// where no broker answered, with the reason that the client met.
+    package func state(of topic: String, milliseconds: Int32) throws(KafkaError) -> TopicState {
+        guard let named = unsafe rd_kafka_topic_new(client.handle, topic, nil) else {
+            throw KafkaError(rd_kafka_last_error())
+        }
+        defer { unsafe rd_kafka_topic_destroy(named) }
         var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = unsafe rd_kafka_metadata(client.handle, 1, nil, &metadata, milliseconds)
+        let code = unsafe rd_kafka_metadata(client.handle, 0, named, &metadata, milliseconds)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else { throw reason(for: code) }
         defer { unsafe rd_kafka_metadata_destroy(found) }
-        var counts: [String: Int] = [:]
-        for index in 0..<Int(unsafe found.pointee.topic_cnt) {
-            let topic = unsafe found.pointee.topics[index]
-            unsafe counts[String(cString: topic.topic)] = Int(topic.partition_cnt)
+        brokers = unsafe Set((0..<Int(found.pointee.broker_cnt)).map { unsafe found.pointee.brokers[$0].id })
+        guard unsafe found.pointee.topic_cnt == 1 else { return .missing }
+        let entry = unsafe found.pointee.topics[0]
+        switch unsafe entry.err {
+        case RD_KAFKA_RESP_ERR_NO_ERROR: return unsafe .there(partitions: Int(entry.partition_cnt))
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: return .hidden
+        case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: return .missing
+        default: throw unsafe KafkaError(entry.err)
         }
-        return counts
     }
+
+    /// librdkafka's mock cluster names a controller that it does not have: it administers nothing.
+    var hasController: Bool { unsafe brokers.contains(rd_kafka_controllerid(client.handle, 0)) }
 
     /// The most telling of the errors that the client reported meanwhile: one that no waiting mends, if there is one.
     private func reason(for code: rd_kafka_resp_err_t) -> KafkaError {
-        var best = KafkaError(code)
+        var best = lastReason ?? KafkaError(code)
         while let event = unsafe client.poll() {
             defer { unsafe rd_kafka_event_destroy(event) }
             guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
             var error = unsafe client.error(in: event)
-            if error.kind == .notPermitted, let hint { error.text += "; \(hint)" }
+            if error.right == .group { continue }
+            if error.kind == .notPermitted, let hint = configuration.authenticationHint { error.text += "; \(hint)" }
             if [.notPermitted, .insecure].contains(error.kind) { return error }
             if error.code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue { best = error }
         }
+        if best.code != code.rawValue { lastReason = best }
         return best
+    }
+
+    /// The topic's own settings as they are in force; nil where the cluster does not tell (the mock cluster).
+    /// `state` was asked before.
+    package func settings(of topic: String, milliseconds: Int32) throws(KafkaError) -> [String: String]? {
+        guard hasController else { return nil }
+        var text = [CChar](repeating: 0, count: 256)
+        let options = unsafe rd_kafka_AdminOptions_new(client.handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)
+        var resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)
+        guard let queue = unsafe rd_kafka_queue_new(client.handle) else { throw KafkaError(RD_KAFKA_RESP_ERR__FAIL) }
+        defer {
+            unsafe rd_kafka_queue_destroy(queue)
+            unsafe rd_kafka_ConfigResource_destroy(resource)
+            unsafe rd_kafka_AdminOptions_destroy(options)
+        }
+        unsafe _ = rd_kafka_AdminOptions_set_request_timeout(options, milliseconds, &text, text.count)
+        unsafe rd_kafka_DescribeConfigs(client.handle, &resource, 1, options, queue)
+        guard let event = unsafe rd_kafka_queue_poll(queue, milliseconds + 500) else { throw KafkaError.timedOut }
+        defer { unsafe rd_kafka_event_destroy(event) }
+        let code = unsafe rd_kafka_event_error(event)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let result = unsafe rd_kafka_event_DescribeConfigs_result(event)
+        else {
+            throw KafkaError(code)
+        }
+        var count = 0
+        guard let resources = unsafe rd_kafka_DescribeConfigs_result_resources(result, &count), count == 1 else {
+            return nil
+        }
+        let refusal = unsafe rd_kafka_ConfigResource_error(resources[0])
+        guard refusal == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(refusal) }
+        var found: [String: String] = [:]
+        let entries = unsafe rd_kafka_ConfigResource_configs(resources[0], &count)
+        for index in 0..<count {
+            guard let entry = unsafe entries?[index], let name = unsafe rd_kafka_ConfigEntry_name(entry),
+                let value = unsafe rd_kafka_ConfigEntry_value(entry)
+            else { continue }
+            unsafe found[String(cString: name)] = unsafe String(cString: value)
+        }
+        return found
     }
 }

@@ -1,5 +1,6 @@
 internal import CRdkafka
 package import Core
+internal import Glibc
 
 /// How a member of the group gets its partitions.
 package enum Membership: Equatable, Sendable {
@@ -21,6 +22,8 @@ package enum ConsumerEvent {
     /// What this member has to give up.
     case revoked([Int32], isLost: Bool)
     case failed(KafkaError)
+    /// Every few seconds: whether a broker is connected.
+    case connection(Bool)
     case log(LibraryLog)
 }
 
@@ -28,6 +31,7 @@ package enum ConsumerEvent {
 @safe package final class Consumer {
     private let client: Client
     private let topic: String
+    private let longestValue: Int
     private let topicHandle: OpaquePointer?
     /// Results of commits that were asked for by name.
     private let commits: OpaquePointer
@@ -41,14 +45,17 @@ package enum ConsumerEvent {
     private var paused: Set<Int32> = []
     package private(set) var assignment: Set<Int32> = []
 
-    /// `sessionTimeout`: how long the coordinator waits for a member that is silent.
+    /// `sessionTimeout`: how long the coordinator waits for a member that is silent. Values longer than `longestValue` are not
+    /// copied: their records say how long they are.
     package init(
         _ configuration: ClientConfiguration, topic: String, group: String, membership: Membership = .sharing,
-        sessionTimeout: Duration = .seconds(10)
+        sessionTimeout: Duration = .seconds(10), longestValue: Int = .max
     ) throws(KafkaError) {
         self.membership = membership
+        self.longestValue = longestValue
         let conf = unsafe try configuration.make(
             defaults: [
+                ("statistics.interval.ms", "3000"),
                 // More than a second of work: a full queue makes the library wait a whole second before it fetches on.
                 ("queued.min.messages", "20000"), ("queued.max.messages.kbytes", "32768"),
                 ("fetch.wait.max.ms", "100"),
@@ -60,7 +67,7 @@ package enum ConsumerEvent {
                 ("auto.offset.reset", "earliest"), ("enable.partition.eof", "true"),
                 ("allow.auto.create.topics", "false"),
             ] + configuration.groupRequirements(membership))
-        client = unsafe try Client(.consumer, conf: conf, events: RD_KAFKA_EVENT_REBALANCE)
+        client = unsafe try Client(.consumer, conf: conf, events: RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_STATS)
         self.topic = topic
         unsafe topicHandle = unsafe rd_kafka_topic_new(client.handle, topic, nil)
         unsafe commits = unsafe rd_kafka_queue_new(client.handle)
@@ -100,8 +107,11 @@ package enum ConsumerEvent {
             guard unsafe message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
                 return unsafe .failed(client.error(message.pointee.err, text: rd_kafka_message_errstr(message)))
             }
-            return unsafe .record(Record(message))
+            return unsafe .record(Record(message, longestValue: longestValue))
         case RD_KAFKA_EVENT_REBALANCE: return unsafe rebalance(event)
+        case RD_KAFKA_EVENT_STATS:
+            // Of all that it says (STATISTICS.md), whether any broker's state is UP.
+            return unsafe .connection(strstr(rd_kafka_event_stats(event), #""state":"UP""#) != nil)
         case RD_KAFKA_EVENT_ERROR:
             if let end = unsafe client.end(in: event) { return .reachedEnd(end) }
             return unsafe .failed(client.error(in: event))

@@ -2,9 +2,7 @@ internal import Core
 
 extension ClientConfiguration {
     /// Whether the broker assigns partitions (KIP-848), and with them strategy and session timeout.
-    private var isAssignedByBroker: Bool { value(of: "group.protocol")?.lowercased() == "consumer" }
-
-    private func value(of name: String) -> String? { properties.last { $0.name == name }?.value }
+    private var isAssignedByBroker: Bool { value("group.protocol")?.lowercased() == "consumer" }
 
     /// What a member of the group has unless a property says otherwise.
     func groupDefaults(_ membership: Membership, sessionTimeout: Duration) -> [(String, String)] {
@@ -27,7 +25,7 @@ extension ClientConfiguration {
         guard case .exclusive(let since) = membership else { return [] }
         let digits = String(since.milliseconds)
         let id = String(repeating: "0", count: max(0, 14 - digits.count)) + digits
-        return [("client.id", "\(id)-\(value(of: "client.id") ?? "plugin-starter")")]
+        return [("client.id", "\(id)-\(value("client.id") ?? "plugin-starter")")]
             + (isAssignedByBroker ? [] : [("partition.assignment.strategy", "roundrobin")])
     }
 }

@@ -17,6 +17,9 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         case other
     }
 
+    /// What a right is missing on.
+    package enum Resource: Sendable { case topic, group, cluster }
+
     package var code: Int32
     /// The library's name for the code, such as `_ALL_BROKERS_DOWN`.
     package var name: String
@@ -44,6 +47,18 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// On what a right is missing; nil where it is something else that fails.
+    package var right: Resource? {
+        switch rd_kafka_resp_err_t(rawValue: code) {
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: .topic
+        case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED: .group
+        case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: .cluster
+        default: nil
+        }
+    }
+
+    package var isAllBrokersDown: Bool { code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue }
+
     /// Whether the record is larger than the topic takes.
     package var isTooLarge: Bool { code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue }
 
@@ -68,5 +83,10 @@ extension KafkaError {
     package static func missing(_ text: String) -> KafkaError {
         KafkaError(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, "there is no topic \(text)")
     }
+    package static func unsupported(_ text: String) -> KafkaError {
+        KafkaError(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, text)
+    }
+    static func named(_ code: Int32) -> KafkaError { KafkaError(rd_kafka_resp_err_t(rawValue: code)) }
+    package static let hidden = KafkaError(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
     package static let timedOut = KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
 }

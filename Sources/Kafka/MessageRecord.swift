@@ -2,8 +2,8 @@ internal import CRdkafka
 internal import Core
 
 extension Record {
-    /// Copies a message of the library, once.
-    init(_ message: UnsafePointer<rd_kafka_message_t>) {
+    /// Copies a message of the library, once; of a value that is longer only its length.
+    init(_ message: UnsafePointer<rd_kafka_message_t>, longestValue: Int = .max) {
         let m = unsafe message.pointee
         var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
         let time = unsafe rd_kafka_message_timestamp(message, &type)
@@ -13,7 +13,9 @@ extension Record {
         unsafe self.init(
             position: Position(partition: m.partition, offset: m.offset),
             timestamp: isTime ? Timestamp(milliseconds: time) : nil,
-            key: Self.bytes(m.key, m.key_len), value: Self.bytes(m.payload, m.len), headers: Self.headers(message))
+            key: Self.bytes(m.key, m.key_len), value: m.len > longestValue ? nil : Self.bytes(m.payload, m.len),
+            headers: Self.headers(message))
+        if unsafe m.len > longestValue { omittedBytes = unsafe m.len }
     }
 
     /// Copies one header of a message, the last of that name, and nothing else.

@@ -5,7 +5,7 @@ package enum ProducerEvent {
     /// The topic has it, on all in-sync replicas, at this position.
     case acknowledged(UInt64, Position)
     case refused(UInt64, KafkaError)
-    /// Not about one record; a fatal one means that the producer must be built anew once it is `isEmpty`.
+    /// Not about one record; a fatal one means that the producer must be recreated once nothing is `pending`.
     case failed(KafkaError)
     case log(LibraryLog)
 }

@@ -36,16 +36,22 @@ package final class Reader {
         ]
     }
 
+    /// librdkafka wants a group's name even of a reader that has none, and asks for its coordinator, which takes a right that
+    /// nobody has to give: nothing depends on the answer.
+    package static let namelessGroup = "plugin-starter-reader"
+
     private let client: Client
     private let topic: String
+    private let group: String
     private let onlyHeader: String?
 
     /// With `onlyHeader` records come with that header alone, which is all that is then copied. `group`: whose committed
     /// offsets can be asked for.
     package init(
-        _ configuration: ClientConfiguration, topic: String, group: String = "plugin-starter-reader",
+        _ configuration: ClientConfiguration, topic: String, group: String = namelessGroup,
         defaults: [(String, String)] = [], onlyHeader: String? = nil
     ) throws(KafkaError) {
+        self.group = group
         self.onlyHeader = onlyHeader
         let conf = unsafe try configuration.make(
             defaults: [("fetch.wait.max.ms", "50"), ("allow.auto.create.topics", "false")] + defaults,
@@ -68,14 +74,24 @@ package final class Reader {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
-    /// For each partition the first offset at or after the time; its end where there is none. Blocks: not for the loop.
+    /// For each partition the first offset at or after the time; its end where there is none; its beginning where the cluster
+    /// cannot look offsets up by time (librdkafka's mock), so that whoever reads has to look at the records' times. Blocks:
+    /// not for the loop.
     package func offsets(
         at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [(partition: Int32, start: Start)] {
         let list = TopicPartitions(topic: topic, offsets: partitions.map { ($0, time.milliseconds) })
         let code = unsafe rd_kafka_offsets_for_times(client.handle, list.list, milliseconds)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
-        return list.entries.map { ($0.partition, $0.offset >= 0 ? .offset($0.offset) : .end) }
+        let found = list.entries
+        guard found.contains(where: { $0.offset < 0 }) else { return found.map { ($0.partition, .offset($0.offset)) } }
+        let ever = TopicPartitions(topic: topic, offsets: found.map { ($0.partition, 0) })
+        let everCode = unsafe rd_kafka_offsets_for_times(client.handle, ever.list, milliseconds)
+        guard everCode == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(everCode) }
+        // No record of any time: the partition is empty, or times are not looked up.
+        return zip(found, ever.entries).map { at, ever in
+            (at.partition, at.offset >= 0 ? .offset(at.offset) : ever.offset >= 0 ? .end : .beginning)
+        }
     }
 
     /// What the group has committed for each partition, and the text beside it; absent where nothing was. Blocks: not for the
@@ -135,7 +151,9 @@ package final class Reader {
                 }
             case RD_KAFKA_EVENT_ERROR:
                 if let end = unsafe client.end(in: event) { return .end(end.partition) }
-                return unsafe .failed(client.error(in: event))
+                let error = unsafe client.error(in: event)
+                if error.right == .group && group == Self.namelessGroup { continue }
+                return .failed(error)
             default: continue
             }
         }

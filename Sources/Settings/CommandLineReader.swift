@@ -17,7 +17,8 @@ enum CommandLineReader {
             guard argument.hasPrefix("--"), argument != "--" else {
                 guard command.operand != nil, line.operands.isEmpty, !argument.hasPrefix("-") || argument == "-" else {
                     throw SettingsError(
-                        setting: "argument", source: "command line", value: argument,
+                        setting: "argument", source: "command line",
+                        value: "number \(arguments.count - rest.count)",
                         rule: command.operand == nil
                             ? "is not expected: \(command.rawValue) takes flags only" : "is not expected")
                 }
@@ -28,9 +29,9 @@ enum CommandLineReader {
             let name = String(parts.first ?? "")
             guard let row = rows.first(where: { $0.name == name }) else {
                 throw SettingsError(
-                    setting: "--\(name)", source: "command line", value: argument,
+                    setting: "--\(nameOnly(name))", source: "command line", value: "--\(nameOnly(name))",
                     rule: "is not a flag of \(command.rawValue)"
-                        + suggestion(for: "--\(name)", among: rows.map { "--\($0.name)" }))
+                        + suggestion(for: "--\(nameOnly(name))", among: rows.map { "--\($0.name)" }))
             }
             let text: String
             if parts.count == 2 {

@@ -4,7 +4,7 @@ package enum Help {
         var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requests from Kafka ask for it.\n\n"
         out += "Usage: plugin-starter COMMAND [FLAGS]\n\nCommands:\n"
         for command in Command.allCases { out += "  \(pad(command.rawValue, 9)) \(command.summary)\n" }
-        out += "\nplugin-starter COMMAND --help tells a command's flags.\n"
+        out += "\nRun 'plugin-starter COMMAND --help' for its flags.\n"
         out +=
             "A setting is read from its flag, else PLUGIN_STARTER_NAME, else --config FILE (YAML), else its default.\n"
         out += "Exit codes: 0 done; 1 the thing asked for did not succeed; 64 wrong usage or settings;\n"

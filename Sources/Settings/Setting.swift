@@ -40,6 +40,9 @@ package struct SettingRow: Sendable {
         "PLUGIN_STARTER_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
     }
 
+    /// Whether a text given for it may be printed: not where it is a secret, or an address with a password in it.
+    func mayTell(_ text: String) -> Bool { !isSecret && !text.contains("@") }
+
     func defaultText(for command: Command) -> String? { commandDefaults[command] ?? defaultText }
 }
 

@@ -4,7 +4,7 @@ package enum SettingTable {
 
     package static let bootstrapServers = Setting(
         "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
-        "brokers to begin with, HOST:PORT, comma-separated")
+        "bootstrap brokers, HOST:PORT, comma-separated")
     package static let requestsTopic = Setting(
         "requests-topic", .text, default: "plugin.start.requests", kafka, "topic of the requests")
     package static let resultsTopic = Setting(
@@ -12,8 +12,9 @@ package enum SettingTable {
         "topic of the results, with at least as many partitions as the requests topic")
     package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
     package static let kafkaProperty = Setting(
-        "kafka-property", .property, kafka, repeatable: true,
-        "a librdkafka property, such as security.protocol=SASL_SSL; the few that delivery rests on are refused")
+        "kafka-property", .property, kafka, repeatable: true, secret: true,
+        "a librdkafka property, such as security.protocol=SASL_SSL; those that delivery rests on are refused; a password "
+            + "goes into --config or the environment (one property a line), because ps shows flags")
     package static let logLevel = Setting(
         "log-level", .choice(["debug", "info", "warning", "error"]), default: "info", [.run, .demo],
         "least severe line that is logged")
@@ -26,9 +27,9 @@ package enum SettingTable {
         "region", .text, [.run], "HSS's region, such as cn-north-4; this or --endpoint is needed")
     package static let endpoint = Setting("endpoint", .url, [.run], "HSS's address, in place of --region")
     package static let iamEndpoint = Setting(
-        "iam-endpoint", .url, [.run], "IAM's address, for a user's token; by custom the region's")
+        "iam-endpoint", .url, [.run], "IAM's address, for a user's token; default: the region's")
     package static let projectName = Setting(
-        "project-name", .text, [.run], "project that a user's token is for; by custom the region")
+        "project-name", .text, [.run], "project that a user's token is for; default: the region")
     package static let concurrency = Setting(
         "concurrency", .whole(1...4096), default: "16", [.run, .plan], "calls in flight at most")
     package static let quota = Setting(
@@ -78,17 +79,17 @@ package enum SettingTable {
     package static let requests = Setting(
         "requests", .whole(20...2000), default: "300", [.demo], "requests that the demo publishes")
     package static let seed = Setting(
-        "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox, .plan], "what chance is drawn from")
+        "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox, .plan], "random seed")
 
     package static let projectID = Setting("project-id", .text, [.request], "project_id of the request")
     package static let enterpriseProjectID = Setting(
-        "enterprise-project-id", .text, [.request], "enterprise_project_id; by custom not sent")
+        "enterprise-project-id", .text, [.request], "enterprise_project_id; default: not sent")
     package static let pluginCode = Setting("plugin-code", .text, [.request], "plugin_code, such as ndr")
     package static let host = Setting("host", .text, [.request], repeatable: true, "a host id")
     package static let operateAll = Setting(
         "operate-all", .flag, default: "false", [.request], "all hosts of the project, in place of --host")
     package static let idempotencyKey = Setting(
-        "idempotency-key", .text, [.request], "key that makes repeats harmless; by custom a random one")
+        "idempotency-key", .text, [.request], "key that makes repeats harmless; default: random")
     package static let expiresAt = Setting("expires-at", .text, [.request], "RFC 3339 time past which no call is made")
     package static let expiresIn = Setting(
         "expires-in", .duration(.milliseconds(1)...(.seconds(31 * 86_400))), [.request], "the same, from now")
@@ -103,7 +104,8 @@ package enum SettingTable {
     package static let json = Setting(
         "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object a line")
 
-    package static let follow = Setting("follow", .flag, default: "false", [.results], "goes on with new results")
+    package static let follow = Setting(
+        "follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
     package static let key = Setting("key", .text, [.results], "only results of this idempotency key")
     package static let status = Setting(
         "status",
@@ -111,16 +113,16 @@ package enum SettingTable {
         [.results], repeatable: true, "only results with this status")
     package static let since = Setting(
         "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit, .plan],
-        "only what is no older; audit: of the requests, where --state has no place yet")
+        "only records newer than this; audit: of the requests, where --state has no place yet")
     package static let limit = Setting(
         "limit", .whole(1...Int(Int32.max)), [.results, .audit],
-        "ends after so many results; audit: shows so many offences and counts the rest, by custom 100")
+        "ends after so many results; audit: show at most N violations and count the rest, default: 100")
     package static let olderThan = Setting(
         "older-than", .duration(.zero...(.seconds(3660 * 86_400))), default: "30m", [.audit],
         "a request of this age must have its result; longer than --retry-for and the time spent in line")
     package static let allowRepeats = Setting(
         "allow-repeats", .flag, default: "false", [.audit],
-        "a result published again with the same ce_id is counted, and no offence")
+        "a result published again with the same ce_id is counted, and is no violation")
     package static let state = Setting(
         "state", .file, [.audit], "file to go on from and to leave the place in, for a later audit of the same topics")
 
@@ -134,7 +136,7 @@ package enum SettingTable {
         "password", .text, default: "sandbox-password", [.sandbox], secret: true, "the user's password")
     package static let domain = Setting("domain", .text, default: "sandbox", [.sandbox], "the user's account")
     package static let hosts = Setting(
-        "hosts", .file, [.sandbox, .plan], "file with the host ids there are, one a line; by custom any")
+        "hosts", .file, [.sandbox, .plan], "file with the host ids there are, one a line; default: any")
     package static let startDelay = Setting(
         "start-delay", .duration(.zero...(.seconds(3600))), default: "2s", [.sandbox], "how long a plugin is starting")
     package static let latency = Setting(

@@ -3,6 +3,8 @@ package struct Settings: Sendable {
     package let command: Command
     /// What stands on the command line without a name.
     package let operands: [String]
+    /// What was given and means nothing: a line for whoever started the command.
+    package let warnings: [String]
     private let values: [String: [any Sendable]]
 
     package enum Outcome {
@@ -33,7 +35,7 @@ package struct Settings: Sendable {
         if ["--help", "-h", "help"].contains(name) { return .help(Help.overview) }
         guard let command = Command(rawValue: name) else {
             throw SettingsError(
-                setting: "command", source: "command line", value: name,
+                setting: "command", source: "command line", value: nameOnly(name),
                 rule: "is not a command" + suggestion(for: name, among: Command.allCases.map(\.rawValue)))
         }
         let rows = SettingTable.rows.filter { $0.commands.contains(command) }
@@ -54,12 +56,14 @@ package struct Settings: Sendable {
             values[row.name] = try given.map { (given) throws(SettingsError) in
                 do throws(ValueError) { return try row.check(given.text) } catch {
                     throw SettingsError(
-                        setting: row.name, source: given.source, value: row.isSecret ? "***" : given.text,
+                        setting: row.name, source: given.source, value: row.mayTell(given.text) ? given.text : "***",
                         rule: error.rule)
                 }
             }
         }
-        return .settings(Settings(command: command, operands: line.operands, values: values))
+        return .settings(
+            Settings(
+                command: command, operands: line.operands, warnings: unknownNames(environment), values: values))
     }
 
     private static func fromEnvironment(_ row: SettingRow, _ environment: [String: String]) -> [Given]? {
@@ -67,9 +71,33 @@ package struct Settings: Sendable {
         for name in names {
             guard let text = environment[name], !text.isEmpty else { continue }
             guard row.isRepeatable else { return [Given(text, name)] }
-            return text.split(separator: ",").map { Given(String($0), name) }
+            return elements(text, ofProperties: row.name == "kafka-property").map { Given($0, name) }
         }
         return nil
+    }
+
+    /// One a line; on a single line one after each comma, but for properties, whose values can have commas, only where a
+    /// name and `=` follow it.
+    private static func elements(_ text: String, ofProperties: Bool) -> [String] {
+        if text.contains(where: \.isNewline) { return text.split(whereSeparator: \.isNewline).map(String.init) }
+        return text.split(separator: ",").reduce(into: []) { found, piece in
+            let name = piece.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if ofProperties, !found.isEmpty, name.count < 2 || !isPropertyName(name[0]) {
+                found[found.count - 1] += ",\(piece)"
+            } else {
+                found.append(String(piece))
+            }
+        }
+    }
+
+    /// Names with our prefix that no setting has; what Kubernetes adds for a service of our name is left out.
+    private static func unknownNames(_ environment: [String: String]) -> [String] {
+        let prefix = "PLUGIN_STARTER_"
+        let known = SettingTable.rows.map(\.environmentName)
+        return environment.keys.sorted().filter {
+            $0.hasPrefix(prefix) && !known.contains($0) && $0 != "PLUGIN_STARTER_ENDS_WITH_PARENT"
+                && !$0.hasPrefix(prefix + "SERVICE_") && !$0.hasPrefix(prefix + "PORT")
+        }.map { "\($0) (environment): is not a setting\(suggestion(for: $0, among: known))" }
     }
 }
 
@@ -99,6 +127,11 @@ package struct SettingsError: Error, Equatable, CustomStringConvertible {
     }
 
     package var description: String { "\(setting) (\(source)): \"\(value)\" \(rule)" }
+}
+
+/// As much of a text as can be a name, so that a secret in the wrong place is not printed.
+func nameOnly(_ text: String) -> String {
+    String(text.prefix(24).prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
 }
 
 /// ", did you mean ...?" where one name is near.

@@ -31,7 +31,9 @@ extension ValueType where Value == String {
     }
     package static func choice(_ names: [String]) -> ValueType {
         ValueType(placeholder: names.joined(separator: "|")) { (text) throws(ValueError) in
-            guard names.contains(text) else { throw ValueError(rule: "must be \(names.joined(separator: ", "))") }
+            guard names.contains(text) else {
+                throw ValueError(rule: "must be one of: \(names.joined(separator: ", "))")
+            }
             return text
         }
     }
@@ -138,10 +140,20 @@ package struct PropertySetting: Sendable, Equatable {
     package var value: String
 }
 
+/// As librdkafka's are: `security.protocol`.
+func isPropertyName(_ text: Substring) -> Bool {
+    !text.isEmpty
+        && text.utf8.allSatisfy {
+            ("a"..."z").contains(Character(UnicodeScalar($0))) || "._0123456789".utf8.contains($0)
+        }
+}
+
 extension ValueType where Value == PropertySetting {
     package static let property = ValueType(placeholder: "NAME=VALUE") { (text) throws(ValueError) in
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty else { throw ValueError(rule: "must be NAME=VALUE") }
+        guard parts.count == 2, isPropertyName(parts[0]) else {
+            throw ValueError(rule: "must be NAME=VALUE, such as security.protocol=SASL_SSL")
+        }
         return PropertySetting(name: String(parts[0]), value: String(parts[1]))
     }
 }

@@ -7,6 +7,8 @@ package struct Snapshot: Sendable {
     var turnedAt: Duration
     /// Why no work can be done now, in words; empty is ready.
     var notReady: [String]
+    /// Ready, and another worker of the group calls.
+    var isStandby = false
     var metrics: Metrics
 }
 
@@ -42,7 +44,7 @@ package struct AdminRouter: Sendable {
         case "/readyz":
             let reasons = snapshot.notReady + (stuck ? ["the loop is stuck"] : [])
             return reasons.isEmpty
-                ? (200, "text/plain; charset=utf-8", "ok\n")
+                ? (200, "text/plain; charset=utf-8", snapshot.isStandby ? "standby\n" : "ok\n")
                 : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined())
         case "/metrics": return (200, "text/plain; version=0.0.4; charset=utf-8", snapshot.metrics.text)
         default: return (404, "text/plain; charset=utf-8", "try /livez, /readyz or /metrics\n")

@@ -24,8 +24,10 @@ package struct Metrics: Sendable {
     var waiting = 0
     var inFlight = 0
     var isGateOpen = true
+    var isActive = false
     var isPaused = false
     var unwrittenFor: Duration = .zero
+    var assigned = 0
     var lag: [Int32: Int64] = [:]
 
     package struct Histogram: Sendable {
@@ -99,12 +101,15 @@ package struct Metrics: Sendable {
             "credential_accepted", "gauge", "0 while calls are stopped because the credential was refused.",
             isGateOpen ? 1 : 0)
         one(
+            "active", "gauge", "1 while this worker consumes and calls, 0 while it stands by or has no partition.",
+            isActive ? 1 : 0)
+        one(
             "intake_paused", "gauge", "1 while no records are taken: too many are open, or results are not written.",
             isPaused ? 1 : 0)
         one(
             "unwritten_seconds", "gauge", "For how long the oldest result has waited for its topic to take it.",
             Int(unwrittenFor.seconds))
-        one("assigned_partitions", "gauge", "Partitions that this worker owns.", lag.count)
+        one("assigned_partitions", "gauge", "Partitions that this worker owns.", assigned)
         family(
             "lag_records", "gauge", "Records of a partition without an acknowledged result, as of the last fetch.",
             lag.sorted { $0.key < $1.key }.map { ("{partition=\"\($0.key)\"}", "\($0.value)") })

@@ -9,8 +9,8 @@ final class OffsetCommits {
     enum Outcome {
         /// The commit that takes the caller's place is acknowledged; what the previous caller left is overwritten.
         case tookOver(PreviousOwner)
-        /// A commit is acknowledged that was sent at that time, by uptime.
-        case acknowledged(sentAt: Duration)
+        /// A commit is acknowledged. `sentAt`, by uptime, where that shows that this worker was the caller then.
+        case acknowledged(sentAt: Duration?)
         case failed(KafkaError)
         /// The last commit of these partitions is acknowledged, or its time is over: they can be given up.
         case left([Int32])
@@ -121,7 +121,7 @@ final class OffsetCommits {
         switch purpose {
         case .regular:
             // One that was sent before the place was given up says nothing about it now.
-            guard isCaller, offsets[0] != nil else { return }
+            guard isCaller, offsets[0] != nil else { return outcomes.append(.acknowledged(sentAt: nil)) }
             if let previous = takeover {
                 takeover = nil
                 outcomes.append(.tookOver(previous))
@@ -129,6 +129,7 @@ final class OffsetCommits {
             outcomes.append(.acknowledged(sentAt: sentAt))
         case .last(let partitions):
             let gone = partitions.filter { leaving.removeValue(forKey: $0) != nil }
+            outcomes.append(.acknowledged(sentAt: nil))
             if !gone.isEmpty { outcomes.append(.left(gone)) }
         }
     }

@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 package import Kafka
 
 /// Why a worker does not start, or stopped: a sentence that says what to change, and the exit code.
@@ -7,7 +8,7 @@ package struct WorkerFailure: Error {
     package var message: String
 
     package init(_ error: KafkaError, servers: String) {
-        if error.isFatal {
+        if error.isFatal && error.right == nil {
             self.init(
                 69, "the consumer cannot go on: \(error). Is another worker running with the same group.instance.id?")
             return
@@ -16,8 +17,9 @@ package struct WorkerFailure: Error {
         case .configuration: self.init(64, "--kafka-property: \(error.text)")
         case .notPermitted:
             self.init(
-                77, "the broker at \(servers) does not let us in: \(error). Check sasl.username, sasl.password and ACLs"
-            )
+                77,
+                "authentication or authorization failed at the broker \(servers): \(error). "
+                    + "Check sasl.username, sasl.password and ACLs")
         case .insecure:
             self.init(
                 69, "TLS with the broker at \(servers) failed: \(error). Check ssl.ca.location and --bootstrap-servers")
@@ -26,56 +28,154 @@ package struct WorkerFailure: Error {
         }
     }
 
+    /// Says too what the listener may want, where nobody answers.
+    package init(_ error: KafkaError, _ kafka: ClientConfiguration) {
+        self.init(error, servers: kafka.bootstrapServers)
+        if [.unreachable, .insecure].contains(error.kind) { message += "; \(kafka.connectionHint)" }
+    }
+
     package init(_ exitCode: Int32, _ message: String) {
         self.exitCode = exitCode
         self.message = message
     }
 }
 
-/// Checks, before any work, that both topics are there and fit together.
+/// Checks, before any work, that both topics are there and fit together, that the results topic keeps what dedupe needs, and
+/// that the rights are given. Asks in slices, so that a signal is heeded.
 struct Preflight {
     let kafka: ClientConfiguration
     let requestsTopic: String
     let resultsTopic: String
+    let dedupeWindow: Duration
     /// How long a broker that does not answer is waited for.
     static let patience: Duration = .seconds(30)
+    /// For each question after that, where the broker has answered once.
+    private static let followUp: Int32 = 5000
 
-    /// How many partitions the requests topic has. Asks in short slices, so that a signal is heeded (nil).
-    func check(isStopped: () -> Bool) throws(WorkerFailure) -> Int? {
-        let cluster: Cluster
-        do throws(KafkaError) { cluster = try Cluster(kafka) } catch {
-            throw WorkerFailure(error, servers: kafka.bootstrapServers)
+    /// How many partitions the requests topic has; nil where it was stopped. `warn`: what could not be checked, or may hurt.
+    func check(warn: (String) -> Void, isStopped: () -> Bool) throws(WorkerFailure) -> Int? {
+        let cluster = try ask { () throws(KafkaError) in try Cluster(kafka) }
+        guard let requests = try state(of: requestsTopic, cluster, isStopped),
+            let results = try state(of: resultsTopic, cluster, isStopped)
+        else { return nil }
+        let counts = try judge(requests: requests, results: results).get()
+        switch try settings(cluster, isStopped) {
+        case .success(let settings): for note in try judge(settings).get() { warn(note) }
+        case .failure(let error):
+            warn("cleanup.policy and retention.ms of topic \(resultsTopic) cannot be checked: \(error)")
         }
+        let topics = [(requestsTopic, counts.requests), (resultsTopic, counts.results)]
+        let unreadable = try ask { () throws(KafkaError) in
+            try cluster.unreadable(topics, milliseconds: Self.followUp, isStopped: isStopped)
+        }
+        for (topic, _) in topics where unreadable.contains(topic) {
+            throw Right(.read, .topic(topic), kafka).failure
+        }
+        let mayWrite = try ask { () throws(KafkaError) in
+            try cluster.mayWrite(resultsTopic, milliseconds: Self.followUp, isStopped: isStopped)
+        }
+        if mayWrite == false { throw Right(.write, .topic(resultsTopic), kafka).failure }
+        return isStopped() ? nil : counts.requests
+    }
+
+    private func ask<Answer>(_ question: () throws(KafkaError) -> Answer) throws(WorkerFailure) -> Answer {
+        do throws(KafkaError) { return try question() } catch {
+            throw WorkerFailure(error, kafka)
+        }
+    }
+
+    /// Nil where it was stopped. Each slice is longer than the one before, because a slow cluster may need it.
+    private func state(
+        of topic: String, _ cluster: Cluster, _ isStopped: () -> Bool
+    ) throws(WorkerFailure) -> TopicState? {
         let deadline = Clock.uptime + Self.patience
+        var slice: Int32 = 500
         while !isStopped() {
-            let counts: [String: Int]
-            do throws(KafkaError) {
-                counts = try cluster.partitionCounts(milliseconds: 500)
-            } catch {
+            do throws(KafkaError) { return try cluster.state(of: topic, milliseconds: slice) } catch {
                 let isFinal = [.configuration, .notPermitted, .insecure].contains(error.kind)
-                if isFinal || Clock.uptime >= deadline { throw WorkerFailure(error, servers: kafka.bootstrapServers) }
-                continue
+                if isFinal || Clock.uptime >= deadline { throw WorkerFailure(error, kafka) }
+                // Answered at once, with a topic that has no leader yet, say.
+                if error.kind == .other { usleep(100_000) }
+                slice = min(slice * 2, 4000)
             }
-            return try judge(counts).get()
         }
         return nil
     }
 
-    /// The rule of the contract: a result goes to its request's partition number.
-    func judge(_ counts: [String: Int]) -> Result<Int, WorkerFailure> {
-        for (setting, topic) in [("--requests-topic", requestsTopic), ("--results-topic", resultsTopic)]
-        where counts[topic] == nil {
-            return .failure(
-                WorkerFailure(64, "\(setting): there is no topic \(topic) at \(kafka.bootstrapServers): create it"))
+    /// A broker may not know a topic yet that was just created.
+    private func settings(
+        _ cluster: Cluster, _ isStopped: () -> Bool
+    ) throws(WorkerFailure) -> Result<[String: String], KafkaError> {
+        let deadline = Clock.uptime + .milliseconds(Int(Self.followUp))
+        while true {
+            do throws(KafkaError) {
+                guard let found = try cluster.settings(of: resultsTopic, milliseconds: 2000) else {
+                    return .failure(.unsupported("this cluster does not tell a topic's settings"))
+                }
+                return .success(found)
+            } catch {
+                if error.kind != .missing || isStopped() || Clock.uptime >= deadline { return .failure(error) }
+                usleep(100_000)
+            }
         }
-        let (requests, results) = (counts[requestsTopic] ?? 0, counts[resultsTopic] ?? 0)
-        guard results >= requests else {
+    }
+
+    /// The rule of the contract: a result goes to its request's partition number.
+    func judge(requests: TopicState, results: TopicState) -> Result<(requests: Int, results: Int), WorkerFailure> {
+        var counts: [Int] = []
+        for (setting, topic, state) in [
+            ("--requests-topic", requestsTopic, requests), ("--results-topic", resultsTopic, results),
+        ] {
+            switch state {
+            case .there(let partitions): counts.append(partitions)
+            case .missing:
+                return .failure(
+                    WorkerFailure(64, "\(setting): \(Self.missing(topic, kafka.bootstrapServers))"))
+            case .hidden:
+                return .failure(Right(.read, .topic(topic), kafka).failure)
+            }
+        }
+        guard counts[1] >= counts[0] else {
             return .failure(
                 WorkerFailure(
                     64,
-                    "--results-topic: \(resultsTopic) has \(results) partitions and \(requestsTopic) has \(requests): "
+                    "--results-topic: \(resultsTopic) has \(counts[1]) partitions and \(requestsTopic) has \(counts[0]): "
                         + "add partitions to \(resultsTopic), because a result goes to its request's partition number"))
         }
-        return .success(requests)
+        return .success((counts[0], counts[1]))
+    }
+
+    static func missing(_ topic: String, _ servers: String) -> String {
+        "there is no topic \(topic) at \(servers); create it: "
+            + "kafka-topics.sh --bootstrap-server \(servers) --create --topic \(topic) --partitions 12"
+    }
+
+    /// The results topic is the ledger: what it has lost is called again. What is no reason to stop is told.
+    func judge(_ settings: [String: String]) -> Result<[String], WorkerFailure> {
+        func fail(_ why: String, _ remedy: String) -> Result<[String], WorkerFailure> {
+            .failure(
+                WorkerFailure(
+                    64,
+                    "--results-topic: \(why): kafka-configs.sh --bootstrap-server \(kafka.bootstrapServers) --alter "
+                        + "--entity-type topics --entity-name \(resultsTopic) --add-config \(remedy)"))
+        }
+        let policy = settings["cleanup.policy"] ?? ""
+        if policy.split(separator: ",").contains(where: { $0.utf8.elementsEqual("compact".utf8) }) {
+            return fail(
+                "\(resultsTopic) is compacted (cleanup.policy=\(policy)), so a later result would replace the one that "
+                    + "repeats are recognized by", "cleanup.policy=delete")
+        }
+        if let kept = settings["retention.ms"].flatMap(Int64.init), kept >= 0, kept < dedupeWindow.milliseconds {
+            return fail(
+                "\(resultsTopic) keeps results for \(kept) ms (retention.ms), shorter than --dedupe-window, so repeats "
+                    + "would be called again", "retention.ms=\(dedupeWindow.milliseconds)")
+        }
+        if let bytes = settings["retention.bytes"].flatMap(Int64.init), bytes >= 0 {
+            return .success([
+                "topic \(resultsTopic) has retention.bytes=\(bytes): results may be deleted within --dedupe-window, and "
+                    + "repeats of their requests called again"
+            ])
+        }
+        return .success([])
     }
 }

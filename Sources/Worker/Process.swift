@@ -6,6 +6,18 @@ package enum Process {
     /// Ends without a farewell to anyone.
     package static func exitAtOnce(_ code: Int32) -> Never { _exit(code) }
 
+    /// Raises the number of files that may be open to what is permitted; what it is then.
+    package static func raiseDescriptorLimit() -> Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        if limit.rlim_cur < limit.rlim_max {
+            let before = limit.rlim_cur
+            limit.rlim_cur = max(before, min(limit.rlim_max, 65_536))
+            if unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { limit.rlim_cur = before }
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// Has the kernel end this process when its parent ends, so that a killed demo leaves nothing behind.
     package static func endWithParent() { psprctl_parent_death_signal(SIGKILL) }
 }

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// SIGTERM and SIGINT as something to read. They must be blocked before any library starts a thread of its own.
+/// SIGTERM, SIGINT and SIGHUP as something to read. They must be blocked before any library starts a thread of its own.
 package struct Signals: ~Copyable {
     package let descriptor: Int32
 
@@ -12,7 +12,7 @@ package struct Signals: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Blocks both for this thread and every later one; SIGPIPE is ignored, because a closed socket is an error, not an end.
+    /// Blocks them for this thread and every later one; SIGPIPE is ignored, because a closed socket is an error, not an end.
     package static func block() { _ = blocked() }
 
     private static func blocked() -> sigset_t {
@@ -20,10 +20,13 @@ package struct Signals: ~Copyable {
         unsafe sigemptyset(&set)
         unsafe sigaddset(&set, SIGTERM)
         unsafe sigaddset(&set, SIGINT)
+        unsafe sigaddset(&set, SIGHUP)
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         _ = signal(SIGPIPE, SIG_IGN)
         return set
     }
+
+    package static func isHangUp(_ number: Int32) -> Bool { number == SIGHUP }
 
     /// The next signal that has come, or nil.
     package func next() -> Int32? {

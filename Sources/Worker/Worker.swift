@@ -67,11 +67,20 @@ package final class Worker {
     private var hasBeenAssigned = false
     /// Another worker of the group calls.
     private var isStandby = false
+    private var partitionCount = 0
+    /// What is restored once no result of ours is on its way any more.
+    private var awaited: TakeoverLookup.Subject?
+    /// Since when the group has assigned nothing to us, not even no partitions; nil after an assignment.
+    private var unassignedSince: Duration? = Clock.uptime
     /// Results that the producer's queue had no room for, in order.
     private var backlog: [(RequestID, StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
     private let commits: OffsetCommits
+    private var health = ClientHealth()
+    private var rebuilding = Backoff()
+    private var lag = Lag()
+    private var readCheck: ReadCheck?
     /// The offset that each partition's next record has, where none is gone.
     private var expected: [Int32: Int64] = [:]
     private var producerEvents: [ProducerEvent] = []
@@ -102,7 +111,7 @@ package final class Worker {
             consumer = try Consumer(
                 options.kafka, topic: options.requestsTopic, group: options.group,
                 membership: options.pipeline.needsLease ? .exclusive(since: Clock.wall) : .sharing,
-                sessionTimeout: options.sessionTimeout)
+                sessionTimeout: options.sessionTimeout, longestValue: options.pipeline.maximumRequestBytes)
             producer = try Producer(options.kafka, topic: options.resultsTopic)
         } catch {
             throw WorkerFailure(error, servers: options.kafka.bootstrapServers)
@@ -143,13 +152,17 @@ package final class Worker {
     /// False where a signal came before the cluster answered.
     private func isFitToStart() throws(WorkerFailure) -> Bool {
         let preflight = Preflight(
-            kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic)
+            kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic,
+            dedupeWindow: options.pipeline.dedupeWindow)
         var number: Int32?
-        let partitions = try preflight.check {
-            number = signals.next()
-            show(["the broker has not answered yet"])
-            return number != nil
-        }
+        let partitions = try preflight.check(
+            warn: { narrator.log.write(.warning, "check of the topics", [(.detail, .string($0))]) },
+            isStopped: {
+                number = number ?? nextSignal()
+                show(["the broker has not answered yet"])
+                return number != nil
+            })
+        partitionCount = partitions ?? 0
         return partitions != nil
     }
 
@@ -201,6 +214,7 @@ package final class Worker {
         retryPublishing()
         storeOffsets()
         advanceCommits()
+        checkAgain()
         advanceShutdown()
         show(notReady)
         narrator.log.flush()
@@ -232,8 +246,18 @@ package final class Worker {
         }
     }
 
-    private func takeSignals() {
+    /// The next signal that ends the worker: SIGHUP does not.
+    private func nextSignal() -> Int32? {
         while let number = signals.next() {
+            guard Signals.isHangUp(number) else { return number }
+            narrator.log.write(
+                .info, "SIGHUP ignored: a changed credential file is read without it, other settings need a restart")
+        }
+        return nil
+    }
+
+    private func takeSignals() {
+        while let number = nextSignal() {
             guard stage == .running else {
                 narrator.log.write(.warning, "second signal: exiting at once", [(.signal, .integer(Int64(number)))])
                 narrator.log.finish()
@@ -253,7 +277,7 @@ package final class Worker {
     }
 
     private func takeAcknowledgements() {
-        guard producerHasMore else { return }
+        guard producerHasMore || producer.isBroken else { return }
         producerEvents.removeAll(keepingCapacity: true)
         producerHasMore = false
         for _ in 0..<Budget.acknowledgements {
@@ -262,19 +286,27 @@ package final class Worker {
         }
         for event in producerEvents {
             switch event {
-            case .acknowledged(let request, _): hand(.published(request))
+            case .acknowledged(let request, _):
+                health.worked(.results)
+                rebuilding.worked()
+                hand(.published(request))
             case .refused(let request, let error):
+                if error.right != nil { report(error, .write, options.resultsTopic) }
                 hand(
                     .publishFailed(request, reason: error.description, isTooLarge: error.isTooLarge))
-            case .failed(let error): report(error)
+            case .failed(let error):
+                report(error, .write, options.resultsTopic)
+                if endsTheStart(error) { return }
             case .log(let line): pass(line)
             }
         }
-        if producer.isBroken && producer.pending == 0 { rebuildProducer() }
+        if producer.isBroken && producer.pending == 0 && rebuilding.allows(Clock.uptime) { rebuildProducer() }
     }
 
     private func takeAnswers() {
         let now = Clock.now
+        // The process may have stood still between a decision to call and its first byte.
+        if !pipeline.isLeased(now.uptime) { hss.cancelUnsent("the lease was over before the call was sent") }
         for (call, reply) in hss.turn(now: now) { hand(.answered(call, reply)) }
         if hss.credentialsChanged(now: now) {
             narrator.log.write(.info, "credential read anew")
@@ -292,13 +324,20 @@ package final class Worker {
             }
             switch event {
             case .record(let record):
+                health.worked(.requests)
                 lookForLoss(record.position)
                 hand(.received(record))
-            case .reachedEnd(let position): hand(.reachedEnd(position))
-            case .assigned(let partitions): assigned(partitions)
+            case .reachedEnd(let position):
+                health.worked(.requests)
+                hand(.reachedEnd(position))
+            case .assigned(let partitions):
+                health.worked(.group)
+                assigned(partitions)
             case .revoked(let partitions, let isLost): revoked(partitions, isLost: isLost)
+            case .connection(let isConnected): health.sawConnection(isConnected, Clock.wall)
             case .failed(let error):
                 report(error)
+                if endsTheStart(error) { return }
                 if error.isFatal { return end(because: error) }
             case .log(let line): pass(line)
             }
@@ -312,6 +351,16 @@ package final class Worker {
             narrator.lost(partition, next..<min(offset, start))
         }
         expected[partition] = offset + 1
+    }
+
+    /// A right that is missing before there was any work: it is named, and the worker ends; true where that is so.
+    private func endsTheStart(_ error: KafkaError) -> Bool {
+        guard !hasBeenAssigned, stage == .running, error.right != .topic,
+            let right = error.right(.read, topic: nil, group: options.group, options.kafka)
+        else { return false }
+        stage = .closed
+        failure = right.failure
+        return true
     }
 
     /// The consumer is unusable for good (another member has its `group.instance.id`, say): what is open is the next owner's.
@@ -337,16 +386,27 @@ package final class Worker {
         let subject = TakeoverLookup.Subject(
             requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic, group: options.group,
             partitions: wanted, since: now + (.zero - options.pipeline.dedupeWindow))
+        awaited = subject
+        beginRestore()
+    }
+
+    /// Results that this worker wrote before it lost a partition, and that are still on their way, are waited for: a record
+    /// whose result lands after the results were read would be answered again.
+    private func beginRestore() {
+        guard let subject = awaited, producer.pending == 0, backlog.isEmpty else { return }
+        awaited = nil
         restore = LedgerRestore(
-            subject, kafka: options.kafka, callsSince: now + (.zero - (options.pipeline.quota?.window ?? .zero)))
+            subject, kafka: options.kafka,
+            callsSince: Clock.wall + (.zero - (options.pipeline.quota?.window ?? .zero)))
         restoreHasMore = true
     }
 
     private func advanceRestore() {
+        beginRestore()
         guard let restore else { return }
         do throws(KafkaError) { restoreHasMore = try restore.turn(budget: Budget.restored) } catch {
             restoreHasMore = false
-            report(error)
+            report(error, .read, options.resultsTopic)
         }
         if watched != restore.descriptor {
             if let watched { poller.remove(watched) }
@@ -370,12 +430,17 @@ package final class Worker {
     }
 
     private func endRestore() {
+        if awaited != nil {
+            awaited = nil
+            return accept([:], [:])
+        }
         guard let restore else { return }
         if let watched { poller.remove(watched) }
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
         // A drain admits nothing: what was given to this worker is accepted so that it can be given back.
         guard stage == .running else { return accept([:], [:]) }
         expected = restore.starts
+        lag.took(restore.takeovers)
         commits.began(restore.starts)
         accept(restore.starts, restore.ledgers)
         if consumer.holdsLease { commits.takeOver(from: restore.previousOwner) }
@@ -387,7 +452,8 @@ package final class Worker {
         narrator.log.write(
             .info, isStandby ? "standing by: another worker of the group calls" : "partitions assigned",
             [(.partitions, .array(starts.keys.sorted().map { .integer(Int64($0)) }))])
-        if !hasBeenAssigned {
+        unassignedSince = nil
+        if !hasBeenAssigned && stage == .running {
             hasBeenAssigned = true
             narrator.log.write(.info, "ready")
         }
@@ -398,10 +464,13 @@ package final class Worker {
         for outcome in commits.poll(consumer, now: Clock.uptime) {
             switch outcome {
             case .tookOver(let previous): hand(.tookOver(previous))
-            case .acknowledged(let sentAt): hand(.leased(until: sentAt + Self.lease(of: options.sessionTimeout)))
+            case .acknowledged(let sentAt):
+                health.worked(.group)
+                if let sentAt { hand(.leased(until: sentAt + Self.lease(of: options.sessionTimeout))) }
             case .left(let partitions): release(partitions)
             case .failed(let error):
                 narrator.metrics.commitFailures += 1
+                if error.right != nil { report(error) }
                 narrator.log.write(
                     .info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))]
                 )
@@ -415,9 +484,12 @@ package final class Worker {
 
     private func revoked(_ partitions: [Int32], isLost: Bool) {
         isRebalancing = true
+        unassignedSince = Clock.uptime
         narrator.log.write(
             isLost ? .warning : .info, isLost ? "partitions lost" : "partitions revoked",
             [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
+        // Whether the next owner has answered is not known here, and it will answer.
+        if isLost { backlog.removeAll { partitions.contains($0.1.position.partition) } }
         let known = Set(pipeline.assignedPartitions)
         let unknown = partitions.filter { !known.contains($0) }
         if !unknown.isEmpty || partitions.isEmpty { release(unknown) }
@@ -481,12 +553,15 @@ package final class Worker {
     }
 
     private func rebuildProducer() {
+        rebuilding.tried(Clock.uptime)
         attempt { () throws(KafkaError) in
             let fresh = try Producer(options.kafka, topic: options.resultsTopic)
             poller.remove(producer.descriptor)
             producer = fresh
             poller.add(producer.descriptor, as: Source.producer.rawValue)
-            narrator.log.write(.warning, "producer built anew after a fatal error")
+            if narrator.mayRepeat("producer", every: .seconds(60), Clock.uptime) {
+                narrator.log.write(.warning, "producer recreated after a fatal error")
+            }
         }
     }
 
@@ -531,8 +606,18 @@ package final class Worker {
         do throws(KafkaError) { try body() } catch { report(error) }
     }
 
-    private func report(_ error: KafkaError) {
+    /// `operation` and `topic`: what was tried.
+    private func report(_ error: KafkaError, _ operation: Right.Operation = .read, _ topic: String? = nil) {
         narrator.metrics.kafkaErrors += 1
+        if let right = error.right(
+            operation, topic: topic ?? options.requestsTopic, group: options.group, options.kafka)
+        {
+            let part: ClientHealth.Part = operation == .read ? (error.right == .group ? .group : .requests) : .results
+            health.failed(part, right.description, Clock.wall)
+            guard narrator.mayRepeat(right.description, every: .seconds(60), Clock.uptime) else { return }
+            return narrator.log.write(.error, "a right is missing", [(.detail, .string(right.description))])
+        }
+        health.lost(error, Clock.wall)
         guard error.isFatal || narrator.mayRepeat("kafka \(error.name)", every: .seconds(10), Clock.uptime) else {
             return
         }
@@ -541,24 +626,56 @@ package final class Worker {
             [(.error, .string(error.name)), (.detail, .string(error.text))])
     }
 
+    /// A topic that may not be read is asked for again from time to time, and waiting for the group is told.
+    private func checkAgain() {
+        if let since = unassignedSince, stage == .running, restore == nil, Clock.uptime - since > .seconds(3),
+            narrator.mayRepeat("unassigned", every: .seconds(30), Clock.uptime)
+        {
+            narrator.log.write(.info, "waiting for the group to assign partitions", [(.group, .string(options.group))])
+        }
+        if let mayRead = readCheck?.mayRead {
+            readCheck = nil
+            if mayRead { health.worked(.requests) }
+        }
+        guard health.isStanding(.requests), readCheck == nil,
+            narrator.mayRepeat("read check", every: .seconds(10), Clock.uptime)
+        else { return }
+        readCheck = ReadCheck(
+            options.kafka, topic: options.requestsTopic, partitions: partitionCount)
+    }
+
     private func pass(_ line: LibraryLog) {
         // Passing a consumer's property to the producer, and the reverse, is how one list serves both.
         guard line.facility != "CONFWARN" else { return }
+        let isRepeated = !narrator.mayRepeat("library \(line.facility)", every: .seconds(10), Clock.uptime)
         narrator.log.write(
-            line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
+            isRepeated ? .debug : line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
             [(.facility, .string(line.facility)), (.detail, .string(line.text))])
     }
 
     private var notReady: [String] {
         var reasons: [String] = []
-        if restore != nil {
+        if restore != nil || awaited != nil {
             reasons.append("results are being read before work")
-        } else if !hasBeenAssigned {
+        } else if unassignedSince != nil {
             reasons.append("no partition is assigned yet")
         }
         if stage != .running { reasons.append("stopping") }
         if case .closed = pipeline.gateState {
             reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
+        }
+        let (now, held) = (Clock.now, pipeline.heldUntil)
+        if !isStandby, held > now.uptime {
+            let wait = held - now.uptime
+            reasons.append(
+                "no call before \(now.wall + wait) (in \(Int(wait.seconds.rounded(.up))) s): the quota is held")
+        }
+        if options.pipeline.needsLease, !isStandby, !pipeline.isLeased(now.uptime), hasBeenAssigned {
+            reasons.append("the group has not confirmed lately that this worker calls")
+        }
+        reasons += health.reasons
+        if let since = pipeline.unansweredSince {
+            reasons.append("HSS does not answer, since \(Clock.wall + (since - Clock.uptime))")
         }
         if pipeline.hasUnpublished || !backlog.isEmpty || pipeline.areResultsStuck(Clock.uptime) {
             reasons.append("results cannot be written; they wait")
@@ -589,12 +706,14 @@ package final class Worker {
         } else {
             narrator.metrics.isGateOpen = true
         }
+        narrator.metrics.isActive = !pipeline.assignedPartitions.isEmpty
+        narrator.metrics.assigned = pipeline.assignedPartitions.count
         narrator.metrics.lag = [:]
         for partition in pipeline.assignedPartitions {
-            let next = pipeline.committable(partition)
-            let end = consumer.knownEnd(partition)
-            narrator.metrics.lag[partition] = max(0, (end ?? 0) - (next ?? end ?? 0))
+            narrator.metrics.lag[partition] = lag.records(
+                partition, committable: pipeline.committable(partition), end: consumer.knownEnd(partition))
         }
-        box.set(Snapshot(turnedAt: now, notReady: reasons(), metrics: narrator.metrics))
+        box.set(
+            Snapshot(turnedAt: now, notReady: reasons(), isStandby: isStandby, metrics: narrator.metrics))
     }
 }

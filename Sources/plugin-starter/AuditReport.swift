@@ -44,6 +44,6 @@ nonisolated struct AuditReport {
         Console.print(
             isProven
                 ? "\nproven: each request has one right result; \(findings.open) are too young to need one"
-                : "\nrefuted: \(shown + hidden) offences")
+                : "\nrefuted: \(shown + hidden) violations")
     }
 }

@@ -1,4 +1,5 @@
 internal import Core
+internal import Glibc
 internal import Kafka
 internal import Settings
 internal import Worker
@@ -8,7 +9,7 @@ extension Settings {
     nonisolated func kafka() throws(CommandFailure) -> ClientConfiguration {
         let properties = all(SettingTable.kafkaProperty)
         for property in properties {
-            if let refusal = ClientConfiguration.refusal(of: property.name) {
+            if let refusal = ClientConfiguration.refusal(of: property.name, value: property.value) {
                 throw CommandFailure(64, "kafka-property: \(property.name) \(refusal)")
             }
         }
@@ -26,24 +27,33 @@ nonisolated enum Topics {
             let deadline = Clock.uptime + .seconds(10)
             while true {
                 do throws(KafkaError) {
-                    guard let count = try cluster.partitionCounts(milliseconds: 1000)[topic] else {
-                        throw KafkaError.missing(topic)
+                    switch try cluster.state(of: topic, milliseconds: 2000) {
+                    case .there(let count): return count
+                    case .missing: throw KafkaError.missing(topic)
+                    case .hidden: throw KafkaError.hidden
                     }
-                    return count
                 } catch {
-                    if error.kind != .unreachable || Clock.uptime >= deadline { throw error }
+                    let mayPass = [.unreachable, .other].contains(error.kind)
+                    if !mayPass || Clock.uptime >= deadline { throw error }
+                    if error.kind == .other { usleep(100_000) }
                 }
             }
         } catch {
-            throw failure(error, kafka)
+            throw failure(error, kafka, topic: topic)
         }
     }
 
-    static func failure(_ error: KafkaError, _ kafka: ClientConfiguration) -> CommandFailure {
+    /// `topic` and `operation`: what was tried, so that a missing right is named.
+    static func failure(
+        _ error: KafkaError, _ kafka: ClientConfiguration, topic: String? = nil, _ operation: Right.Operation = .read
+    ) -> CommandFailure {
         if error.kind == .missing {
             return CommandFailure(64, "\(error.text) at \(kafka.bootstrapServers): create it, or name another")
         }
-        let failure = WorkerFailure(error, servers: kafka.bootstrapServers)
+        if let right = error.right(operation, topic: topic, kafka) {
+            return CommandFailure(right.failure.exitCode, right.failure.message)
+        }
+        let failure = WorkerFailure(error, kafka)
         return CommandFailure(failure.exitCode, failure.message)
     }
 }

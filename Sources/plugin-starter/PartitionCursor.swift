@@ -16,7 +16,7 @@ nonisolated final class PartitionCursor {
         self.topic = topic
         self.kafka = kafka
         do throws(KafkaError) { reader = try Reader(kafka, topic: topic) } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic)
         }
     }
 
@@ -27,7 +27,7 @@ nonisolated final class PartitionCursor {
         (position, end) = (range.lowerBound, range.upperBound)
         guard !isAtEnd else { return }
         do throws(KafkaError) { try reader.read([(partition, .offset(position))]) } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic)
         }
     }
 
@@ -42,7 +42,13 @@ nonisolated final class PartitionCursor {
             try reader.offsets(at: time, partitions, milliseconds: 10_000)
         }
         var found: [Int32: Int64] = [:]
-        for (partition, start) in starts { if case .offset(let offset) = start { found[partition] = offset } }
+        for (partition, start) in starts {
+            switch start {
+            case .offset(let offset): found[partition] = offset
+            case .beginning: found[partition] = try range(partition).lowerBound
+            case .end: continue
+            }
+        }
         return found
     }
 
@@ -52,7 +58,7 @@ nonisolated final class PartitionCursor {
         while true {
             do throws(KafkaError) { return try question() } catch {
                 let isLasting = [.notPermitted, .insecure, .configuration].contains(error.kind)
-                if isLasting || Clock.uptime >= deadline { throw Topics.failure(error, kafka) }
+                if isLasting || Clock.uptime >= deadline { throw Topics.failure(error, kafka, topic: topic) }
                 usleep(100_000)
             }
         }
@@ -74,7 +80,9 @@ nonisolated final class PartitionCursor {
                 return record
             case .end(let ended): if ended == partition { position = end }
             case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka) }
+                if [.notPermitted, .insecure, .missing].contains(error.kind) {
+                    throw Topics.failure(error, kafka, topic: topic)
+                }
             case nil:
                 if Clock.uptime >= deadline {
                     throw CommandFailure(69, "nothing came of \(topic) [\(partition)] at \(position) for 30s")

@@ -40,15 +40,18 @@ nonisolated enum PlanCommand {
         do throws(KafkaError) {
             let reader = try Reader(kafka, topic: topic)
             var starts = partitions.map { (partition: $0, start: Reader.Start.beginning) }
-            if let since = settings[SettingTable.since] {
-                starts = try reader.offsets(at: Clock.wall + (.zero - since), partitions, milliseconds: 10_000)
+            let since = settings[SettingTable.since].map { Clock.wall + (.zero - $0) }
+            if let since {
+                starts = try reader.offsets(at: since, partitions, milliseconds: 10_000)
             }
             try reader.read(starts)
             var open = Set(partitions)
             let deadline = Clock.uptime + .seconds(60)
             while !open.isEmpty, Clock.uptime < deadline {
                 switch reader.next(milliseconds: 100) {
-                case .record(let record): records.append(record)
+                case .record(let record):
+                    if let since, let time = record.timestamp, time < since { continue }
+                    records.append(record)
                 case .end(let partition): open.remove(partition)
                 case .failed(let error):
                     if [.notPermitted, .insecure, .missing].contains(error.kind) { throw error }
@@ -57,7 +60,7 @@ nonisolated enum PlanCommand {
             }
             if !open.isEmpty { throw KafkaError.timedOut }
         } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic)
         }
         return records
     }

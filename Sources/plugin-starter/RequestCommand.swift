@@ -81,7 +81,7 @@ nonisolated enum RequestCommand {
         set("project_id", settings[SettingTable.projectID].map(JSON.string))
         set("enterprise_project_id", settings[SettingTable.enterpriseProjectID].map(JSON.string))
         set("plugin_code", settings[SettingTable.pluginCode].map(JSON.string))
-        let hosts = settings.all(SettingTable.host)
+        let hosts = settings.all(SettingTable.host).flatMap { $0.split(separator: ",").map(String.init) }
         if !hosts.isEmpty { set("host_id_list", .array(hosts.map(JSON.string))) }
         if settings.value(SettingTable.operateAll) { set("operate_all", .bool(true)) }
         set("idempotency_key", settings[SettingTable.idempotencyKey].map(JSON.string))
@@ -139,7 +139,7 @@ nonisolated enum RequestCommand {
             }
             throw last ?? KafkaError.timedOut
         } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic, .write)
         }
     }
 }

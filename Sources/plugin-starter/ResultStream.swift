@@ -7,19 +7,23 @@ internal import Worker
 nonisolated struct ResultStream {
     private let reader: Reader
     private let kafka: ClientConfiguration
+    private let topic: String
     private let partitions: [Int32]
+    private let since: Timestamp?
 
     init(_ settings: Settings, _ kafka: ClientConfiguration, start: Reader.Start, since: Duration? = nil)
         throws(CommandFailure)
     {
         let topic = settings.value(SettingTable.resultsTopic)
         self.kafka = kafka
+        self.topic = topic
+        self.since = since.map { Clock.wall + (.zero - $0) }
         partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
         do throws(KafkaError) {
             reader = try Reader(kafka, topic: topic)
             var starts: [(partition: Int32, start: Reader.Start)] = []
-            if let since {
-                starts = try reader.offsets(at: Clock.wall + (.zero - since), partitions, milliseconds: 10_000)
+            if let since = self.since {
+                starts = try reader.offsets(at: since, partitions, milliseconds: 10_000)
             } else {
                 for partition in partitions {
                     // The end is pinned down now, so that what comes between now and the first fetch is not passed over.
@@ -33,7 +37,7 @@ nonisolated struct ResultStream {
             }
             try reader.read(starts)
         } catch {
-            throw Topics.failure(error, kafka)
+            throw Topics.failure(error, kafka, topic: topic)
         }
     }
 
@@ -46,6 +50,7 @@ nonisolated struct ResultStream {
             switch reader.next(milliseconds: 50) {
             case .record(let record):
                 // What is not a result of ours is passed over.
+                if let since, let time = record.timestamp, time < since { continue }
                 guard LedgerEntry(record) != nil,
                     let json = record.value.flatMap({ try? JSON(parsing: $0) })
                 else { continue }
@@ -54,7 +59,9 @@ nonisolated struct ResultStream {
                 ended.insert(partition)
                 if toEnd && ended.count == partitions.count { return }
             case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) { throw Topics.failure(error, kafka) }
+                if [.notPermitted, .insecure, .missing].contains(error.kind) {
+                    throw Topics.failure(error, kafka, topic: topic)
+                }
             case nil: break
             }
         }

@@ -11,6 +11,7 @@ nonisolated enum RunCommand {
         let log = Log(
             level: Log.Level(rawValue: settings.value(SettingTable.logLevel)) ?? .info,
             format: Log.Format(rawValue: settings.value(SettingTable.logFormat)) ?? .text)
+        try requireDescriptors(settings)
         let hss = try client(settings, environment)
         var pipeline = try pipeline(settings)
         pipeline.transit = hss.transit
@@ -31,6 +32,16 @@ nonisolated enum RunCommand {
         }
     }
 
+    /// As many open files as are allowed, and enough of them: without, nothing works and nobody says why.
+    private static func requireDescriptors(_ settings: Settings) throws(CommandFailure) {
+        let needed = 64 + settings.value(SettingTable.concurrency)
+        let allowed = Process.raiseDescriptorLimit()
+        guard allowed < needed else { return }
+        throw CommandFailure(
+            64,
+            "nofile: \(allowed) open files are allowed, and \(needed) are needed: raise it (ulimit -n, LimitNOFILE=)")
+    }
+
     private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter) throws(WorkerFailure) -> HTTPServer?
     {
         guard let listen = settings.value(SettingTable.adminListen).listen else { return nil }
@@ -45,7 +56,14 @@ nonisolated enum RunCommand {
                     ServerResponse(
                         status: answer.status, headers: [("Content-Type", answer.type)], body: Array(answer.body.utf8)))
             }
-            Console.error("admin endpoint at http://\(listen.address):\(server.port)")
+            let url = "http://\(listen.address):\(server.port)"
+            if settings.logsJSON {
+                var log = Log(level: .info, format: .json)
+                log.write(.info, "admin endpoint", [(.url, .string(url))])
+                log.flush()
+            } else {
+                Console.error("admin endpoint at \(url)")
+            }
             return server
         } catch {
             throw WorkerFailure(64, "admin-listen: \(error)")
@@ -87,7 +105,7 @@ nonisolated enum RunCommand {
                 throw CommandFailure(64, "region: \"\(region)\" is no region's name, such as cn-north-4")
             }
             if !Endpoint.regions.contains(region) {
-                Console.error("plugin-starter: region \(region) is not among those known; going on with \(hss.url)")
+                Console.complain("region \(region) is not among those known; using \(hss.url)", json: settings.logsJSON)
             }
             return .init(
                 hss: hss, iam: iam ?? Endpoint.iam(region: region),

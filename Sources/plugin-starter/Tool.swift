@@ -1,3 +1,4 @@
+internal import Core
 internal import Glibc
 internal import Settings
 internal import Worker
@@ -9,16 +10,27 @@ nonisolated enum Tool {
         Signals.block()
         let environment = Self.environment
         if environment["PLUGIN_STARTER_ENDS_WITH_PARENT"] == "1" { Process.endWithParent() }
+        // The Swift runtime reads it from /proc.
+        guard !CommandLine.arguments.isEmpty else {
+            Console.error("plugin-starter: the command line cannot be read: mount /proc")
+            return 64
+        }
+        let arguments = Array(CommandLine.arguments.dropFirst())
         do throws(SettingsError) {
-            let arguments = Array(CommandLine.arguments.dropFirst())
             switch try Settings.resolve(arguments, environment: environment, readFile: File.read) {
             case .help(let text):
                 Console.print(text, terminator: "")
                 return 0
-            case .settings(let settings): return run(settings, environment)
+            case .settings(let settings):
+                for warning in settings.warnings { Console.complain(warning, json: settings.logsJSON) }
+                return run(settings, environment)
             }
         } catch {
-            Console.error("plugin-starter: \(error)")
+            // What is wrong may be said before the form of the log is known.
+            let saysJSON =
+                environment["PLUGIN_STARTER_LOG_FORMAT"] == "json" || arguments.contains("--log-format=json")
+                || arguments.firstIndex(of: "--log-format").map { arguments.dropFirst($0 + 1).first == "json" } ?? false
+            Console.complain(error.description, code: 64, json: arguments.first == "run" && saysJSON)
             return 64
         }
     }
@@ -37,7 +49,7 @@ nonisolated enum Tool {
             case .broker: return try BrokerCommand.run(settings)
             }
         } catch {
-            Console.error("plugin-starter: \(error.message)")
+            Console.complain(error.message, code: error.exitCode, json: settings.logsJSON)
             return error.exitCode
         }
     }
@@ -70,6 +82,14 @@ struct CommandFailure: Error {
 nonisolated enum Console {
     static func print(_ text: String, terminator: String = "\n") { write(1, text + terminator) }
     static func error(_ text: String, terminator: String = "\n") { write(2, text + terminator) }
+    /// A sentence on standard error; with `json` in the form of the worker's log. `code`: what the command exits with.
+    static func complain(_ text: String, code: Int32? = nil, json: Bool) {
+        guard json else { return error("plugin-starter: \(text)") }
+        var log = Log(level: .info, format: .json)
+        let exit: [(LogKey, JSON)] = code.map { [(.code, .integer(Int64($0)))] } ?? []
+        log.write(code == nil ? .warning : .error, code == nil ? "note" : "failed", [(.detail, .string(text))] + exit)
+        log.flush()
+    }
     static var errorIsTerminal: Bool { isatty(2) == 1 }
 
     private static func write(_ descriptor: Int32, _ text: String) {
@@ -140,6 +160,11 @@ nonisolated enum File {
         close(descriptor)
         return unsafe isWritten && rename(draft, path) == 0
     }
+}
+
+extension Settings {
+    /// Whether every line on standard error has to be JSON: a worker's log that was asked for so.
+    nonisolated var logsJSON: Bool { self[SettingTable.logFormat] == "json" }
 }
 
 extension String {

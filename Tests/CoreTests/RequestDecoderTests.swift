@@ -27,6 +27,40 @@ import Testing
         #expect(!request.operateAll)
     }
 
+    @Test(arguments: [
+        ("expire_at", "expires_at"), ("expiresAt", "expires_at"), ("Expires-At", "expires_at"), ("priorty", "priority"),
+        ("prioirty", "priority"), ("correlationid", "correlation_id"), ("operate_al", "operate_all"),
+    ]) func `a field that is almost one of ours rejects the request and names the one that is meant`(
+        _ name: String, _ meant: String
+    ) {
+        guard case .failure(let rejection) = Self.decode(Self.with("\"\(name)\":true")) else {
+            Issue.record("\(name) was ignored")
+            return
+        }
+        #expect(rejection.field == name)
+        #expect(rejection.rule.contains(meant))
+        #expect(rejection.fields.idempotencyKey == "k")
+    }
+
+    @Test(arguments: ["region", "tenant", "trace", "x", "", "priority_class", "hosts"])
+    func `a field that is nothing like ours is ignored`(_ name: String) throws {
+        _ = try Self.decode(Self.with("\"\(name)\":true")).get()
+    }
+
+    @Test(arguments: [
+        (#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{}}"#, [], "content-type"),
+        (#"{"project_id":"p"}"#, [Header("ce-specversion", "1.0"), Header("ce-id", "1")], "ce_, not ce-"),
+        (#"{"project_id":"p"}"#, [Header("ce_id", "1"), Header("ce_source", "/s")], "ce_specversion"),
+    ]) func `what looks like a CloudEvent and is none is told what it lacks`(
+        _ text: String, _ headers: [Header], _ says: String
+    ) {
+        guard case .failure(let rejection) = Self.decode(text, headers: headers) else {
+            Issue.record("it was read")
+            return
+        }
+        #expect(rejection.field == "idempotency_key" && rejection.rule.contains(says), "\(rejection.rule)")
+    }
+
     struct Bad: CustomTestStringConvertible, Sendable {
         var text: String
         var field: String
@@ -73,7 +107,7 @@ import Testing
             #"{"idempotency_key":"k","project_id":7,"plugin_code":"x","host_id_list":["a"]}"#, "project_id",
             "must be a string"),
         Bad(with(#""operate_all":"yes""#), "operate_all", "must be a boolean"),
-        Bad(with(#""priority":"urgent""#), "priority", "must be critical, normal or bulk"),
+        Bad(with(#""priority":"urgent""#), "priority", "must be one of: critical, normal, bulk"),
         Bad(with(#""expires_at":"tomorrow""#), "expires_at", "RFC 3339"),
         Bad(with(#""reason":"\#(String(repeating: "x", count: 1025))""#), "reason", "at most 1024"),
         Bad(with(#""project_id":"q""#), "value", "must be JSON"),

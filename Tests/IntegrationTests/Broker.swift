@@ -23,10 +23,22 @@ final class Broker: @unchecked Sendable {
         return isThere || isRequired
     }()
 
-    private init() throws {
+    /// One that asks for rights, but on its plain listener; tests that need it are left out where it cannot be started.
+    static let guarded: Result<Broker, any Error> = Result {
+        try Broker(
+            more: """
+                authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+                super.users=User:ANONYMOUS
+                """)
+    }
+    static let canBeStarted = ProcessInfo.processInfo.environment["KAFKA_HOME"] != nil
+    /// Users of the TLS listener, each with its name and `-secret` as password.
+    static let users = ["worker", "norequests", "noresults", "nowrite", "nogroup", "reader"]
+
+    private init(more: String? = nil) throws {
         let environment = ProcessInfo.processInfo.environment
         home = environment["KAFKA_HOME"]
-        if let servers = environment["KAFKA_BOOTSTRAP_SERVERS"] {
+        if more == nil, let servers = environment["KAFKA_BOOTSTRAP_SERVERS"] {
             bootstrap = servers
             return
         }
@@ -38,13 +50,16 @@ final class Broker: @unchecked Sendable {
         tlsBootstrap = "127.0.0.1:\(ports[2])"
         try Self.makeCertificates(directory)
         let properties = directory.appendingPathComponent("server.properties")
-        try Self.properties(directory, ports).write(to: properties, atomically: true, encoding: .utf8)
+        try (Self.properties(directory, ports) + "\n" + (more ?? "")).write(
+            to: properties, atomically: true, encoding: .utf8)
         let id = try run("\(home)/bin/kafka-storage.sh", ["random-uuid"]).trimmingCharacters(
             in: .whitespacesAndNewlines)
         try run("\(home)/bin/kafka-storage.sh", ["format", "--cluster-id", id, "--config", properties.path])
         try start()
-        atexit {
-            if case .success(let broker) = Broker.shared { broker.discard() }
+        if more == nil {
+            atexit { if case .success(let broker) = Broker.shared { broker.discard() } }
+        } else {
+            atexit { if case .success(let broker) = Broker.guarded { broker.discard() } }
         }
     }
 
@@ -165,7 +180,7 @@ final class Broker: @unchecked Sendable {
         ssl.keystore.type=PEM
         ssl.keystore.location=\(directory.path)/keystore.pem
         ssl.client.auth=none
-        listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_worker="worker-secret";
+        listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \(users.map { "user_\($0)=\"\($0)-secret\"" }.joined(separator: " "));
         """
     }
 }

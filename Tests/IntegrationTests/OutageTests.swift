@@ -31,21 +31,26 @@ extension OnARealBroker {
             #expect(lag == 0, "\(worker.errors)")
         }
 
-        @Test func `partitions that are added stop the worker, which counts them when it starts again`() throws {
+        @Test(arguments: [true, false])
+        func `partitions that are added are taken without a restart`(hasQuota: Bool) throws {
             let bench = try Bench("added", partitions: 2)
             try bench.broker.tool(
                 "kafka-topics.sh", ["--alter", "--topic", bench.topics.results, "--partitions", "4"])
-            let often = ["--kafka-property", "topic.metadata.refresh.interval.ms=500"]
+            let often =
+                ["--kafka-property", "topic.metadata.refresh.interval.ms=500"] + (hasQuota ? ["--quota", "100/1s"] : [])
             let worker = try bench.worker(often)
+            try bench.publish((0..<40).map { .plain("k\($0)") })
             try bench.broker.tool(
                 "kafka-topics.sh", ["--alter", "--topic", bench.topics.requests, "--partitions", "4"])
-            #expect(try worker.wait() == 75, "\(worker.errors)")
-            #expect(worker.errors.contains("partitions were added"))
-            let again = try bench.worker(often)
-            try bench.publish((0..<40).map { .plain("k\($0)") })
-            try eventually("40 results", seconds: 60, otherwise: { again.errors }) { try bench.results().count == 40 }
-            again.signal(SIGTERM)
-            #expect(try again.wait() == 0, "\(again.errors)")
+            try worker.says("partitions assigned partitions=[0,1,2,3]")
+            try bench.publish((40..<120).map { .plain("k\($0)") })
+            try eventually("120 results", seconds: 60, otherwise: { worker.errors }) {
+                try bench.results().count == 120
+            }
+            #expect(Set(try bench.results().map { $0.position.prefix(1) }).count == 4)
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0, "\(worker.errors)")
+            try bench.checkOneResultEach(120)
         }
     }
 }

@@ -59,6 +59,52 @@ extension OnARealBroker {
             #expect(few.errors.contains("has 2 partitions and \(small.requests) has 4"))
         }
 
+        @Test(arguments: [
+            ("cleanup.policy=compact", "--add-config cleanup.policy=delete"),
+            ("retention.ms=3600000", "--add-config retention.ms=86400000"),
+        ]) func `a results topic that forgets within the window exits 64 and says what to set`(
+            _ setting: String, _ says: String
+        ) throws {
+            let bench = try Bench("forgetful")
+            let results = "\(bench.topics.results)-forgetful"
+            try bench.broker.tool(
+                "kafka-topics.sh", ["--create", "--topic", results, "--partitions", "12", "--config", setting])
+            let worker = try bench.worker(["--results-topic", results], ready: false)
+            #expect(try worker.wait() == 64)
+            #expect(worker.errors.contains(says), "\(worker.errors)")
+        }
+
+        @Test func `a topic that is asked for is not created by that`() throws {
+            let bench = try Bench("uncreated")
+            let absent = "absent-\(UUID().uuidString.prefix(8))"
+            #expect(try bench.worker(["--requests-topic", absent], ready: false).wait() == 64)
+            #expect(try !run("kcat", ["-L", "-b", bench.broker.bootstrap]).contains(absent))
+        }
+
+        @Test func `plaintext to a TLS port is named within seconds, and what to set`() throws {
+            let bench = try Bench("plaintext")
+            let servers = try #require(bench.broker.tlsBootstrap)
+            let worker = try bench.worker(["--bootstrap-servers", servers], ready: false)
+            #expect(try worker.wait(seconds: 40) == 69)
+            #expect(worker.errors.contains("set security.protocol=SSL or SASL_SSL"), "\(worker.errors)")
+        }
+
+        @Test func `SIGHUP ends no worker, and with a JSON log every line is JSON`() throws {
+            let bench = try Bench("hangup")
+            let worker = try bench.worker(
+                ["--log-format", "json", "--admin-listen", "127.0.0.1:0"],
+                environment: ["PLUGIN_STARTER_QOUTA": "5/60s"], ready: false)
+            try worker.says("\"ready\"")
+            worker.signal(SIGHUP)
+            try worker.says("SIGHUP ignored")
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0)
+            let lines = worker.errors.split(separator: "\n")
+            #expect(lines.contains { $0.contains("did you mean PLUGIN_STARTER_QUOTA?") })
+            #expect(lines.contains { $0.contains("admin endpoint") })
+            for line in lines { #expect(throws: Never.self) { try JSON(parsing: Array(line.utf8)) } }
+        }
+
         @Test func `a broker that is not there exits 69`() throws {
             let bench = try Bench("nobody")
             let request = try Executable.starter([
@@ -175,6 +221,39 @@ extension OnARealBroker {
         #expect(try starter.wait(seconds: 10) == 64)
         #expect(starter.errors.contains(says), "\(starter.errors)")
         #expect(starter.errors.split(separator: "\n").count == 1)
+    }
+
+    @Test(arguments: [
+        ["run", "--log-format=json"], ["run", "--log-format", "json", "--concurency", "3"],
+        ["run", "--log-format", "json", "--endpoint", "http://127.0.0.1:1", "--kafka-property", "group.id=x"],
+    ]) func `with a JSON log what keeps the worker from starting is JSON too`(_ arguments: [String]) throws {
+        let starter = try Executable.starter(arguments, environment: Bench.credentials)
+        #expect(try starter.wait(seconds: 10) == 64)
+        let line = try JSON(parsing: Array(starter.errors.utf8.dropLast()))
+        #expect(line["level"]?.string == "error" && line["code"]?.integer == 64, "\(starter.errors)")
+    }
+
+    @Test func `too few open files are named`() throws {
+        let starter = try Executable(
+            "bash", ["-c", "ulimit -n 40; exec \(Executable.binary.path) run --endpoint http://127.0.0.1:1"],
+            environment: Bench.credentials)
+        #expect(try starter.wait(seconds: 10) == 64)
+        #expect(starter.errors.contains("nofile: 40 open files are allowed, and 80 are needed"), "\(starter.errors)")
+    }
+
+    @Test func `results since a time are printed from the embedded broker`() throws {
+        let broker = try Executable.starter(["broker"])
+        let common = ["--bootstrap-servers", try broker.firstLine()]
+        let sandbox = try Executable.starter(["sandbox", "--listen", "127.0.0.1:0"])
+        let worker = try Executable.starter(
+            ["run", "--endpoint", try sandbox.firstLine(), "--admin-listen", "off"] + common,
+            environment: Bench.credentials)
+        let request = try Executable.starter(
+            ["request", "--project-id", "p", "--plugin-code", "ndr", "--host", "h1,h2", "--wait", "60s"] + common)
+        #expect(try request.wait() == 0, "\(request.errors) \(worker.errors)")
+        let young = try run(Executable.binary.path, ["results", "--since", "1h", "--json"] + common)
+        #expect(young.contains("[\"h1\",\"h2\"]"), "\(young)")
+        #expect(try run(Executable.binary.path, ["results", "--since", "1ms"] + common).isEmpty)
     }
 
     @Test func `help tells of every command`() throws {

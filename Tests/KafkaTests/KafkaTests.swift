@@ -220,11 +220,56 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
+    @Test func `a value that is too long is not copied: its record says how long it is`() throws {
+        let (broker, configuration) = try Self.cluster()
+        defer { withExtendedLifetime(broker) {} }
+        try Self.produce(101, configuration)
+        let consumer = try Consumer(configuration, topic: "t", group: "g", longestValue: 2)
+        try consumer.subscribe()
+        var records: [Record] = []
+        try Self.until("all are read") {
+            while let event = consumer.next() {
+                if case .assigned = event { try consumer.accept([0: 0]) }
+                if case .record(let record) = event { records.append(record) }
+            }
+            return records.count == 101
+        }
+        #expect(records[99].value == Array("99".utf8) && records[99].omittedBytes == nil)
+        #expect(records[100].value == nil && records[100].omittedBytes == 3)
+    }
+
+    @Test func `a cluster that looks no offsets up by time is read from its beginning`() throws {
+        let (broker, configuration) = try Self.cluster()
+        defer { withExtendedLifetime(broker) {} }
+        try Self.produce(1, configuration)
+        let reader = try Reader(configuration, topic: "t")
+        let starts = try reader.offsets(at: Timestamp(milliseconds: 1), [0], milliseconds: 5000)
+        guard case .beginning = starts[0].start else {
+            Issue.record("\(starts)")
+            return
+        }
+    }
+
+    @Test(arguments: ["delivery.report.only.error", "statistics.interval.ms", "retries", "test.mock.num.brokers"])
+    func `properties that break delivery are refused`(_ name: String) {
+        #expect(ClientConfiguration.refusal(of: name) != nil)
+        #expect(ClientConfiguration.refusal(of: "auto.commit.interval.ms", value: "0") != nil)
+        #expect(ClientConfiguration.refusal(of: "auto.commit.interval.ms", value: "200") == nil)
+    }
+
+    @Test func `OAUTHBEARER is refused with a library that crashes on it, other mechanisms are not`() {
+        let refusal = ClientConfiguration.refusal(of: "sasl.mechanism", value: "OAUTHBEARER")
+        #expect((refusal != nil) == ClientConfiguration.crashesOnOAuth)
+        #expect(ClientConfiguration.refusal(of: "sasl.mechanism", value: "PLAIN") == nil)
+    }
+
     @Test func `topics are listed, and asking does not make one`() throws {
         let (broker, configuration) = try Self.cluster(partitions: 3)
         let cluster = try Cluster(configuration)
-        #expect(try cluster.partitionCounts(milliseconds: 5000) == ["t": 3])
-        #expect(try cluster.partitionCounts(milliseconds: 5000)["other"] == nil)
+        #expect(try cluster.state(of: "t", milliseconds: 5000) == .there(partitions: 3))
+        #expect(try cluster.settings(of: "t", milliseconds: 2000) == nil)
+        #expect(try cluster.mayWrite("t", milliseconds: 2000, isStopped: { false }) == nil)
+        #expect(try cluster.unreadable([("t", 3)], milliseconds: 5000, isStopped: { false }) == [])
         withExtendedLifetime(broker) {}
     }
 

@@ -72,7 +72,7 @@ import Testing
         (["run", "--admin-listen", "8080"], "must be an IPv4 address"),
         (["run", "--max-open-bytes", "64MB"], "must be a size"), (["run", "extra"], "is not expected"),
         (["run", "--kafka-property", "x"], "must be NAME=VALUE"), (["broker", "--topic", "x"], "partitions"),
-        (["results", "--status", "done"], "must be succeeded"), (["request", "a", "b"], "is not expected"),
+        (["results", "--status", "done"], "must be one of: succeeded"), (["request", "a", "b"], "is not expected"),
     ]) func `a mistake is named with its rule`(_ arguments: [String], _ says: String) { Self.fails(arguments, says) }
 
     @Test(arguments: [
@@ -84,6 +84,54 @@ import Testing
         ("group:\n\t- x\n", "is not YAML"),
     ]) func `a mistake in the file is named with line and column`(_ text: String, _ says: String) {
         Self.fails(["run", "--config", "f"], file: text, says)
+    }
+
+    @Test(arguments: [
+        ["run", "--kafka-property", "sasl.password:Tr0ub4dor"], ["run", "--kafka-property=Tr0ub4dor"],
+        ["run", "--kafka-property", "sasl.password:Tr0ub4dor=x"], ["run", "--kafka-propety=sasl.password=Tr0ub4dor"],
+        ["run", "--sasl.password=Tr0ub4dor"], ["run", "--sasl.password:Tr0ub4dor"], ["run", "sasl.password=Tr0ub4dor"],
+        ["run", "-X", "sasl.password=Tr0ub4dor"], ["sasl.password=Tr0ub4dor"],
+        ["run", "--endpoint", "http://user:Tr0ub4dor@host"],
+    ]) func `no message repeats what may be a secret`(_ arguments: [String]) {
+        let error = #expect(throws: SettingsError.self) { try Self.resolve(arguments) }
+        #expect(!(error?.description.contains("Tr0ub4dor") ?? true), "\(error.debugDescription)")
+    }
+
+    @Test func `no message about the file or the environment repeats what may be a secret`() {
+        for file in ["kafka-property: Tr0ub4dor\n", "kafka-property: [[Tr0ub4dor]]\n", "kafka-property: [Tr0ub4dor]\n"]
+        {
+            let error = #expect(throws: SettingsError.self) { try Self.resolve(["run", "--config", "f"], file: file) }
+            #expect(!(error?.description.contains("Tr0ub4dor") ?? true), "\(error.debugDescription)")
+        }
+        let error = #expect(throws: SettingsError.self) {
+            try Self.resolve(["run"], environment: ["PLUGIN_STARTER_KAFKA_PROPERTY": "Tr0ub4dor"])
+        }
+        #expect(!(error?.description.contains("Tr0ub4dor") ?? true))
+    }
+
+    @Test(arguments: [
+        ("a.b=1,c.d=2", ["a.b=1", "c.d=2"]),
+        ("sasl.password=Tr0ub4dor,s3cret-tail", ["sasl.password=Tr0ub4dor,s3cret-tail"]),
+        ("debug=cgrp,topic,acks.x=1", ["debug=cgrp,topic", "acks.x=1"]),
+        ("sasl.password=a,x=b\na.b=1\n", ["sasl.password=a,x=b", "a.b=1"]), ("a.b=1,C=2", ["a.b=1,C=2"]),
+    ]) func `properties in the environment can have commas in their values`(_ text: String, _ found: [String]) throws {
+        let settings = try Self.resolve(["run"], environment: ["PLUGIN_STARTER_KAFKA_PROPERTY": text])
+        #expect(settings.all(SettingTable.kafkaProperty).map { "\($0.name)=\($0.value)" } == found)
+    }
+
+    @Test func `a name in the environment that no setting has is warned about, with the nearest, without its value`()
+        throws
+    {
+        let environment = [
+            "PLUGIN_STARTER_QOUTA": "5/60s", "PLUGIN_STARTER_SERVICE_HOST": "10.0.0.1",
+            "PLUGIN_STARTER_PORT_80_TCP": "x",
+            "PLUGIN_STARTER_HOST": "h",
+        ]
+        let settings = try Self.resolve(["run"], environment: environment)
+        #expect(
+            settings.warnings == [
+                "PLUGIN_STARTER_QOUTA (environment): is not a setting; did you mean PLUGIN_STARTER_QUOTA?"
+            ])
     }
 
     @Test func `secrets are not in messages`() {

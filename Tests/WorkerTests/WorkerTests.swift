@@ -6,18 +6,43 @@ import Testing
 
 @Suite struct WorkerTests {
     static let preflight = Preflight(
-        kafka: ClientConfiguration(bootstrapServers: "b:1"), requestsTopic: "q", resultsTopic: "r")
+        kafka: ClientConfiguration(bootstrapServers: "b:1", properties: [("sasl.username", "ann")]),
+        requestsTopic: "q", resultsTopic: "r", dedupeWindow: .seconds(86_400))
 
     @Test(arguments: [
-        (["q": 4, "r": 4], nil as String?), (["q": 4, "r": 8], nil), (["r": 4], "there is no topic q"),
-        (["q": 4], "there is no topic r"), (["q": 4, "r": 3], "r has 3 partitions and q has 4"),
-    ]) func `the topics have to be there and fit`(_ counts: [String: Int], _ says: String?) {
-        switch Self.preflight.judge(counts) {
-        case .success(let partitions): #expect(says == nil && partitions == 4)
+        (TopicState.there(partitions: 4), TopicState.there(partitions: 4), nil as String?, 0 as Int32),
+        (.there(partitions: 4), .there(partitions: 8), nil, 0),
+        (.missing, .there(partitions: 4), "there is no topic q", 64),
+        (.there(partitions: 4), .missing, "--create --topic r", 64),
+        (.there(partitions: 4), .there(partitions: 3), "r has 3 partitions and q has 4", 64),
+        (.hidden, .there(partitions: 4), "user ann lacks the right to READ topic q: kafka-acls.sh", 77),
+    ]) func `the topics have to be there and fit`(
+        _ requests: TopicState, _ results: TopicState, _ says: String?, _ code: Int32
+    ) {
+        switch Self.preflight.judge(requests: requests, results: results) {
+        case .success(let counts): #expect(says == nil && counts.requests == 4)
         case .failure(let failure):
-            #expect(failure.exitCode == 64)
+            #expect(failure.exitCode == code)
             #expect(failure.message.contains(says ?? "nothing"))
         }
+    }
+
+    @Test(arguments: [
+        ([:], nil as String?), (["cleanup.policy": "delete", "retention.ms": "86400000"], nil),
+        (["retention.ms": "-1"], nil),
+        (["cleanup.policy": "compact"], "--entity-name r --add-config cleanup.policy=delete"),
+        (["cleanup.policy": "compact,delete"], "--add-config cleanup.policy=delete"),
+        (["retention.ms": "86399999"], "--add-config retention.ms=86400000"),
+    ]) func `a results topic that forgets within the window is refused, with the command that mends it`(
+        _ settings: [String: String], _ says: String?
+    ) throws {
+        switch Self.preflight.judge(settings) {
+        case .success(let notes): #expect(says == nil && notes.isEmpty)
+        case .failure(let failure):
+            #expect(failure.exitCode == 64)
+            #expect(failure.message.hasSuffix(says ?? "nothing"), "\(failure.message)")
+        }
+        #expect(try Self.preflight.judge(["retention.bytes": "1000"]).get().count == 1)
     }
 
     static func router(turned: Duration, notReady: [String]) -> AdminRouter {

@@ -1,0 +1,23 @@
+internal import Kafka
+
+/// How far each partition is behind: from the first request that is not finished to the end.
+struct Lag {
+    /// What was committed of each partition and where it ended, when it was taken over.
+    private var taken: [Int32: Range<Int64>] = [:]
+
+    mutating func took(_ takeovers: [Int32: Takeover]) {
+        for (partition, takeover) in takeovers {
+            let there = takeover.requests
+            let start = max(takeover.committed ?? there.lowerBound, there.lowerBound)
+            taken[partition] = start..<max(start, there.upperBound)
+        }
+    }
+
+    /// `committable`: nil while nothing was finished here; `end`: as of the last fetch, nil before the first. Nil where it
+    /// is not known.
+    func records(_ partition: Int32, committable: Int64?, end: Int64?) -> Int64? {
+        let taken = taken[partition]
+        guard let next = committable ?? taken?.lowerBound, let end = end ?? taken?.upperBound else { return nil }
+        return max(0, end - next)
+    }
+}

@@ -1,0 +1,42 @@
+internal import Core
+internal import Glibc
+internal import Kafka
+internal import Synchronization
+
+/// Whether a topic may be read again, asked on a thread of its own: librdkafka says once that it may not, and nothing while
+/// an idle partition is fetched again.
+final class ReadCheck: Sendable {
+    private let kafka: ClientConfiguration
+    private let topic: String
+    private let partitions: Int
+    private let answer = Mutex<Bool?>(nil)
+    private static let patience: Int32 = 5000
+
+    init(_ kafka: ClientConfiguration, topic: String, partitions: Int) {
+        self.kafka = kafka
+        self.topic = topic
+        self.partitions = partitions
+        let context = unsafe Unmanaged.passRetained(self).toOpaque()
+        var thread = pthread_t()
+        if unsafe pthread_create(&thread, nil, checkOnThread, context) == 0 {
+            pthread_detach(thread)
+        } else {
+            unsafe Unmanaged<ReadCheck>.fromOpaque(context).release()
+            answer.withLock { $0 = false }
+        }
+    }
+
+    /// Nil while it is asked.
+    var mayRead: Bool? { answer.withLock { $0 } }
+
+    fileprivate func run() {
+        let found = try? Cluster(kafka).unreadable(
+            [(topic, partitions)], milliseconds: Self.patience, isStopped: { false })
+        answer.withLock { $0 = found?.isEmpty ?? false }
+    }
+}
+
+private func checkOnThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    if let context = unsafe context { unsafe Unmanaged<ReadCheck>.fromOpaque(context).takeRetainedValue().run() }
+    return nil
+}

@@ -20,7 +20,7 @@ nonisolated enum RunCommand {
             pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
-            let admin = try adminEndpoint(settings, worker.router)
+            let admin = try adminEndpoint(settings, worker.router, log)
             defer { admin?.stop() }
             let code = try worker.run()
             // All is said and the group is left; taking the clients down could wait long for a broker that is away.
@@ -30,12 +30,14 @@ nonisolated enum RunCommand {
         }
     }
 
-    private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter) throws(WorkerFailure) -> HTTPServer?
+    private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter, _ log: Log) throws(WorkerFailure)
+        -> HTTPServer?
     {
         guard let listen = settings.value(SettingTable.adminListen).listen else { return nil }
         var limits = HTTPServer.Limits()
         limits.connections = 64
-        limits.idleSeconds = 15
+        limits.keptConnections = 48
+        limits.idleSeconds = 5
         limits.maximumBodyBytes = 1024
         do throws(HTTPError) {
             let server = try HTTPServer(address: listen.address, port: listen.port, limits: limits) { request in
@@ -44,7 +46,14 @@ nonisolated enum RunCommand {
                     ServerResponse(
                         status: answer.status, headers: [("Content-Type", answer.type)], body: Array(answer.body.utf8)))
             }
-            Console.error("admin endpoint at http://\(listen.address):\(server.port)")
+            Console.error("admin endpoint at \(server.url)")
+            if !listen.isLoopback {
+                var log = log
+                log.write(
+                    .warning, "the admin endpoint has no authentication, and other machines can reach it",
+                    [(.address, .string(listen.address))])
+                log.flush()
+            }
             return server
         } catch {
             throw WorkerFailure(64, "admin-listen: \(error)")

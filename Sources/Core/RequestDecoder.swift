@@ -62,8 +62,10 @@ package struct RequestDecoder: Sendable {
                     + (envelope.hint.map { "; \($0)" } ?? ""))
         }
         guard let project else { throw .init(field: "project_id", rule: "is required") }
-        // Encoded or not, these two stand for other paths wherever a path is made simpler on its way.
-        if project == "." || project == ".." { throw .init(field: "project_id", rule: "must not be . or ..") }
+        // Encoded or not, these stand for other paths wherever a path is decoded or made simpler on its way.
+        if project == "." || project == ".." || project.utf8.contains(where: #"/\"#.utf8.contains) {
+            throw .init(field: "project_id", rule: #"must not hold / or \, nor be . or .."#)
+        }
         guard let plugin else { throw .init(field: "plugin_code", rule: "is required") }
         let operateAll = try flag("operate_all", in: data) ?? false
         reading.fields.operateAll = operateAll

@@ -40,6 +40,8 @@ package enum ServerAction: Sendable {
 @safe package final class HTTPServer {
     package struct Limits: Sendable {
         package var connections: UInt32 = 1024
+        /// With more than these the oldest is closed for each new one, so that slow clients keep nobody out; nil is none.
+        package var keptConnections: Int?
         package var idleSeconds: UInt32 = 120
         package var maximumBodyBytes = 16 << 20
 
@@ -49,24 +51,34 @@ package enum ServerAction: Sendable {
     private var daemon: OpaquePointer?
     private let context: ServerContext
     package private(set) var port: UInt16 = 0
+    private let host: String
+    package var url: String { "http://\(host):\(port)" }
 
-    /// Port 0 takes any that is free.
+    /// `address`: IPv4, or IPv6 without brackets. Port 0 takes any that is free.
     package init(
         address: String, port: UInt16, limits: Limits = Limits(),
         handler: @escaping @Sendable (ServerRequest) -> ServerAction
     ) throws(HTTPError) {
-        context = ServerContext(handler: handler, maximumBodyBytes: limits.maximumBodyBytes)
-        var socketAddress = sockaddr_in()
-        socketAddress.sin_family = sa_family_t(AF_INET)
-        socketAddress.sin_port = port.bigEndian
-        guard unsafe inet_pton(AF_INET, address, &socketAddress.sin_addr) == 1 else {
-            throw HTTPError("\(address) is not an IPv4 address")
+        context = ServerContext(handler: handler, limits: limits)
+        var (four, six) = (sockaddr_in(), sockaddr_in6())
+        four.sin_family = sa_family_t(AF_INET)
+        four.sin_port = port.bigEndian
+        six.sin6_family = sa_family_t(AF_INET6)
+        six.sin6_port = port.bigEndian
+        let isFour = unsafe inet_pton(AF_INET, address, &four.sin_addr) == 1
+        guard unsafe isFour || inet_pton(AF_INET6, address, &six.sin6_addr) == 1 else {
+            throw HTTPError("\(address) is not an IP address")
         }
+        host = isFour ? address : "[\(address)]"
         errno = 0
-        unsafe daemon = unsafe Self.start(port: port, address: &socketAddress, limits: limits, context: context)
+        unsafe daemon =
+            isFour
+            ? unsafe Self.start(port: port, address: &four, flags: 0, limits: limits, context: context)
+            : unsafe Self.start(
+                port: port, address: &six, flags: MHD_USE_IPv6.rawValue, limits: limits, context: context)
         guard let daemon = unsafe daemon else {
             let reason = errno == 0 ? "the server did not start" : unsafe String(cString: strerror(errno))
-            throw HTTPError("cannot listen on \(address):\(port): \(reason)")
+            throw HTTPError("cannot listen on \(host):\(port): \(reason)")
         }
         self.port = unsafe psmhd_port(daemon)
     }
@@ -81,27 +93,28 @@ package enum ServerAction: Sendable {
     }
 
     private static func start(
-        port: UInt16, address: UnsafeMutablePointer<sockaddr_in>, limits: Limits, context: ServerContext
+        port: UInt16, address: UnsafeMutableRawPointer, flags: UInt32, limits: Limits, context: ServerContext
     ) -> OpaquePointer? {
         let pointer = unsafe Unmanaged.passUnretained(context).toOpaque()
         func option(_ option: MHD_OPTION, _ value: Int, _ pointer: UnsafeMutableRawPointer? = nil) -> MHD_OptionItem {
             unsafe MHD_OptionItem(option: option, value: value, ptr_value: pointer)
         }
         let completed: MHD_RequestCompletedCallback = unsafe requestCompleted
+        let changed: MHD_NotifyConnectionCallback = unsafe connectionChanged
         let target:
             @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer? =
                 unsafe requestBegins
         var options = unsafe [
-            option(.SOCK_ADDR, 0, UnsafeMutableRawPointer(address)),
+            option(.SOCK_ADDR, 0, address),
             option(.CONNECTION_LIMIT, Int(limits.connections)),
             option(.CONNECTION_TIMEOUT, Int(limits.idleSeconds)),
+            option(.NOTIFY_CONNECTION, unsafeBitCast(changed, to: Int.self), pointer),
             option(.NOTIFY_COMPLETED, unsafeBitCast(completed, to: Int.self), pointer),
             option(.URI_LOG_CALLBACK, unsafeBitCast(target, to: Int.self), pointer),
             option(.END, 0),
         ]
         // Poll, because epoll stalls when a multiple of 128 connections are ready at once (0.9.75).
-        let flags =
-            MHD_USE_POLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
-        return unsafe psmhd_start(UInt32(flags), port, handleRequest, pointer, &options)
+        let flags = flags | UInt32(MHD_USE_POLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue)
+        return unsafe psmhd_start(flags, port, handleRequest, pointer, &options)
     }
 }

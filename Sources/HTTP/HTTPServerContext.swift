@@ -8,6 +8,9 @@ internal import Synchronization
 @safe final class ServerContext: Sendable {
     private let handler: @Sendable (ServerRequest) -> ServerAction
     let maximumBodyBytes: Int
+    private let keptConnections: Int?
+    /// Sockets of the connections that are open, the oldest first.
+    private let sockets = Mutex<[Int32]>([])
     private let late = Mutex(Late())
 
     /// Connections that are suspended, by when they go on; nil is never.
@@ -23,10 +26,22 @@ internal import Synchronization
         let pointer: OpaquePointer?
     }
 
-    init(handler: @escaping @Sendable (ServerRequest) -> ServerAction, maximumBodyBytes: Int) {
+    init(handler: @escaping @Sendable (ServerRequest) -> ServerAction, limits: HTTPServer.Limits) {
         self.handler = handler
-        self.maximumBodyBytes = maximumBodyBytes
+        maximumBodyBytes = limits.maximumBodyBytes
+        keptConnections = limits.keptConnections
     }
+
+    /// On the server's thread, which closes sockets too: none of these is another connection's by now.
+    func opened(_ socket: Int32) {
+        guard let keptConnections else { return }
+        sockets.withLock { sockets in
+            sockets.append(socket)
+            if sockets.count > keptConnections { _ = shutdown(sockets.removeFirst(), Int32(SHUT_RDWR)) }
+        }
+    }
+
+    func closed(_ socket: Int32) { sockets.withLock { $0.removeAll { $0 == socket } } }
 
     func handle(_ request: ServerRequest) -> ServerAction { handler(request) }
 
@@ -94,6 +109,17 @@ private final class Exchange {
     var held: ServerAction?
 
     init(target: String) { request = ServerRequest(method: "", target: target) }
+}
+
+/// A connection was accepted, or is about to be closed.
+func connectionChanged(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ code: MHD_ConnectionNotificationCode
+) {
+    guard let context = unsafe context else { return }
+    let server = unsafe Unmanaged<ServerContext>.fromOpaque(context).takeUnretainedValue()
+    let socket = unsafe psmhd_socket(connection)
+    if code == .CONNECTION_NOTIFY_STARTED { server.opened(socket) } else { server.closed(socket) }
 }
 
 /// The first call for a request: with the target as it was sent.

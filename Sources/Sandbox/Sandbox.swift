@@ -26,7 +26,7 @@ package final class Sandbox {
             request.path.hasPrefix("/_sandbox/")
                 ? .respond(Self.control(request, state)) : state.value.withLock { $0.answer(request, now: clock()) }
         }
-        baseURL = "http://\(configuration.address):\(server.port)"
+        baseURL = server.url
     }
 
     package func stop() { server.stop() }

@@ -1,4 +1,5 @@
 package import Core
+internal import Glibc
 
 /// Says why a text is no value.
 package struct ValueError: Error {
@@ -109,6 +110,9 @@ extension ValueType where Value == QuotaSetting {
 package struct ListenSetting: Sendable, Equatable {
     package var address: String
     package var port: UInt16
+
+    /// Whether only this machine reaches it.
+    package var isLoopback: Bool { address.hasPrefix("127.") || address == "::1" }
 }
 
 /// The same, or none.
@@ -124,12 +128,18 @@ extension ValueType where Value == ListenOrOffSetting {
 
 extension ValueType where Value == ListenSetting {
     package static let listen = ValueType(placeholder: "HOST:PORT") { (text) throws(ValueError) in
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        let host = parts.first == "localhost" ? "127.0.0.1" : parts.first.map(String.init) ?? ""
-        let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, let port = UInt16(parts[1]), numbers.count == 4,
-            numbers.allSatisfy({ number in UInt8(number).map { "\($0)" == number } ?? false })
-        else { throw ValueError(rule: "must be an IPv4 address and a port, such as 127.0.0.1:8080") }
+        // The colons of an IPv6 address stand in brackets.
+        let colon = text.lastIndex(of: ":") ?? text.endIndex
+        var host = text[..<colon] == "localhost" ? "127.0.0.1" : String(text[..<colon])
+        let isSix = host.hasPrefix("[") && host.hasSuffix("]")
+        if isSix { host = String(host.dropFirst().dropLast()) }
+        var (four, six) = (in_addr(), in6_addr())
+        guard let port = UInt16(text[colon...].dropFirst()), !host.utf8.contains(0),
+            unsafe isSix ? inet_pton(AF_INET6, host, &six) == 1 : inet_pton(AF_INET, host, &four) == 1
+        else {
+            throw ValueError(
+                rule: "must be an IPv4 address or an IPv6 address in brackets, and a port, such as 127.0.0.1:8080")
+        }
         return ListenSetting(address: host, port: port)
     }
 }

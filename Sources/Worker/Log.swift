@@ -26,11 +26,9 @@ package struct Log {
     private let format: Format
     private var buffer: [UInt8] = []
     private let output: LogOutput
-    /// At most so much waits to be written; lines beyond are counted, not kept.
-    private static let capacity = 1 << 20
 
     package init(level: Level, format: Format) {
-        self.init(level: level, format: format, output: LogOutput(descriptor: 2, capacity: Self.capacity))
+        self.init(level: level, format: format, output: .standardError)
     }
 
     init(level: Level, format: Format, output: LogOutput) {

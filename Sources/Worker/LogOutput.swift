@@ -24,6 +24,9 @@ internal import Synchronization
     private let wake = eventfd(0, Int32(EFD_CLOEXEC))
     private let idle = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
 
+    /// Shared by all logs of the process, so that their lines keep their order and stay whole. At most 1 MiB waits.
+    static let standardError = LogOutput(descriptor: 2, capacity: 1 << 20)
+
     init(descriptor: Int32, capacity: Int) {
         self.descriptor = descriptor
         self.capacity = capacity

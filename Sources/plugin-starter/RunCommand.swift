@@ -22,7 +22,7 @@ nonisolated enum RunCommand {
             sessionTimeout: settings.value(SettingTable.sessionTimeout))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
-            let admin = try adminEndpoint(settings, worker.router)
+            let admin = try adminEndpoint(settings, worker.router, log)
             defer { admin?.stop() }
             let code = try worker.run()
             // All is said and the group is left; taking the clients down could wait long for a broker that is away.
@@ -42,12 +42,14 @@ nonisolated enum RunCommand {
             "nofile: \(allowed) open files are allowed, and \(needed) are needed: raise it (ulimit -n, LimitNOFILE=)")
     }
 
-    private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter) throws(WorkerFailure) -> HTTPServer?
+    private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter, _ log: Log) throws(WorkerFailure)
+        -> HTTPServer?
     {
         guard let listen = settings.value(SettingTable.adminListen).listen else { return nil }
         var limits = HTTPServer.Limits()
         limits.connections = 64
-        limits.idleSeconds = 15
+        limits.keptConnections = 48
+        limits.idleSeconds = 5
         limits.maximumBodyBytes = 1024
         do throws(HTTPError) {
             let server = try HTTPServer(address: listen.address, port: listen.port, limits: limits) { request in
@@ -56,14 +58,18 @@ nonisolated enum RunCommand {
                     ServerResponse(
                         status: answer.status, headers: [("Content-Type", answer.type)], body: Array(answer.body.utf8)))
             }
-            let url = "http://\(listen.address):\(server.port)"
+            var log = log
             if settings.logsJSON {
-                var log = Log(level: .info, format: .json)
-                log.write(.info, "admin endpoint", [(.url, .string(url))])
-                log.flush()
+                log.write(.info, "admin endpoint", [(.url, .string(server.url))])
             } else {
-                Console.error("admin endpoint at \(url)")
+                Console.error("admin endpoint at \(server.url)")
             }
+            if !listen.isLoopback {
+                log.write(
+                    .warning, "the admin endpoint has no authentication, and other machines can reach it",
+                    [(.address, .string(listen.address))])
+            }
+            log.flush()
             return server
         } catch {
             throw WorkerFailure(64, "admin-listen: \(error)")

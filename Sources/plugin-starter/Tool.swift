@@ -88,7 +88,7 @@ nonisolated enum Console {
         var log = Log(level: .info, format: .json)
         let exit: [(LogKey, JSON)] = code.map { [(.code, .integer(Int64($0)))] } ?? []
         log.write(code == nil ? .warning : .error, code == nil ? "note" : "failed", [(.detail, .string(text))] + exit)
-        log.flush()
+        log.finish()
     }
     static var errorIsTerminal: Bool { isatty(2) == 1 }
 

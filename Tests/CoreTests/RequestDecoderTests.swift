@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Core
@@ -132,6 +133,26 @@ import Testing
         }
         #expect(rejection.field == bad.field)
         #expect(rejection.rule.contains(bad.rule), "\(rejection.rule)")
+    }
+
+    @Test(arguments: [
+        "p", "0a1b2c", "project name", "..a", "a.b", "...", "é漢字", "a%2F..%2Fb", ".", "..", "a/../b", "a/b", "/",
+        #"a\..\b"#,
+        #"\"#,
+    ]) func `decoder and schema agree on which project ids cannot change a path`(_ project: String) throws {
+        let value = JSON.object([
+            .init("idempotency_key", .string("k")), .init("project_id", .string(project)),
+            .init("plugin_code", .string("ndr")), .init("host_id_list", .array([.string("h")])),
+        ])
+        let isTaken = if case .success = Self.decode(value.text) { true } else { false }
+        #expect(isTaken == (project != "." && project != ".." && !project.contains { #"/\"#.contains($0) }))
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let file = try Data(contentsOf: root.appendingPathComponent("schemas/start-request.schema.json"))
+        let schema = try #require(try JSON(parsing: Array(file))["properties"]?["project_id"])
+        let pattern = try Regex(try #require(schema["pattern"]?.string))
+        let refused = schema["not"]?["enum"]?.array ?? []
+        #expect(isTaken == (project.firstMatch(of: pattern) != nil && !refused.contains(.string(project))))
     }
 
     @Test func `a tombstone, bytes that are not UTF-8 and a value above the limit are rejected`() {

@@ -111,7 +111,9 @@ private func check(_ call: StartCall, _ request: StartRequest, _ now: Now) throw
     try hold(
         path.count == 8 && path[3] == "v5" && path[5...].elementsEqual(["plugins", "attachments", "start"]),
         "no project changes the path: \(sent.url)")
-    try hold(path[4] != "." && path[4] != "..", "no project is a step of a path")
+    try hold(
+        path[4] != "." && path[4] != ".." && !path[4].contains("%2F") && !path[4].contains("%5C"),
+        "no project is a step of a path")
     for part in [path[4]] + (parts.count == 2 ? parts[1].split(separator: "=") : []) {
         try hold(
             part.utf8.allSatisfy {

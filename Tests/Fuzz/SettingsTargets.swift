@@ -44,8 +44,8 @@
     }
     if let listen = try? ValueType<ListenSetting>.listen.parse(text) {
         try hold(
-            listen.address.utf8.allSatisfy { (48...57).contains($0) || $0 == UInt8(ascii: ".") }
-                && listen.address.utf8.count <= 15, "an address is four numbers")
+            listen.address.utf8.allSatisfy { "0123456789abcdefABCDEF:.".utf8.contains($0) }
+                && listen.address.utf8.count <= 45, "an address is numbers")
     }
     if let property = try? ValueType<PropertySetting>.property.parse(text) {
         try hold("\(property.name)=\(property.value)" == text, "a property is all of the text")

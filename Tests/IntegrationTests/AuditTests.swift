@@ -128,7 +128,7 @@ extension OnARealBroker {
             #expect(try text.wait() == 1)
             #expect(text.output.hasPrefix("unanswered: request "))
             #expect(text.output.contains("key alone"))
-            #expect(text.output.hasSuffix("refuted: 1 offences\n"))
+            #expect(text.output.hasSuffix("refuted: 1 violations\n"))
         }
 
         @Test func `a state that is none, or of other topics, is refused with a sentence`() throws {

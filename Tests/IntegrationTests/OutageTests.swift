@@ -37,7 +37,8 @@ extension OnARealBroker {
             try bench.broker.tool(
                 "kafka-topics.sh", ["--alter", "--topic", bench.topics.results, "--partitions", "4"])
             let often =
-                ["--kafka-property", "topic.metadata.refresh.interval.ms=500"] + (hasQuota ? ["--quota", "100/1s"] : [])
+                ["--kafka-property", "topic.metadata.refresh.interval.ms=500"]
+                + (hasQuota ? ["--quota", "100/1s"] : [])
             let worker = try bench.worker(often)
             try bench.publish((0..<40).map { .plain("k\($0)") })
             try bench.broker.tool(

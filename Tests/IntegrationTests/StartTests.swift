@@ -117,28 +117,6 @@ extension OnARealBroker {
         }
     }
 
-    @Suite struct Admin {
-        @Test func `liveness, readiness and metrics are served`() throws {
-            let bench = try Bench("admin")
-            let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
-            let admin = try worker.adminURL()
-            try bench.publish([.plain("a"), .plain("a"), .plain("b", host: "unknown-b")])
-            try bench.waitForResults(3, worker)
-            #expect(try run("curl", ["-s", "\(admin)/livez"]) == "ok\n")
-            try eventually("ready", seconds: 10) { try run("curl", ["-s", "\(admin)/readyz"]) == "ok\n" }
-            try eventually("the metrics count what happened", seconds: 10) {
-                let text = try run("curl", ["-s", "\(admin)/metrics"])
-                return [
-                    #"requests_total{status="succeeded"} 1"#, #"requests_total{status="duplicate"} 1"#,
-                    #"requests_total{status="failed"} 1"#, #"calls_total{result="succeeded"} 1"#,
-                    #"calls_total{result="host"} 1"#, "open_requests 0", "request_seconds_count 3",
-                ].allSatisfy { text.contains("plugin_starter_" + $0) }
-            }
-            worker.signal(SIGTERM)
-            #expect(try worker.wait() == 0)
-        }
-    }
-
     @Suite struct Authentication {
         @Test func `a clock that is twenty minutes off is named, in the log and by readyz, and fails nothing`() throws {
             let bench = try Bench("clock", sandbox: ["--quota", "off", "--clock-offset", "20m"])

@@ -57,6 +57,17 @@ import Testing
         #expect(file.operands == ["request.json"])
     }
 
+    @Test(arguments: [
+        ("127.0.0.1:8080", "127.0.0.1", true), ("localhost:8080", "127.0.0.1", true), ("[::1]:8080", "::1", true),
+        ("0.0.0.0:8080", "0.0.0.0", false), ("[::]:8080", "::", false), ("[2001:db8::1]:8080", "2001:db8::1", false),
+    ]) func `an address to listen at is IPv4, or IPv6 in brackets`(_ text: String, _ address: String, _ isLocal: Bool)
+        throws
+    {
+        let listen = try Self.resolve(["run", "--admin-listen", text]).value(SettingTable.adminListen).listen
+        #expect(listen == ListenSetting(address: address, port: 8080))
+        #expect(listen?.isLoopback == isLocal)
+    }
+
     @Test func `off is a value`() throws {
         let settings = try Self.resolve(["run", "--quota", "off", "--admin-listen", "off"])
         #expect(settings.value(SettingTable.quota).limit == nil)
@@ -70,6 +81,8 @@ import Testing
         (["run", "--call-timeout", "0s"], "must be from 10ms"), (["run", "--endpoint", "ftp://x"], "must be http://"),
         (["run", "--endpoint", "http://x/y"], "no path"),
         (["run", "--admin-listen", "8080"], "must be an IPv4 address"),
+        (["run", "--admin-listen", "::1:8080"], "must be an IPv4 address"),
+        (["run", "--admin-listen", "[127.0.0.1]:8080"], "must be an IPv4 address"),
         (["run", "--max-open-bytes", "64MB"], "must be a size"), (["run", "extra"], "is not expected"),
         (["run", "--kafka-property", "x"], "must be NAME=VALUE"), (["broker", "--topic", "x"], "partitions"),
         (["results", "--status", "done"], "must be one of: succeeded"), (["request", "a", "b"], "is not expected"),

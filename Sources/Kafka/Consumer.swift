@@ -68,6 +68,13 @@ package enum ConsumerEvent {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
+    /// Leaves the group and joins it again: all partitions are revoked, and given out anew.
+    package func rejoin() throws(KafkaError) {
+        let code = unsafe rd_kafka_unsubscribe(client.handle)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+        try subscribe()
+    }
+
     /// The next event, or nil where there is none now.
     package func next() -> ConsumerEvent? {
         while let event = unsafe client.poll() {
@@ -116,11 +123,12 @@ package enum ConsumerEvent {
         return unsafe name.map { unsafe String(cString: $0) == "COOPERATIVE" } ?? false
     }
 
-    /// Answers `assigned`: fetching begins at the committed offsets, else at the beginning.
-    package func accept() throws(KafkaError) {
+    /// Answers `assigned`: fetching begins at these offsets, else at the committed ones, else at the beginning.
+    package func accept(from starts: [Int32: Int64] = [:]) throws(KafkaError) {
         guard let numbers = toAssign else { return }
         toAssign = nil
-        let list = TopicPartitions(topic: topic, numbers)
+        let list = TopicPartitions(
+            topic: topic, offsets: numbers.map { ($0, starts[$0] ?? Int64(RD_KAFKA_OFFSET_INVALID)) })
         if isCooperative {
             if let error = unsafe rd_kafka_incremental_assign(client.handle, list.list) {
                 throw unsafe KafkaError(consuming: error)

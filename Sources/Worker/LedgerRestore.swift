@@ -4,12 +4,15 @@ internal import Kafka
 /// Reads the results of partitions that are being taken over, to their end, before any of their requests is looked at.
 final class LedgerRestore {
     let subject: TakeoverLookup.Subject
-    private(set) var ledgers: [Int32: Ledger]
+    private(set) var ledgers: [Int32: Ledger] = [:]
     /// What the group and the topic say of the partitions; empty until they have.
     private(set) var takeovers: [Int32: Takeover] = [:]
     private(set) var read = 0
     /// Records that are no results of ours.
     private(set) var foreign = 0
+    /// What keeps results from being read: the last error since something was read.
+    private(set) var failure: KafkaError?
+    private var unreported: KafkaError?
     private let kafka: ClientConfiguration
     private let callsSince: Timestamp
     private var lookup: TakeoverLookup
@@ -24,7 +27,6 @@ final class LedgerRestore {
         self.kafka = kafka
         self.callsSince = callsSince
         open = Set(subject.partitions)
-        ledgers = Dictionary(uniqueKeysWithValues: subject.partitions.map { ($0, Ledger()) })
         lookup = TakeoverLookup(kafka, subject)
     }
 
@@ -34,8 +36,10 @@ final class LedgerRestore {
             let (partition, takeover) = entry
             guard let committed = takeover.committed else { return claims[partition] = .fresh }
             if let handover = Handover(takeover.metadata) { return claims[partition] = .handedOver(handover) }
-            let open = max(committed, takeover.requests.lowerBound)..<max(committed, takeover.requests.upperBound)
-            claims[partition] = .unknown(idleSince: ledgers[partition]?.idleSince(open))
+            // Deleted requests count: a call may be under way for one.
+            let open = committed..<max(committed, takeover.requests.upperBound)
+            let idleSince = takeover.isBeyondEnd ? nil : ledgers[partition]?.idleSince(open)
+            claims[partition] = .unknown(idleSince: idleSince)
         }
     }
 
@@ -47,7 +51,7 @@ final class LedgerRestore {
     /// Does what can be done now, so much at most. True where there is more to do at once; throws what delays it, which is
     /// tried again.
     func turn(budget: Int) throws(KafkaError) -> Bool {
-        if let reader { return drain(reader, budget) }
+        if let reader { return try drain(reader, budget) }
         if let at = lookAgainAt {
             guard Clock.uptime >= at else { return false }
             lookAgainAt = nil
@@ -57,6 +61,12 @@ final class LedgerRestore {
         guard let answer = lookup.take() else { return false }
         do throws(KafkaError) {
             takeovers = try answer.get()
+            for (partition, takeover) in takeovers {
+                let from = takeover.deleted?.lowerBound ?? takeover.start
+                ledgers[partition] = Ledger(
+                    topic: subject.requestsTopic, records: from..<max(from, takeover.requests.upperBound))
+            }
+            failure = nil
             let starts = takeovers.compactMapValues(\.resultsFrom)
             open.formIntersection(starts.keys)
             guard !open.isEmpty else { return false }
@@ -67,17 +77,19 @@ final class LedgerRestore {
             return true
         } catch {
             lookAgainAt = Clock.uptime + .seconds(1)
+            failure = error
             throw error
         }
     }
 
-    private func drain(_ reader: Reader, _ budget: Int) -> Bool {
+    private func drain(_ reader: Reader, _ budget: Int) throws(KafkaError) -> Bool {
         reader.acknowledge()
         let now = Clock.wall
         for _ in 0..<budget {
             switch reader.next() {
             case .record(let record):
                 read += 1
+                failure = nil
                 guard let entry = LedgerEntry(record), entry.position.partition == record.position.partition else {
                     foreign += 1
                     continue
@@ -86,8 +98,12 @@ final class LedgerRestore {
             case .end(let partition):
                 open.remove(partition)
                 if open.isEmpty { return false }
-            case .failed: continue
-            case nil: return false
+            // The library tries again by itself. Thrown when the queue is empty: its descriptor is not readable again before.
+            case .failed(let error): (failure, unreported) = (error, error)
+            case nil:
+                defer { unreported = nil }
+                if let unreported { throw unreported }
+                return false
             }
         }
         return true

@@ -64,6 +64,8 @@ package final class Worker {
     private var backlog: [(RequestID, StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
+    /// Set when a partition has to be taken over anew, until all are revoked for it.
+    private var mustRejoin = false
     private let claims = Claims()
     /// The offset that each partition's next record has, where none is gone.
     private var expected: [Int32: Int64] = [:]
@@ -145,6 +147,7 @@ package final class Worker {
         guard let partitions else { return false }
         var configuration = options.pipeline
         configuration.partitionCount = partitions
+        configuration.requestsTopic = options.requestsTopic
         pipeline = Pipeline(configuration)
         turnedAt = Clock.uptime
         return true
@@ -199,6 +202,7 @@ package final class Worker {
         if let deadline = pipeline.deadline(Clock.now), deadline <= Clock.uptime { hand(.tick) }
         retryPublishing()
         storeOffsets()
+        rejoinIfNeeded()
         advanceClaims()
         advanceShutdown()
         show(notReady)
@@ -218,6 +222,7 @@ package final class Worker {
                 hss.status(query, now: now)
             case .publish(let request, let result): publish(request, result)
             case .store(let partition, let offset): toStore[partition] = offset
+            case .takeAnew(let partition, let offset): takeAnew(partition, from: offset)
             case .pause(let partitions): consumer.pause(partitions)
             case .resume(let partitions): consumer.resume(partitions)
             case .release(let partition, let handover):
@@ -383,13 +388,15 @@ package final class Worker {
         guard let restore else { return }
         if let watched { poller.remove(watched) }
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
-        expected = restore.takeovers.compactMapValues(\.committed)
-        accept(restore.subject.partitions, ledgers)
+        expected = restore.takeovers.filter { $0.value.committed != nil }.mapValues(\.start)
+        let reset = restore.takeovers.filter(\.value.isBeyondEnd).mapValues(\.start)
+        accept(restore.subject.partitions, ledgers, from: reset)
+        narrator.tell(restore, ledgers)
         guard stage == .running else { return }
         for (partition, claim) in restore.claims {
             let takeover = restore.takeovers[partition]
             claims.took(
-                partition, at: takeover?.committed ?? takeover?.requests.lowerBound ?? 0,
+                partition, at: takeover?.start ?? 0,
                 pipeline.configuration.quota == nil ? nil : claim)
         }
     }
@@ -401,8 +408,11 @@ package final class Worker {
         if !gone.isEmpty { release(gone) }
     }
 
-    private func accept(_ partitions: [Int32], _ ledgers: [Int32: Ledger]) {
-        attempt { () throws(KafkaError) in try consumer.accept() }
+    /// `starts`: where reading begins in place of the committed offset, which is set back to it: the log may have grown beyond
+    /// the old one by the time of the next takeover.
+    private func accept(_ partitions: [Int32], _ ledgers: [Int32: Ledger], from starts: [Int32: Int64] = [:]) {
+        attempt { () throws(KafkaError) in try consumer.accept(from: starts) }
+        commitBack(starts)
         for partition in partitions { hand(.assigned(partition, ledgers[partition] ?? Ledger())) }
         narrator.log.write(
             .info, "partitions assigned", [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
@@ -412,8 +422,31 @@ package final class Worker {
         }
     }
 
+    /// Where a log went back, what was stored of the old one must not be committed over the new one.
+    private func takeAnew(_ partition: Int32, from offset: Int64) {
+        toStore[partition] = offset
+        storeOffsets()
+        commitBack([partition: offset])
+        mustRejoin = true
+    }
+
+    /// The library commits by itself only what is higher than what it committed before.
+    private func commitBack(_ offsets: [Int32: Int64]) {
+        guard !offsets.isEmpty else { return }
+        attempt { () throws(KafkaError) in
+            if let error = consumer.commit(offsets.map { ($0.key, $0.value, "") }, id: 0) { throw error }
+        }
+    }
+
+    private func rejoinIfNeeded() {
+        guard mustRejoin, !isRebalancing, restore == nil, stage == .running else { return }
+        mustRejoin = false
+        attempt { () throws(KafkaError) in try consumer.rejoin() }
+    }
+
     private func revoked(_ partitions: [Int32], isLost: Bool) {
         isRebalancing = true
+        if pipeline.stalePartitions.allSatisfy(partitions.contains) { mustRejoin = false }
         narrator.log.write(
             isLost ? .warning : .info, isLost ? "partitions lost" : "partitions revoked",
             [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
@@ -552,7 +585,8 @@ package final class Worker {
     private var notReady: [String] {
         var reasons: [String] = []
         if restore != nil {
-            reasons.append("results are being read before work")
+            let cause = restore?.failure.map { ": \($0.description)" } ?? ""
+            reasons.append("results are being read before work\(cause)")
         } else if !hasBeenAssigned {
             reasons.append("no partition is assigned yet")
         }

@@ -9,9 +9,13 @@ struct SimulatedKafka {
     }
 
     let writer = ResultWriter(requestsTopic: "requests")
-    private var requests: [[Record]]
+    /// By partition; a record's place is its offset.
+    var requests: [[Record]]
+    /// The first offset that is still there, by partition.
+    var first: [Int64]
     private var results: [[Result]]
-    private var answered: [[Int64: Int]]
+    /// How often each record that is there was answered.
+    var answered: [[Int64: Int]]
     /// The first outcome of each key, by partition.
     private var outcomes: [Fingerprint: StartResult] = [:]
     var committed: [Int32: (offset: Int64, metadata: String)] = [:]
@@ -21,6 +25,7 @@ struct SimulatedKafka {
 
     init(partitions: Int, isCooperative: Bool) {
         requests = Array(repeating: [], count: partitions)
+        first = Array(repeating: 0, count: partitions)
         results = Array(repeating: [], count: partitions)
         answered = Array(repeating: [:], count: partitions)
         group = Group(partitions: partitions, isCooperative: isCooperative)
@@ -35,21 +40,25 @@ struct SimulatedKafka {
     }
 
     func request(_ partition: Int32, _ offset: Int64) -> Record? {
-        offset < requests[Int(partition)].count ? requests[Int(partition)][Int(offset)] : nil
+        (first[Int(partition)]..<end(partition)).contains(offset) ? requests[Int(partition)][Int(offset)] : nil
     }
 
     /// The rule that a result breaks; nil where it breaks none.
     mutating func append(_ record: ResultRecord, _ result: StartResult, isFromZombie: Bool) -> String? {
         let partition = Int(record.partition)
         let position = result.position
-        let before = results[partition].filter { $0.result.position == position }
+        let before = results[partition].filter { $0.result.record == result.record }
         let offset = Int64(results[partition].count)
         results[partition].append(
             Result(
                 record: Record(
                     position: Position(partition: record.partition, offset: offset), timestamp: nil, key: record.key,
                     value: record.value, headers: record.headers), result: result, isFromZombie: isFromZombie))
-        answered[partition][position.offset, default: 0] += 1
+        if requests[partition].indices.contains(Int(position.offset)),
+            requests[partition][Int(position.offset)].identity(topic: writer.requestsTopic) == result.record
+        {
+            answered[partition][position.offset, default: 0] += 1
+        }
         if !before.isEmpty {
             repeats += 1
             if !isFromZombie && !before.contains(where: \.isFromZombie) { return "\(position) is answered twice" }
@@ -75,10 +84,10 @@ struct SimulatedKafka {
 
     mutating func commit(_ partition: Int32, _ offset: Int64, _ metadata: String) -> String? {
         committed[partition] = (offset, metadata)
-        guard offset <= requests[Int(partition)].count else {
+        guard offset <= max(end(partition), first[Int(partition)]) else {
             return "offset \(offset) of partition \(partition) is committed, which is past the end"
         }
-        for open in 0..<offset where answered[Int(partition)][open] == nil {
+        for open in min(first[Int(partition)], offset)..<offset where answered[Int(partition)][open] == nil {
             return "offset \(offset) of partition \(partition) is committed, and \(open) has no result"
         }
         return nil
@@ -86,19 +95,23 @@ struct SimulatedKafka {
 
     /// What a new owner reads before it works.
     func takeOver(_ partition: Int32, callsSince: Timestamp) -> (Ledger, Claim) {
-        var ledger = Ledger()
+        let low = start(partition)
+        let start = committed[partition].map { $0.offset <= end(partition) ? min($0.offset, low) : low } ?? low
+        var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)))
         for result in results[Int(partition)] {
             if let entry = LedgerEntry(result.record) { ledger.restore(entry, callsSince: callsSince) }
         }
         guard let mark = committed[partition] else { return (ledger, .fresh) }
         if let handover = Handover(mark.metadata) { return (ledger, .handedOver(handover)) }
-        let end = max(mark.offset, Int64(requests[Int(partition)].count))
-        return (ledger, .unknown(idleSince: ledger.idleSince(mark.offset..<end)))
+        let isBeyondEnd = mark.offset > end(partition)
+        return (
+            ledger, .unknown(idleSince: isBeyondEnd ? nil : ledger.idleSince(start..<max(start, end(partition))))
+        )
     }
 
     var open: [String] {
         requests.indices.flatMap { partition in
-            requests[partition].indices.compactMap { offset in
+            requests[partition].indices.dropFirst(Int(first[partition])).compactMap { offset in
                 answered[partition][Int64(offset)] == nil ? "\(partition)/\(offset)" : nil
             }
         }
@@ -107,9 +120,9 @@ struct SimulatedKafka {
     /// Whether each record is answered and each offset committed.
     var isDone: Bool {
         requests.indices.allSatisfy { partition in
-            answered[partition].count == requests[partition].count
-                && (requests[partition].isEmpty
-                    || committed[Int32(partition)]?.offset == Int64(requests[partition].count))
+            requests[partition].indices.dropFirst(Int(first[partition])).allSatisfy {
+                answered[partition][Int64($0)] != nil
+            } && (requests[partition].isEmpty || committed[Int32(partition)]?.offset == end(Int32(partition)))
         }
     }
 

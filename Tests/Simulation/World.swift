@@ -51,6 +51,8 @@ package final class World {
 
     package let settings: Settings
     package internal(set) var violation: String?
+    /// How often what is rare happened.
+    package internal(set) var met: [String: Int] = [:]
     var place = ""
     /// What happened, line by line, where that is wanted.
     package internal(set) var trace: [String]?
@@ -114,7 +116,9 @@ package final class World {
         case .crash: if let member { crash(member) }
         case .stop: if let member, living.count > 1 || step.b % 2 == 0 { hand(member, .drain) }
         case .freeze: if let member { freeze(member) }
+        case .recreate, .truncate, .delete: changeLog(step)
         }
+        for index in members.indices { tellOfResets(index) }
         deliver()
     }
 

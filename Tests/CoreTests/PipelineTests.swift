@@ -572,6 +572,28 @@ import Testing
         #expect(bench.paused.isEmpty && bench.pipeline.wantsRecords)
     }
 
+    @Test func `every result has a key, its id where its request has none`() {
+        var bench = Bench()
+        bench.receive("no json")
+        let record = ResultWriter(requestsTopic: "r").record(bench.results[0])
+        #expect(record.key == Array("r/0/0/rejected".utf8))
+    }
+
+    @Test func `a result that is too large keeps the hosts that failed as long as it can`() throws {
+        var result = try #require(ResultExampleTests.results().first { $0.status == .partiallySucceeded })
+        result.failedHosts[0].failure.detail = String(repeating: "x", count: 1000)
+        let names = result.failedHosts.map(\.hostID)
+        var steps = 0
+        while let shorter = result.shorter, !shorter.failedHosts.isEmpty {
+            result = shorter
+            steps += 1
+            #expect(result.failedHosts.map(\.hostID) == names)
+            #expect(result.failedHosts.allSatisfy { $0.failure.code == "HSS.1001" })
+        }
+        #expect(steps == 3 && result.fields.hostIDs.isEmpty)
+        #expect(result.shorter?.failedHosts == [])
+    }
+
     @Test func `a result of any size can be made to fit`() {
         var result = StartResult(
             status: .rejected, fields: RequestFields(), position: Position(partition: 0, offset: 0),

@@ -150,6 +150,7 @@ extension RequestFacts {
         var members: [JSON.Member] = [
             .init("open", .integer(offset)), .init("size", .integer(Int64(size))),
             .init("expires", .bool(hasExpiry)), .init("fields", .array(fields.map(Mark.json))),
+            .init("record", ScopedKey(high: identity.high, low: identity.low).json),
             .init("others", .array([recordKey, traceparent, tracestate, action].map(Mark.json))),
         ]
         if let timestamp { members.append(.init("time", .integer(timestamp.milliseconds))) }
@@ -162,9 +163,11 @@ extension RequestFacts {
         guard let size = json.natural("size").flatMap(Int.init(exactly:)),
             let fields = json["fields"]?.array?.map(Mark.init(reading:)), fields.count == Field.allCases.count,
             let others = json["others"]?.array?.map(Mark.init(reading:)), others.count == 4,
-            let expires = json["expires"]?.bool
+            let expires = json["expires"]?.bool, let identity = json["record"].flatMap(ScopedKey.init(reading:))
         else { return nil }
-        self.init(key: json["key"]?.string, size: size, fields: fields)
+        self.init(
+            identity: Fingerprint(high: identity.high, low: identity.low), key: json["key"]?.string, size: size,
+            fields: fields)
         hasExpiry = expires
         (recordKey, traceparent, tracestate, action) = (others[0], others[1], others[2], others[3])
         timestamp = json.natural("time").map { Timestamp(milliseconds: $0) }

@@ -10,6 +10,8 @@ package struct Findings: Equatable, Sendable {
     package var open = 0
     /// Results of requests that lie before the range, or that retention has deleted.
     package var beforeTheRange = 0
+    /// Results of another requests topic, or of records whose offset another record has now.
+    package var ofOtherRecords = 0
     /// Duplicates and conflicts whose original lies before what was read.
     package var unprovenOriginals = 0
     /// Requests that retention deleted before they were read: nothing can be said of them.
@@ -24,6 +26,7 @@ package struct Findings: Equatable, Sendable {
         sum.offences.merge(more.offences, uniquingKeysWith: +)
         sum.open += more.open
         sum.beforeTheRange += more.beforeTheRange
+        sum.ofOtherRecords += more.ofOtherRecords
         sum.unprovenOriginals += more.unprovenOriginals
         sum.deletedUnread += more.deletedUnread
     }
@@ -43,7 +46,8 @@ package struct Findings: Equatable, Sendable {
 
     private var others: [(name: String, count: Int)] {
         [
-            ("open", open), ("before-the-range", beforeTheRange), ("unproven-originals", unprovenOriginals),
+            ("open", open), ("before-the-range", beforeTheRange),
+            ("of-other-records", ofOtherRecords), ("unproven-originals", unprovenOriginals),
             ("deleted-unread", Int(clamping: deletedUnread)),
         ]
     }

@@ -45,7 +45,7 @@ package struct PartitionAudit: Sendable {
     package mutating func take(request record: Record) {
         requestsRead = record.position.offset + 1
         findings.requests += 1
-        open[record.position.offset] = RequestFacts(record)
+        open[record.position.offset] = RequestFacts(record, topic: rules.requestsTopic)
     }
 
     /// Requests below this offset are no longer there; those not read yet never will be.
@@ -109,6 +109,15 @@ package struct PartitionAudit: Sendable {
         guard result.request.partition == partition else {
             return [offence(.wrongPartition, "it stands in partition \(partition)")]
         }
+        if result.isOfAnotherTopic(than: rules.requestsTopic) {
+            findings.ofOtherRecords += 1
+            return []
+        }
+        if let facts = open[result.request.offset], facts.isAnotherRecords(result) {
+            findings.ofOtherRecords += 1
+            learn(result)
+            return []
+        }
         var faults = result.faults(requestsTopic: rules.requestsTopic)
         let offset = result.request.offset
         let facts = open.removeValue(forKey: offset)
@@ -166,7 +175,8 @@ package struct PartitionAudit: Sendable {
             return "original.id is \(id), and not of request \(position) \(status)"
         }
         guard let outcome = outcomes[offset] else {
-            if offset < begin {
+            // Another record may have the original's offset now.
+            if offset < begin || findings.ofOtherRecords > 0 {
                 findings.unprovenOriginals += 1
                 return nil
             }

@@ -33,6 +33,8 @@ enum Field: String, CaseIterable, Sendable {
 /// What is kept of a request until its result is met: marks of its texts, not the texts; some 400 bytes and the key.
 struct RequestFacts: Sendable {
     var timestamp: Timestamp?
+    /// `Record.identity`: tells whether a result is this record's or that of one that had its offset before.
+    var identity: Fingerprint
     /// For people; nil where none could be read.
     var key: String?
     /// Length of the record's value in bytes.
@@ -49,7 +51,8 @@ struct RequestFacts: Sendable {
 
     var isValid: Bool { scopedKey != nil }
 
-    init(_ record: Record) {
+    init(_ record: Record, topic: String) {
+        identity = record.identity(topic: topic)
         timestamp = record.timestamp
         size = record.value?.count ?? 0
         recordKey = record.key.map { Mark($0) }
@@ -70,7 +73,8 @@ struct RequestFacts: Sendable {
         tracestate = read.tracestate.map { Mark($0) }
     }
 
-    init(key: String?, size: Int, fields: [Mark?]) {
+    init(identity: Fingerprint, key: String?, size: Int, fields: [Mark?]) {
+        self.identity = identity
         self.key = key
         self.size = size
         self.fields = fields
@@ -86,6 +90,15 @@ struct RequestFacts: Sendable {
 }
 
 extension RequestFacts {
+    /// Whether the result was made for another record, which had this offset before: the topic was created again or truncated.
+    /// Both its header and its value must say so, since either could be altered alone. A header of version 1 names no record;
+    /// then the result must be older than this one.
+    func isAnotherRecords(_ result: ResultReading) -> Bool {
+        guard result.requestTimestamp != timestamp else { return false }
+        if let source = result.source { return source.record != identity }
+        return timestamp.map { result.completedAt < $0 && result.key != key } ?? false
+    }
+
     /// Where the result says something else than the request; each a sentence.
     func disagreements(with result: ResultReading) -> [String] {
         var found: [String] = []
@@ -98,7 +111,11 @@ extension RequestFacts {
             if isUnread || told.map({ Mark($0) }) != mark { found.append("\(field.rawValue) is not the request's") }
         }
         let expectedKey = isUnread || self.fields.first == .some(nil) ? recordKey : key.map { Mark($0) }
-        if result.recordKey.map({ Mark($0) }) != expectedKey { found.append("the record's key is not the request's") }
+        // Where there is none the result has its id; results of older workers have none.
+        let isItsID = expectedKey == nil && result.recordKey.map { $0.elementsEqual(result.id.utf8) } ?? true
+        if !isItsID && result.recordKey.map({ Mark($0) }) != expectedKey {
+            found.append("the record's key is not the request's")
+        }
         for (name, mark) in [("traceparent", traceparent), ("tracestate", tracestate)] where !isUnread {
             if result.header(name).map({ Mark($0) }) != mark { found.append("\(name) is not the request's") }
         }

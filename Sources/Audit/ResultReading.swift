@@ -47,6 +47,17 @@ package struct ResultReading {
         self.record = record
     }
 
+    /// Which record the result was made for, by the worker's own header: used only to tell a result of a record that is gone
+    /// from an altered one.
+    var source: LedgerEntry.Source? { LedgerEntry(record)?.source }
+    /// The result's id, as it must be.
+    var id: String { Self.id(value["request"]?["topic"]?.string ?? "", request, status.rawValue) }
+    /// Whether it is a result of another requests topic, and says so throughout.
+    func isOfAnotherTopic(than topic: String) -> Bool {
+        guard let told = value["request"]?["topic"]?.string, told != topic else { return false }
+        return header("ce_id") == id && header("ce_causationid") == "\(told)/\(request)"
+    }
+
     func header(_ name: String) -> String? { record.header(name) }
 
     var key: String? { value["idempotency_key"]?.string }
@@ -124,6 +135,8 @@ extension ResultReading {
         }
         guard status == .partiallySucceeded else { return ["failed_hosts is there"] }
         let names = failed.map { $0["host_id"]?.string.map(ExactText.init) }
+        // Without the list of hosts the record was shortened.
+        guard all != nil else { return failed.isEmpty ? ["failed_hosts is empty"] : [] }
         let known = Set((all ?? []).compactMap { $0.string.map(ExactText.init) })
         guard names.allSatisfy({ $0.map(known.contains) ?? false }) else { return ["failed_hosts names another host"] }
         if names.isEmpty || Set(names).count >= known.count { return ["failed_hosts is not a part of the hosts"] }

@@ -41,28 +41,35 @@ extension Pipeline {
 
     mutating func admit(_ record: Record, _ now: Now) {
         let number = record.position.partition
-        // A partition that is gone or going admits nothing; its next owner reads the record again.
-        guard !isDraining, let partition = partitions[number], partition.revokedBy == nil else { return }
-        guard partitions[number]?.tracker.open(record.position.offset) ?? false else { return }
-        if partition.ledger.isAnswered(record.position.offset) {
+        guard admits(number) else { return }
+        guard partitions[number]?.tracker.open(record.position.offset) ?? false else { return goBack(record.position) }
+        partitions[number]?.ledger.passed(record.position.offset)
+        let identity = record.identity(topic: configuration.requestsTopic)
+        let decoded = decoder.decode(record)
+        switch answer(to: record, identity, decoded) {
+        case .itsOwn:
+            effects.append(.log(.skipped(record.position)))
             done(record.position)
             return
+        case .anothers: effects.append(.log(.anothersResult(record.position)))
+        case .none: break
         }
         nextRequest += 1
         let id = nextRequest
         var entry = OpenRequest(
-            position: record.position, timestamp: record.timestamp, recordKey: record.key, size: record.size,
+            position: record.position, identity: identity, timestamp: record.timestamp, recordKey: record.key,
+            size: record.size,
             admittedAt: now.uptime)
         #if MUTATIONS
             if configuration.mutation == .losesTheRetryCountOnARebalance { carried = [:] }
         #endif
-        if let before = carried.removeValue(forKey: record.position) {
+        if let before = carried.removeValue(forKey: record.position), before.identity == identity {
             (entry.attempts, entry.firstAttempt) = (before.attempts, before.firstAttempt)
             (entry.failure, entry.call) = (before.failure, before.call)
         }
         intake.add(entry.size)
         partitions[number]?.requests.insert(id)
-        switch decoder.decode(record) {
+        switch decoded {
         case .failure(let rejection):
             open[id] = entry
             end(id, .rejected, failure: Failure(rejection), fields: rejection.fields, now)
@@ -75,12 +82,47 @@ extension Pipeline {
         }
     }
 
+    private func answer(
+        to record: Record, _ identity: Fingerprint, _ decoded: Result<StartRequest, Rejection>
+    ) -> Ledger.Answer {
+        #if MUTATIONS
+            if configuration.mutation == .takesTheOffsetForTheRecord {
+                return partitions[record.position.partition]?.ledger.holds(record.position.offset) ?? false
+                    ? .itsOwn : .none
+            }
+        #endif
+        var request: StartRequest?
+        if case .success(let valid) = decoded { request = valid }
+        return partitions[record.position.partition]?.ledger.answer(to: record, identity, request) ?? .none
+    }
+
+    /// Whether the partition's records are taken: not of one that is gone or going, because its next owner reads them again.
+    private func admits(_ number: Int32) -> Bool {
+        guard !isDraining, let partition = partitions[number] else { return false }
+        return partition.revokedBy == nil && !partition.isStale
+    }
+
+    /// Within one assignment a consumer only goes back where the log did: the topic was created again, or records were lost
+    /// in an election. Which of the records that come now were answered before, only their results can tell, so that the
+    /// partition is taken over anew. What is in flight ends as in any revoke; what is stored from now on would be of another
+    /// log.
+    private mutating func goBack(_ position: Position) {
+        guard let partition = partitions[position.partition] else { return }
+        partitions[position.partition]?.isStale = true
+        effects.append(
+            .log(
+                .wentBack(position, highest: partition.tracker.next - 1, open: partition.requests.count)))
+        let from = min(position.offset, partition.tracker.firstOpen ?? position.offset)
+        effects.append(.takeAnew(partition: position.partition, from: from))
+    }
+
     /// The partition has nothing before this offset that was not received: its end can be a transaction's marker, or records
     /// that were aborted or deleted.
     mutating func reachedEnd(_ end: Position) {
         // Records of a partition that is going were not taken.
-        guard !isDraining, let partition = partitions[end.partition], partition.revokedBy == nil,
-            let offset = partitions[end.partition]?.tracker.reachedEnd(end.offset)
+        guard admits(end.partition) else { return }
+        if let tracker = partitions[end.partition]?.tracker, end.offset < tracker.next { return goBack(end) }
+        guard let offset = partitions[end.partition]?.tracker.reachedEnd(end.offset)
         else { return }
         effects.append(.store(partition: end.partition, offset: offset))
     }

@@ -42,6 +42,8 @@ package enum Effect: Equatable {
     case store(partition: Int32, offset: Int64)
     case pause([Int32])
     case resume([Int32])
+    /// The partition's log went back: everything from this offset on has to be read again, after all results.
+    case takeAnew(partition: Int32, from: Int64)
     /// The partition may be given up: nothing of it is open, or its time is up, or it is lost already. `handover`: what the
     /// next caller has to know.
     case release(Int32, isLost: Bool, handover: Handover?)
@@ -73,4 +75,11 @@ package enum Note: Equatable {
     case room
     /// Records of these positions were given up unanswered; the next owner has them.
     case leftBehind(partition: Int32, count: Int)
+    /// A record was passed over because its result is there already.
+    case skipped(Position)
+    /// There is a result for this offset, but it is not this record's.
+    case anothersResult(Position)
+    /// A record came from an offset that was read before: the topic was created again or truncated. `open`: requests of the
+    /// partition that have no acknowledged result yet.
+    case wentBack(Position, highest: Int64, open: Int)
 }

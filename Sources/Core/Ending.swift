@@ -13,7 +13,7 @@ extension Pipeline {
             call: status == .expired ? nil : entry.call,
             failedHosts: status == .partiallySucceeded ? entry.failedHosts : [], failure: failure, original: original,
             evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey, fingerprint: entry.fingerprint,
-            priority: entry.request?.priority)
+            priority: entry.request?.priority, record: entry.identity)
         open[id]?.stage = .publishing(result)
         unwritten.append((id, now.uptime))
         effects.append(.publish(id, result))
@@ -77,16 +77,18 @@ extension Pipeline {
     mutating func done(_ position: Position) {
         #if MUTATIONS
             if configuration.mutation == .commitsTheHighestSeen, let tracker = partitions[position.partition]?.tracker {
-                effects.append(.store(partition: position.partition, offset: (tracker.highest ?? 0) + 1))
+                effects.append(.store(partition: position.partition, offset: tracker.next))
             }
             if configuration.mutation == .commitsPastTheEndAfterARestore,
-                partitions[position.partition]?.ledger.isAnswered(position.offset) ?? false
+                partitions[position.partition]?.ledger.holds(position.offset) ?? false
             {
                 effects.append(.store(partition: position.partition, offset: position.offset + 2))
                 return
             }
         #endif
-        guard let offset = partitions[position.partition]?.tracker.done(position.offset) else { return }
+        guard let offset = partitions[position.partition]?.tracker.done(position.offset),
+            !(partitions[position.partition]?.isStale ?? true)
+        else { return }
         effects.append(.store(partition: position.partition, offset: offset))
     }
 

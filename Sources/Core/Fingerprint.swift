@@ -18,14 +18,6 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
         self.init(high: words.0, low: words.1)
     }
 
-    /// Reads the 32 hexadecimal digits that `description` writes.
-    package init?(_ text: String) {
-        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16), !text.contains("+"), !text.contains("-")
-        else { return nil }
-        self.init(high: high, low: low)
-    }
-
     package var description: String {
         var digits: [UInt8] = []
         digits.reserveCapacity(32)

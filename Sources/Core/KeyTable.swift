@@ -122,38 +122,3 @@ struct KeyTable: Sendable {
         return self[next - UInt64(distance)]
     }
 }
-
-/// Offsets of records that have a result, as ranges: nearly all of them stand side by side.
-struct AnsweredOffsets: Sendable {
-    private var ranges: [(from: Int64, to: Int64)] = []
-
-    func contains(_ offset: Int64) -> Bool {
-        let place = after(offset)
-        return place > 0 && ranges[place - 1].to > offset
-    }
-
-    mutating func insert(_ offset: Int64) {
-        let place = after(offset)
-        if place > 0, ranges[place - 1].to > offset { return }
-        let joinsLeft = place > 0 && ranges[place - 1].to == offset
-        let joinsRight = place < ranges.count && ranges[place].from == offset + 1
-        switch (joinsLeft, joinsRight) {
-        case (true, true):
-            ranges[place - 1].to = ranges[place].to
-            ranges.remove(at: place)
-        case (true, false): ranges[place - 1].to = offset + 1
-        case (false, true): ranges[place].from = offset
-        case (false, false): ranges.insert((offset, offset + 1), at: place)
-        }
-    }
-
-    /// The place of the first range that begins above the offset.
-    private func after(_ offset: Int64) -> Int {
-        var (low, high) = (0, ranges.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if ranges[middle].from <= offset { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-}

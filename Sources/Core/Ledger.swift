@@ -24,7 +24,11 @@ package struct Ledger: Sendable {
     }
 
     private var keys = KeyTable()
-    private var answered = AnsweredOffsets()
+    private var answered: AnsweredRecords
+    /// The requests topic: results of others answer nothing here.
+    private let topic: String
+    /// Results of another requests topic.
+    package private(set) var ofOtherTopics = 0
     /// The vendor's codes, by the number that entries hold; few, and bounded.
     private var codes: [String] = [""]
     private var numbers: [String: UInt16] = [:]
@@ -34,17 +38,58 @@ package struct Ledger: Sendable {
     /// When the last restored result was made.
     private var lastResultAt = Timestamp(milliseconds: 0)
 
-    package init() {}
+    /// `records`: those that may be read, from the committed offset to the end of the log.
+    package init(topic: String = "", records: Range<Int64> = 0..<Int64.max) {
+        self.topic = topic
+        answered = AnsweredRecords(records)
+    }
 
     package var count: Int { keys.count }
 
-    /// Whether the record at this offset has its result already.
-    func isAnswered(_ offset: Int64) -> Bool { answered.contains(offset) }
+    /// Where the partition is read from.
+    var start: Int64 { answered.range.lowerBound }
+
+    /// Results that are not remembered because there are too many beyond the committed offset.
+    package var forgotten: Int { answered.forgotten }
+
+    /// How many of the offsets below this one, from the committed one on, have a result.
+    package func answeredCount(below offset: Int64) -> Int { answered.count(below: offset) }
 
     /// When the last result was made, where all of these records have one; nil where one has none.
     package func idleSince(_ offsets: Range<Int64>) -> Timestamp? {
-        offsets.allSatisfy(isAnswered) ? lastResultAt : nil
+        offsets.allSatisfy(answered.holds) ? lastResultAt : nil
     }
+
+    enum Answer {
+        /// There is no result for this offset.
+        case none
+        case itsOwn
+        /// There is one for this offset, and it is another record's.
+        case anothers
+    }
+
+    /// Version 1 of the header names no record. It is believed where key and action are the record's, and the result is not
+    /// older than the record. Producers' clocks may differ by so much; not for a record without a key, where the time is all
+    /// there is to tell it by, and where a second result costs no call.
+    private static let tolerance: Duration = .seconds(300)
+
+    /// Whether a record has its result already. `request`: what it says, where it is valid.
+    func answer(to record: Record, _ identity: Fingerprint, _ request: StartRequest?) -> Answer {
+        guard answered.holds(record.position.offset) else { return .none }
+        if answered.contains(identity) { return .itsOwn }
+        guard let legacy = answered.legacy(record.position.offset) else { return .anothers }
+        guard legacy.key == request?.scopedKey, legacy.fingerprint == request?.fingerprint else { return .anothers }
+        let tolerance = legacy.key == nil ? .zero : Self.tolerance
+        guard let timestamp = record.timestamp, timestamp - legacy.completedAt > tolerance else { return .itsOwn }
+        return .anothers
+    }
+
+    #if MUTATIONS
+        func holds(_ offset: Int64) -> Bool { answered.holds(offset) }
+    #endif
+
+    /// No record below this offset will be read again.
+    mutating func passed(_ offset: Int64) { answered.passed(offset) }
 
     /// The outcome that answers this key; nil where the key is free.
     package func outcome(for key: Fingerprint, now: Timestamp, window: Duration) -> Outcome? {
@@ -83,10 +128,21 @@ package struct Ledger: Sendable {
     package mutating func restore(_ entry: LedgerEntry, callsSince: Timestamp, now: Timestamp? = nil) {
         var entry = entry
         if let now { entry.completedAt = min(entry.completedAt, now) }
-        answered.insert(entry.position.offset)
         lastResultAt = max(lastResultAt, entry.completedAt)
         if let call = entry.call, entry.completedAt > callsSince, calls.count < 100_000 {
             calls[call] = entry.completedAt
+        }
+        if let source = entry.source {
+            // Whatever its topic, its call was a call; but what a repeat points to must be in this topic.
+            guard source.topic == topic else {
+                ofOtherTopics += 1
+                return
+            }
+            answered.insert(entry.position.offset, source.record)
+        } else {
+            answered.insert(
+                entry.position.offset,
+                .init(key: entry.key, fingerprint: entry.fingerprint, completedAt: entry.completedAt))
         }
         guard let key = entry.key, let fingerprint = entry.fingerprint, entry.status.claimsKey else { return }
         // As it stands, also where a code is missing: whether the key is free again hangs on the rest.

@@ -1,11 +1,19 @@
 /// What a ledger needs of a result, in one header of its record, so that a restore looks at nothing else.
 ///
-/// Written as `1;PARTITION/OFFSET;STATUS;KEY;FINGERPRINT;CODE;RETRYABLE;HTTP;CALL;MILLISECONDS`; what is not applicable is
-/// empty. The leading number is the form's version.
+/// Written as `2;TOPIC;RECORD;PARTITION/OFFSET;STATUS;KEY;FINGERPRINT;CODE;RETRYABLE;HTTP;CALL;MILLISECONDS`; what is not
+/// applicable is empty. The leading number is the form's version. Version 1, which is still read, had neither the requests
+/// topic nor the identity of the request's record.
 package struct LedgerEntry: Equatable, Sendable {
     /// The header's name.
     package static let header = "starter-ledger"
 
+    /// Which record the request was: its topic and `Record.identity`; nil in version 1.
+    package struct Source: Equatable, Sendable {
+        package var topic: String
+        package var record: Fingerprint
+    }
+
+    package var source: Source?
     /// The request's.
     package var position: Position
     package var status: Status
@@ -19,7 +27,8 @@ package struct LedgerEntry: Equatable, Sendable {
     package var call: String?
     package var completedAt: Timestamp
 
-    init(_ result: StartResult) {
+    init(_ result: StartResult, topic: String) {
+        source = result.record.map { Source(topic: topic, record: $0) }
         position = result.position
         status = result.status
         key = result.scopedKey
@@ -36,7 +45,8 @@ package struct LedgerEntry: Equatable, Sendable {
     }
 
     var text: String {
-        "1;\(position);\(status.rawValue);\(key?.description ?? "");\(fingerprint?.description ?? "");\(code ?? "");"
+        (source.map { "2;\($0.topic);\($0.record);" } ?? "1;")
+            + "\(position);\(status.rawValue);\(key?.description ?? "");\(fingerprint?.description ?? "");\(code ?? "");"
             + "\(isRetryable ? 1 : 0);\(httpStatus.map(String.init) ?? "");\(call ?? "");\(completedAt.milliseconds)"
     }
 
@@ -45,7 +55,18 @@ package struct LedgerEntry: Equatable, Sendable {
         // Field by field, without a copy of any that is not kept: a restart reads a million of these.
         guard bytes.count <= 1024 else { return nil }
         var fields = Fields(bytes: bytes)
-        guard let version = fields.next(), bytes[version].elementsEqual("1".utf8), let partition = fields.next("/"),
+        guard let version = fields.next(), version.count == 1 else { return nil }
+        switch bytes[version.lowerBound] {
+        case UInt8(ascii: "1"): break
+        case UInt8(ascii: "2"):
+            guard let topic = fields.next(), let record = fields.next(), !topic.isEmpty, topic.count <= 249,
+                let topic = String(validating: bytes[topic], as: UTF8.self),
+                let record = Fingerprint(digits: bytes, record)
+            else { return nil }
+            source = Source(topic: topic, record: record)
+        default: return nil
+        }
+        guard let partition = fields.next("/"),
             let offset = fields.next(), let name = fields.next(), let key = fields.next(),
             let fingerprint = fields.next(), let code = fields.next(), let retryable = fields.next(),
             let httpStatus = fields.next(), let call = fields.next(), let time = fields.next(), fields.isAtEnd,

@@ -13,5 +13,6 @@
         case callsWithoutALease
         case leavesWithoutAHandover
         case readsResultsBeforeItsOwnHaveLanded
+        case takesTheOffsetForTheRecord
     }
 #endif

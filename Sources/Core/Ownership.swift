@@ -52,7 +52,8 @@ extension Pipeline {
         if entry.firstAttempt != nil {
             if carried.count >= Self.maximumCarried { carried = [:] }
             carried[entry.position] = Carried(
-                attempts: entry.attempts, firstAttempt: entry.firstAttempt, failure: entry.failure,
+                identity: entry.identity, attempts: entry.attempts, firstAttempt: entry.firstAttempt,
+                failure: entry.failure,
                 call: entry.call)
         }
         coalescer.remove(id)

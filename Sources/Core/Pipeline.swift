@@ -6,6 +6,8 @@
 package struct Pipeline {
     package struct Configuration: Equatable, Sendable {
         package var quota: RateLimit?
+        /// Part of each record's identity.
+        package var requestsTopic = ""
         /// Whether other workers may call with the same quota, so that calls need a lease (`Fact.leased`).
         package var needsLease = false
         /// From sending a call to the server's having it, at the longest.
@@ -131,6 +133,8 @@ package struct Pipeline {
     /// and again without a word.
     package func areResultsStuck(_ now: Duration) -> Bool { unwrittenFor(now) >= Self.longestWrite }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
+    /// Partitions whose log went back, until they are taken over anew.
+    package var stalePartitions: [Int32] { partitions.filter(\.value.isStale).keys.sorted() }
     package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
     /// The records that a call in flight is made for.
     package func positions(of call: CallID) -> [Position] {
@@ -174,7 +178,7 @@ package struct Pipeline {
 
 /// One assigned partition.
 struct Partition {
-    var tracker = OffsetTracker()
+    var tracker: OffsetTracker
     var ledger: Ledger
     /// The open request that holds each key.
     var holders: [Fingerprint: RequestID] = [:]
@@ -183,6 +187,13 @@ struct Partition {
     var isPaused = false
     /// Set while it is being given up: when it goes at the latest.
     var revokedBy: Duration?
+    /// Set when its log went back: nothing more is taken or stored, until it is taken over anew.
+    var isStale = false
+
+    init(ledger: Ledger) {
+        tracker = OffsetTracker(from: ledger.start)
+        self.ledger = ledger
+    }
 }
 
 /// A request between admission and the acknowledged result.
@@ -198,6 +209,7 @@ struct OpenRequest {
     }
 
     var position: Position
+    var identity: Fingerprint
     var timestamp: Timestamp?
     var recordKey: [UInt8]?
     var size: Int
@@ -229,6 +241,7 @@ struct OpenRequest {
 
 /// What was done for a request before its partition went: the retry budget is not begun anew when it comes back.
 struct Carried {
+    var identity: Fingerprint
     var attempts: Int
     var firstAttempt: Duration?
     var failure: Failure?

@@ -1,7 +1,7 @@
 /// A result as the record to produce: key, value, headers. Its partition is the request's.
 package struct ResultRecord: Equatable, Sendable {
     package var partition: Int32
-    package var key: [UInt8]?
+    package var key: [UInt8]
     package var value: [UInt8]
     package var headers: [Header]
 }
@@ -19,7 +19,10 @@ package struct ResultWriter: Sendable {
     }
 
     package func record(_ result: StartResult) -> ResultRecord {
-        let key = result.fields.idempotencyKey.map { Array($0.utf8) } ?? result.recordKey
+        // A topic with compaction takes no record without a key, and refuses the whole batch.
+        let key =
+            result.fields.idempotencyKey.map { Array($0.utf8) } ?? result.recordKey
+            ?? Array(id(result.position, result.status).utf8)
         return ResultRecord(
             partition: result.position.partition, key: key, value: value(result).bytes, headers: headers(result))
     }
@@ -121,7 +124,7 @@ package struct ResultWriter: Sendable {
         add("ce_causationid", "\(requestsTopic)/\(result.position)")
         add("traceparent", result.fields.traceparent)
         add("tracestate", result.fields.tracestate)
-        add(LedgerEntry.header, LedgerEntry(result).text)
+        add(LedgerEntry.header, LedgerEntry(result, topic: requestsTopic).text)
         return headers
     }
 }

@@ -55,9 +55,12 @@ package struct StartResult: Equatable, Sendable {
     package var scopedKey: Fingerprint?
     package var fingerprint: Fingerprint?
     package var priority: Priority?
+    /// `Record.identity` of the request's record; nil where a test made the result.
+    package var record: Fingerprint?
 
     /// The same with less in it, for a topic that takes no record of this size: first without free text, then without the
-    /// lists of hosts, then without whatever else came in at its producer's length. Nil where nothing is left to leave out.
+    /// request's list of hosts, then with only the codes of the hosts that failed, then without these hosts, then without
+    /// whatever else came in at its producer's length. Nil where nothing is left to leave out.
     var shorter: StartResult? {
         var result = self
         result.fields.reason = nil
@@ -66,6 +69,11 @@ package struct StartResult: Equatable, Sendable {
         for index in result.failedHosts.indices { result.failedHosts[index].failure.detail = nil }
         if result != self { return result }
         result.fields.hostIDs = []
+        if result != self { return result }
+        for index in result.failedHosts.indices {
+            (result.failedHosts[index].failure.title, result.failedHosts[index].failure.httpStatus) = ("", nil)
+        }
+        if result != self { return result }
         result.failedHosts = []
         if result != self { return result }
         result.recordKey = nil

@@ -91,6 +91,13 @@ package enum ConsumerEvent {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
+    /// Leaves the group and joins it again: all partitions are revoked, and given out anew.
+    package func rejoin() throws(KafkaError) {
+        let code = unsafe rd_kafka_unsubscribe(client.handle)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+        try subscribe()
+    }
+
     /// The next event, or nil where there is none now.
     package func next() -> ConsumerEvent? {
         while let event = unsafe client.poll() {

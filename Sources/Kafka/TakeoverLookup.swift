@@ -14,6 +14,16 @@ package struct Takeover: Sendable {
     package var metadata = ""
     /// The requests that there are.
     package var requests: Range<Int64> = 0..<0
+
+    /// Whether more was committed than there is: the topic was created again, or records were lost in an election.
+    package var isBeyondEnd: Bool { committed.map { $0 > requests.upperBound } ?? false }
+    /// Where reading has to begin: what was committed of a log that is gone says nothing of this one.
+    package var start: Int64 { isBeyondEnd ? requests.lowerBound : max(committed ?? 0, requests.lowerBound) }
+    /// Requests that were not committed and are no longer there.
+    package var deleted: Range<Int64>? {
+        guard let committed, committed < requests.lowerBound else { return nil }
+        return committed..<requests.lowerBound
+    }
 }
 
 /// Asks what has to be known of partitions before they are taken over, which librdkafka can only do by waiting, on a thread
@@ -101,9 +111,11 @@ package final class TakeoverLookup {
                 for partition in partitions {
                     let there = try requests.range(partition, milliseconds: Self.patience)
                     found[partition]?.requests = there
-                    // What was behind an open request may have its result from before the window.
-                    let next = max(found[partition]?.committed ?? there.lowerBound, there.lowerBound)
-                    guard next < young[partition] ?? there.upperBound else { continue }
+                    // What was behind an open request may have its result from before the window; so may anything where
+                    // the committed offset is not to be believed.
+                    guard let takeover = found[partition],
+                        takeover.isBeyondEnd || takeover.start < young[partition] ?? there.upperBound
+                    else { continue }
                     let all = try results.range(partition, milliseconds: Self.patience)
                     if !all.isEmpty { found[partition]?.resultsFrom = all.lowerBound }
                 }

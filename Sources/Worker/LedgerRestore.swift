@@ -10,6 +10,9 @@ final class LedgerRestore {
     private(set) var read = 0
     /// Records that are no results of ours.
     private(set) var foreign = 0
+    /// What keeps results from being read: the last error since something was read.
+    private(set) var failure: KafkaError?
+    private var unreported: KafkaError?
     private let kafka: ClientConfiguration
     private let callsSince: Timestamp
     private var lookup: TakeoverLookup
@@ -27,17 +30,20 @@ final class LedgerRestore {
         lookup = TakeoverLookup(kafka, subject)
     }
 
-    /// Where reading of each partition begins: what the group has committed, else the first record there is.
-    var starts: [Int32: Int64] { takeovers.mapValues { $0.committed ?? $0.requests.lowerBound } }
-
     /// What is known of the calls of the previous owner of all partitions.
     var previousOwner: PreviousOwner {
-        guard let caller = takeovers[0], caller.committed != nil else { return .none }
-        if let handover = Handover(caller.metadata) { return .handedOver(handover) }
+        let handover = takeovers[0].flatMap { Handover($0.metadata) }
+        if let handover { return .handedOver(handover) }
+        guard takeovers.contains(where: { $0.value.committed != nil }) else {
+            // Offsets go with a topic that is deleted, results stay.
+            return takeovers.contains { $0.value.resultsFrom != nil } ? .unknown(idleSince: nil) : .none
+        }
         var last = Timestamp(milliseconds: 0)
         for (partition, takeover) in takeovers {
-            let next = max(takeover.committed ?? 0, takeover.requests.lowerBound)
-            guard let idleSince = ledgers[partition]?.idleSince(next..<max(next, takeover.requests.upperBound)) else {
+            // Deleted requests count: a call may be under way for one.
+            let next = takeover.committed ?? takeover.requests.lowerBound
+            let open = next..<max(next, takeover.requests.upperBound)
+            guard !takeover.isBeyondEnd, let idleSince = ledgers[partition]?.idleSince(open) else {
                 return .unknown(idleSince: nil)
             }
             last = max(last, idleSince)
@@ -53,7 +59,7 @@ final class LedgerRestore {
     /// Does what can be done now, so much at most. True where there is more to do at once; throws what delays it, which is
     /// tried again.
     func turn(budget: Int) throws(KafkaError) -> Bool {
-        if let reader { return drain(reader, budget) }
+        if let reader { return try drain(reader, budget) }
         if let at = lookAgainAt {
             guard Clock.uptime >= at else { return false }
             lookAgainAt = nil
@@ -63,8 +69,13 @@ final class LedgerRestore {
         guard let answer = lookup.take() else { return false }
         do throws(KafkaError) {
             takeovers = try answer.get()
+            for (partition, takeover) in takeovers {
+                let from = takeover.deleted?.lowerBound ?? takeover.start
+                ledgers[partition] = Ledger(
+                    topic: subject.requestsTopic, records: from..<max(from, takeover.requests.upperBound))
+            }
+            failure = nil
             let starts = takeovers.compactMapValues(\.resultsFrom)
-            ledgers = takeovers.mapValues { _ in Ledger() }
             open = Set(starts.keys)
             guard !starts.isEmpty else { return false }
             let reader = try Reader(
@@ -74,17 +85,19 @@ final class LedgerRestore {
             return true
         } catch {
             lookAgainAt = Clock.uptime + .seconds(1)
+            failure = error
             throw error
         }
     }
 
-    private func drain(_ reader: Reader, _ budget: Int) -> Bool {
+    private func drain(_ reader: Reader, _ budget: Int) throws(KafkaError) -> Bool {
         reader.acknowledge()
         let now = Clock.wall
         for _ in 0..<budget {
             switch reader.next() {
             case .record(let record):
                 read += 1
+                failure = nil
                 guard let entry = LedgerEntry(record), entry.position.partition == record.position.partition else {
                     foreign += 1
                     continue
@@ -93,8 +106,12 @@ final class LedgerRestore {
             case .end(let partition):
                 open?.remove(partition)
                 if isDone { return false }
-            case .failed: continue
-            case nil: return false
+            // The library tries again by itself. Thrown when the queue is empty: its descriptor is not readable again before.
+            case .failed(let error): (failure, unreported) = (error, error)
+            case nil:
+                defer { unreported = nil }
+                if let unreported { throw unreported }
+                return false
             }
         }
         return true

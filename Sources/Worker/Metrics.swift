@@ -16,6 +16,10 @@ package struct Metrics: Sendable {
     var restored = 0
     var lostRecords = 0
     var logLinesDropped = 0
+    var skippedRecords = 0
+    var identityConflicts = 0
+    var forgottenResults = 0
+    var logResets = 0
     var requestSeconds = Histogram([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600])
     var callSeconds = Histogram([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
     // Taken from the core when a snapshot is made.
@@ -92,6 +96,20 @@ package struct Metrics: Sendable {
         one(
             "log_lines_dropped_total", "counter", "Log lines that standard error did not take in time.",
             logLinesDropped)
+        one(
+            "skipped_records_total", "counter", "Records passed over because their result is there already.",
+            skippedRecords)
+        one(
+            "identity_conflicts_total", "counter",
+            "Records whose offset has another record's result; they are processed.", identityConflicts)
+        one(
+            "forgotten_results_total", "counter",
+            "Results too far beyond the committed offset to be remembered; their records are processed again.",
+            forgottenResults)
+        one(
+            "log_resets_total", "counter",
+            "Partitions whose log ended before what was read or committed; they are read again from the start.",
+            logResets)
         one("restored_results", "gauge", "Results read when partitions were last taken over.", restored)
         one("open_requests", "gauge", "Requests fetched whose result is not acknowledged yet.", open)
         one("open_bytes", "gauge", "Bytes of the open requests' records.", openBytes)

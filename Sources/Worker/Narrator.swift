@@ -1,4 +1,5 @@
 internal import Core
+internal import Kafka
 
 /// Turns what the core and the clients report into log lines and metrics.
 struct Narrator {
@@ -91,17 +92,76 @@ struct Narrator {
             log.write(
                 .info, "open requests left to the next owner",
                 [(.partition, .integer(Int64(partition))), (.count, .integer(Int64(count)))])
+        case .skipped(let position):
+            metrics.skippedRecords += 1
+            guard mayRepeat("skipped", every: .seconds(10), now.uptime) else { return }
+            log.write(
+                .info, "record passed over: its result is already there",
+                [
+                    (.position, .string(position.description)), (.count, .integer(Int64(metrics.skippedRecords))),
+                ])
+        case .anothersResult(let position):
+            metrics.identityConflicts += 1
+            guard mayRepeat("identity", every: .seconds(10), now.uptime) else { return }
+            log.write(
+                .warning, "the result at a record's offset is not this record's: it is processed",
+                [
+                    (.position, .string(position.description)), (.count, .integer(Int64(metrics.identityConflicts))),
+                ])
+        case .wentBack(let position, let highest, let open):
+            metrics.logResets += 1
+            log.write(
+                .error, "the log went back: the topic was created again or truncated; the partition is read anew",
+                [
+                    (.position, .string(position.description)), (.from, .integer(highest)),
+                    (.count, .integer(Int64(open))),
+                ])
         }
     }
 
-    mutating func lost(_ partition: Int32, _ offsets: Range<Int64>) {
-        metrics.lostRecords += offsets.count
+    /// `answered`: how many of them have a result all the same.
+    mutating func lost(_ partition: Int32, _ offsets: Range<Int64>, answered: Int = 0) {
+        let count = max(0, offsets.count - answered)
+        guard count > 0 else { return }
+        metrics.lostRecords += count
         log.write(
             .error, "requests were deleted before they were read: retention overtook the worker",
             [
                 (.partition, .integer(Int64(partition))), (.from, .integer(offsets.lowerBound)),
-                (.count, .integer(Int64(offsets.count))),
+                (.count, .integer(Int64(count))),
             ])
+    }
+
+    /// What was found out of place when partitions were taken over.
+    mutating func tell(_ restore: LedgerRestore, _ ledgers: [Int32: Ledger]) {
+        for (partition, takeover) in restore.takeovers.sorted(by: { $0.key < $1.key }) {
+            let ledger = ledgers[partition]
+            if let deleted = takeover.deleted {
+                lost(partition, deleted, answered: ledger?.answeredCount(below: deleted.upperBound) ?? 0)
+            }
+            if takeover.isBeyondEnd {
+                metrics.logResets += 1
+                log.write(
+                    .error,
+                    "the committed offset is beyond the log: the topic was created again or truncated; it is read anew",
+                    [
+                        (.partition, .integer(Int64(partition))), (.from, .integer(takeover.start)),
+                        (.offset, .integer(takeover.committed ?? 0)), (.end, .integer(takeover.requests.upperBound)),
+                    ])
+            }
+            if let ledger, ledger.forgotten > 0 {
+                metrics.forgottenResults += ledger.forgotten
+                log.write(
+                    .error, "results run too far ahead of the committed offset: some requests get a second result",
+                    [(.partition, .integer(Int64(partition))), (.count, .integer(Int64(ledger.forgotten)))])
+            }
+        }
+        let others = ledgers.values.reduce(0) { $0 + $1.ofOtherTopics }
+        if others > 0 {
+            log.write(
+                .warning, "results of another requests topic: they answer nothing here",
+                [(.count, .integer(Int64(others)))])
+        }
     }
 
     private mutating func ended(_ result: StartResult, _ took: Duration, _ now: Now) {

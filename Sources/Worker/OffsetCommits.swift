@@ -64,8 +64,10 @@ final class OffsetCommits {
         underWay?.purpose = .last([])
     }
 
-    func stored(_ offsets: [Int32: Int64]) {
-        for (partition, offset) in offsets where positions[partition] != nil && positions[partition] != offset {
+    /// The next offsets to commit. `again`: also where that is what was committed before.
+    func stored(_ offsets: [Int32: Int64], again: Bool = false) {
+        for (partition, offset) in offsets
+        where positions[partition] != nil && (again || positions[partition] != offset) {
             positions[partition] = offset
             changed.insert(partition)
         }

@@ -28,6 +28,7 @@ package final class Worker {
             self.sessionTimeout = sessionTimeout
             // With a quota one worker of the group calls at a time.
             self.pipeline.needsLease = pipeline.quota != nil
+            self.pipeline.requestsTopic = requestsTopic
         }
     }
 
@@ -81,6 +82,8 @@ package final class Worker {
     private var rebuilding = Backoff()
     private var lag = Lag()
     private var readCheck: ReadCheck?
+    /// Set when a partition has to be taken over anew, until all are revoked for it.
+    private var mustRejoin = false
     /// The offset that each partition's next record has, where none is gone.
     private var expected: [Int32: Int64] = [:]
     private var producerEvents: [ProducerEvent] = []
@@ -213,6 +216,7 @@ package final class Worker {
         if let deadline = pipeline.deadline(Clock.now), deadline <= Clock.uptime { hand(.tick) }
         retryPublishing()
         storeOffsets()
+        rejoinIfNeeded()
         advanceCommits()
         checkAgain()
         advanceShutdown()
@@ -233,6 +237,7 @@ package final class Worker {
                 hss.status(query, now: now)
             case .publish(let request, let result): publish(request, result)
             case .store(let partition, let offset): toStore[partition] = offset
+            case .takeAnew(let partition, let offset): takeAnew(partition, from: offset)
             case .pause(let partitions): consumer.pause(partitions)
             case .resume(let partitions): consumer.resume(partitions)
             case .release(let partition, let isLost, let handover):
@@ -439,10 +444,14 @@ package final class Worker {
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
         // A drain admits nothing: what was given to this worker is accepted so that it can be given back.
         guard stage == .running else { return accept([:], [:]) }
-        expected = restore.starts
+        let starts = restore.takeovers.mapValues(\.start)
+        expected = restore.takeovers.filter { $0.value.committed != nil }.mapValues(\.start)
         lag.took(restore.takeovers)
-        commits.began(restore.starts)
-        accept(restore.starts, restore.ledgers)
+        commits.began(starts)
+        // The log may have grown beyond the old offset by the time of the next takeover.
+        commits.stored(restore.takeovers.filter(\.value.isBeyondEnd).mapValues(\.start), again: true)
+        narrator.tell(restore, restore.ledgers)
+        accept(starts, restore.ledgers)
         if consumer.holdsLease { commits.takeOver(from: restore.previousOwner) }
     }
 
@@ -482,9 +491,23 @@ package final class Worker {
     /// a whole session has passed since it received that commit. The tenth is for clocks that run at different speeds.
     static func lease(of sessionTimeout: Duration) -> Duration { sessionTimeout * 9 / 10 }
 
+    /// Where a log went back, what was stored of the old one must not be committed over the new one.
+    private func takeAnew(_ partition: Int32, from offset: Int64) {
+        toStore[partition] = nil
+        commits.stored([partition: offset], again: true)
+        mustRejoin = true
+    }
+
+    private func rejoinIfNeeded() {
+        guard mustRejoin, !isRebalancing, restore == nil, awaited == nil, stage == .running else { return }
+        mustRejoin = false
+        attempt { () throws(KafkaError) in try consumer.rejoin() }
+    }
+
     private func revoked(_ partitions: [Int32], isLost: Bool) {
         isRebalancing = true
         unassignedSince = Clock.uptime
+        if pipeline.stalePartitions.allSatisfy(partitions.contains) { mustRejoin = false }
         narrator.log.write(
             isLost ? .warning : .info, isLost ? "partitions lost" : "partitions revoked",
             [(.partitions, .array(partitions.sorted().map { .integer(Int64($0)) }))])
@@ -656,7 +679,8 @@ package final class Worker {
     private var notReady: [String] {
         var reasons: [String] = []
         if restore != nil || awaited != nil {
-            reasons.append("results are being read before work")
+            let cause = restore?.failure.map { ": \($0.description)" } ?? ""
+            reasons.append("results are being read before work\(cause)")
         } else if unassignedSince != nil {
             reasons.append("no partition is assigned yet")
         }

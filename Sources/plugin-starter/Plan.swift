@@ -62,7 +62,7 @@ nonisolated struct Plan {
                     results.append(result)
                     ends = now.uptime - began.uptime
                     facts.append(.published(id))
-                case .store, .pause, .resume, .release, .drained, .log: break
+                case .store, .pause, .resume, .takeAnew, .release, .drained, .log: break
                 }
             }
         }

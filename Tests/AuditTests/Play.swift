@@ -16,6 +16,7 @@ struct Play {
     init(seed: UInt64, window: Duration = .seconds(600)) {
         generator = SplitMix64(seed: seed)
         configuration = Pipeline.Configuration(quota: nil)
+        configuration.requestsTopic = History.topic
         configuration.hostsPerCall = 4
         configuration.retryFor = .seconds(20)
         configuration.dedupeWindow = window
@@ -113,7 +114,7 @@ struct Play {
 
     private mutating func start() {
         _ = pipeline.gate.accepted()
-        var ledger = Ledger()
+        var ledger = Ledger(topic: History.topic)
         for record in history.results {
             if let entry = LedgerEntry(record) { ledger.restore(entry, callsSince: now.wall) }
         }

@@ -13,6 +13,8 @@ struct Bench {
     var released: [Int32] = []
     var handovers: [Int32: Handover] = [:]
     var isDrained = false
+    var takenAnew: [Int32: Int64] = [:]
+    var notes: [Note] = []
     /// Whether results are acknowledged as they come.
     var acknowledges = true
     private var nextOffset: [Int32: Int64] = [:]
@@ -43,7 +45,8 @@ struct Bench {
                     released.append(number)
                     handovers[number] = handover
                 case .drained: isDrained = true
-                case .log: break
+                case .takeAnew(let partition, let offset): takenAnew[partition] = offset
+                case .log(let note): notes.append(note)
                 }
             }
         }

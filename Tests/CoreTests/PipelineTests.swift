@@ -111,17 +111,6 @@ import Testing
         #expect(bench.statuses == [.succeeded, .succeeded])
     }
 
-    @Test func `the same record again is passed over in silence`() {
-        var bench = Bench()
-        bench.receive(key: "k")
-        let record = Record(
-            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
-            value: Array(RequestDecoderTests.good.utf8))
-        bench.hand(.received(record))
-        bench.settle()
-        #expect(bench.results.count == 1)
-    }
-
     @Test func `a transient failure is tried again with growing pauses until the budget ends`() {
         var bench = Bench { $0.retryFor = .seconds(600) }
         bench.receive(key: "k")
@@ -384,14 +373,15 @@ import Testing
 
     @Test func `what was tried before a rebalance still counts after it`() {
         var bench = Bench { $0.retryFor = .seconds(600) }
-        bench.receive(key: "k")
+        let record = Record(
+            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
+            value: Array(#"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h1"]}"#.utf8))
+        bench.hand(.received(record))
+        bench.hand(.tick)
         bench.answer(503)
         bench.hand(.revoked([0], isLost: false, deadline: bench.now.uptime + .seconds(10)))
         #expect(bench.released == [0])
         bench.hand(.assigned(0, Ledger()))
-        let record = Record(
-            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
-            value: Array(#"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h1"]}"#.utf8))
         bench.hand(.received(record))
         bench.settle()
         #expect(bench.results.map(\.attempts) == [2])
@@ -582,6 +572,28 @@ import Testing
         #expect(bench.paused.isEmpty && bench.pipeline.wantsRecords)
     }
 
+    @Test func `every result has a key, its id where its request has none`() {
+        var bench = Bench()
+        bench.receive("no json")
+        let record = ResultWriter(requestsTopic: "r").record(bench.results[0])
+        #expect(record.key == Array("r/0/0/rejected".utf8))
+    }
+
+    @Test func `a result that is too large keeps the hosts that failed as long as it can`() throws {
+        var result = try #require(ResultExampleTests.results().first { $0.status == .partiallySucceeded })
+        result.failedHosts[0].failure.detail = String(repeating: "x", count: 1000)
+        let names = result.failedHosts.map(\.hostID)
+        var steps = 0
+        while let shorter = result.shorter, !shorter.failedHosts.isEmpty {
+            result = shorter
+            steps += 1
+            #expect(result.failedHosts.map(\.hostID) == names)
+            #expect(result.failedHosts.allSatisfy { $0.failure.code == "HSS.1001" })
+        }
+        #expect(steps == 3 && result.fields.hostIDs.isEmpty)
+        #expect(result.shorter?.failedHosts == [])
+    }
+
     @Test func `a result of any size can be made to fit`() {
         var result = StartResult(
             status: .rejected, fields: RequestFields(), position: Position(partition: 0, offset: 0),
@@ -589,7 +601,7 @@ import Testing
         result.fields.tracestate = String(repeating: "x", count: 1_000_000)
         while let shorter = result.shorter { result = shorter }
         let record = ResultWriter(requestsTopic: "r").record(result)
-        #expect((record.key?.count ?? 0) + record.value.count < 2_000)
+        #expect(record.key.count + record.value.count < 2_000)
         #expect(record.headers.allSatisfy { ($0.value?.count ?? 0) < 1_000 })
     }
 

@@ -2,9 +2,11 @@
 
 /// Headers of results, one a line, as a restore meets them: beside a dictionary that remembers the same.
 @Sendable func checkLedger(_ bytes: [UInt8]) throws {
-    var ledger = Ledger()
+    var ledger = Ledger(topic: "t")
+    let identities = (0..<4).map { Fingerprint(high: $0, low: 7) }
     var known: [Fingerprint: LedgerEntry] = [:]
-    var answered: Set<Int64> = []
+    var answered: [Int64: Set<Fingerprint?>] = [:]
+    var others = 0
     var (claims, calls) = (0, Set<String>())
     let now = Timestamp(milliseconds: 1_767_225_600_000)
     for line in bytes.split(separator: UInt8(ascii: "\n")).prefix(64) {
@@ -17,16 +19,30 @@
         try hold(entry.position.partition >= 0 && entry.position.offset >= 0, "a place in a topic")
         try hold((entry.code ?? "").utf8.count <= 1024 && (entry.call ?? "").utf8.count <= 1024, "texts are bounded")
         ledger.restore(entry, callsSince: now)
-        answered.insert(entry.position.offset)
         if entry.completedAt > now, let call = entry.call { calls.insert(call) }
+        if let source = entry.source, source.topic != "t" {
+            others += 1
+            continue
+        }
+        answered[entry.position.offset, default: []].insert(entry.source?.record)
         guard let key = entry.key, [.succeeded, .partiallySucceeded, .failed].contains(entry.status) else { continue }
         known[key] = entry
         claims += 1
     }
     try hold(ledger.count == claims && ledger.calls.count == calls.count, "what was restored is counted")
-    for offset in answered { try hold(ledger.isAnswered(offset), "\(offset) has its result") }
-    for offset in answered where !answered.contains(offset + 1) {
-        try hold(!ledger.isAnswered(offset + 1), "\(offset + 1) has no result")
+    try hold(ledger.ofOtherTopics == others && ledger.forgotten == 0, "results of another topic are counted")
+    try hold(ledger.answeredCount(below: .max) == answered.count, "each offset with a result is counted once")
+    let all = Set(answered.values.joined())
+    for (offset, records) in answered {
+        // Far ahead of any result: what has no identity is then never believed.
+        let record = Record(
+            position: Position(partition: 0, offset: offset), timestamp: .init(milliseconds: .max / 2), key: nil,
+            value: nil)
+        for identity in identities + records.compactMap(\.self) {
+            // An identity is made from the offset too: it is looked for wherever a header said that it was.
+            let expected: Ledger.Answer = all.contains(identity) ? .itsOwn : .anothers
+            try hold(ledger.answer(to: record, identity, nil) == expected, "\(offset) is answered by its own result")
+        }
     }
     for (key, entry) in known {
         let outcome = ledger.outcome(for: key, now: now, window: .seconds(1 << 40))

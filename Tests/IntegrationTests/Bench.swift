@@ -21,6 +21,14 @@ final class Bench {
         url = try sandbox.firstLine()
     }
 
+    /// With a requests topic and a group of its own on the same results topic.
+    init(beside other: Bench) throws {
+        (broker, sandbox, url, partitions) = (other.broker, other.sandbox, other.url, other.partitions)
+        var topics = try broker.topics("beside", requests: partitions, results: partitions)
+        topics.results = other.topics.results
+        self.topics = topics
+    }
+
     /// `alone`: with a quota that is off and one host a call, so that each request is a call at once.
     func worker(
         _ arguments: [String] = [], environment: [String: String] = [:], ready: Bool = true, alone: Bool = true

@@ -6,6 +6,8 @@ struct Member {
         var fetchFrom: Int64
         var stored: Int64
         var isPaused = false
+        /// Its log went back, and the consumer has not met it yet.
+        var isOutdated = false
         /// Set while it is being given up.
         var revokedUntil: Duration?
     }
@@ -64,6 +66,7 @@ extension World {
     func start() {
         var configuration = Pipeline.Configuration(quota: settings.quota)
         configuration.needsLease = settings.quota != nil
+        configuration.requestsTopic = kafka.writer.requestsTopic
         configuration.hostsPerCall = settings.hostsPerCall
         configuration.maximumOpen = settings.maximumOpen
         configuration.concurrency = 3
@@ -195,7 +198,10 @@ extension World {
         let now = members[member].now(time)
         let window = settings.quota?.window ?? .zero
         let ledger = kafka.restore(partition, callsSince: now.wall + (.zero - window))
-        let from = kafka.committed[partition]?.offset ?? 0
+        let from = kafka.start(partition)
+        if let mark = kafka.committed[partition], mark.offset > from {
+            kafka.committed[partition] = (from, mark.metadata)
+        }
         note("\(partition) goes to \(member)")
         members[member].owned[partition] = Member.Owned(fetchFrom: from, stored: from)
         hand(member, .assigned(partition, ledger))
@@ -206,6 +212,8 @@ extension World {
     // MARK: What a process does
 
     func fetch(_ member: Int, _ count: Int) {
+        tellOfResets(member)
+        deliver()
         let wants = members[member].pipeline.wantsRecords && !members[member].isCut
         for partition in members[member].owned.keys.sorted() {
             for _ in 0..<count {
@@ -262,7 +270,7 @@ extension World {
 
     func commit(_ member: Int) {
         for (partition, owned) in members[member].owned
-        where kafka.group.owner[partition] == member && !members[member].isCut
+        where kafka.group.owner[partition] == member && !owned.isOutdated && !members[member].isCut
             && (partition > 0 || settings.quota == nil)
         {
             if let rule = kafka.commit(partition, owned.stored, "") { broken(rule) }
@@ -333,6 +341,7 @@ extension World {
                     }
                     members[member].owned[partition]?.isPaused = false
                 }
+            case .takeAnew(let partition, let offset): takeAnew(member, partition, from: offset)
             case .release(let partition, let isLost, let handover): release(member, partition, isLost, handover)
             case .drained:
                 members[member].isClosing = true
@@ -349,7 +358,7 @@ extension World {
         }
     }
 
-    private func giveBack(_ partitions: [Int32], _ member: Int) {
+    func giveBack(_ partitions: [Int32], _ member: Int) {
         for partition in partitions { members[member].owned[partition]?.revokedUntil = time + .seconds(25) }
         hand(
             member,
@@ -373,7 +382,7 @@ extension World {
             members[member].isUnsure = true
         }
         guard kafka.group.owner[partition] == member else { return }
-        if let rule = kafka.commit(partition, owned.stored, handover?.text ?? "") { broken(rule) }
+        if !owned.isOutdated, let rule = kafka.commit(partition, owned.stored, handover?.text ?? "") { broken(rule) }
         kafka.group.owner[partition] = nil
         rebalance()
     }

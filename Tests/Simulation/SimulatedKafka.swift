@@ -9,9 +9,13 @@ struct SimulatedKafka {
     }
 
     let writer = ResultWriter(requestsTopic: "requests")
-    private var requests: [[Record]]
+    /// By partition; a record's place is its offset.
+    var requests: [[Record]]
+    /// The first offset that is still there, by partition.
+    var first: [Int64]
     private var results: [[Result]]
-    private var answered: [[Int64: Int]]
+    /// How often each record that is there was answered.
+    var answered: [[Int64: Int]]
     /// The first outcome of each key, by partition.
     private var outcomes: [Fingerprint: StartResult] = [:]
     var committed: [Int32: (offset: Int64, metadata: String)] = [:]
@@ -21,6 +25,7 @@ struct SimulatedKafka {
 
     init(partitions: Int, isCooperative: Bool, isExclusive: Bool) {
         requests = Array(repeating: [], count: partitions)
+        first = Array(repeating: 0, count: partitions)
         results = Array(repeating: [], count: partitions)
         answered = Array(repeating: [:], count: partitions)
         group = Group(partitions: partitions, isCooperative: isCooperative, isExclusive: isExclusive)
@@ -35,21 +40,25 @@ struct SimulatedKafka {
     }
 
     func request(_ partition: Int32, _ offset: Int64) -> Record? {
-        offset < requests[Int(partition)].count ? requests[Int(partition)][Int(offset)] : nil
+        (first[Int(partition)]..<end(partition)).contains(offset) ? requests[Int(partition)][Int(offset)] : nil
     }
 
     /// The rule that a result breaks; nil where it breaks none.
     mutating func append(_ record: ResultRecord, _ result: StartResult, isFromZombie: Bool) -> String? {
         let partition = Int(record.partition)
         let position = result.position
-        let before = results[partition].filter { $0.result.position == position }
+        let before = results[partition].filter { $0.result.record == result.record }
         let offset = Int64(results[partition].count)
         results[partition].append(
             Result(
                 record: Record(
                     position: Position(partition: record.partition, offset: offset), timestamp: nil, key: record.key,
                     value: record.value, headers: record.headers), result: result, isFromZombie: isFromZombie))
-        answered[partition][position.offset, default: 0] += 1
+        if requests[partition].indices.contains(Int(position.offset)),
+            requests[partition][Int(position.offset)].identity(topic: writer.requestsTopic) == result.record
+        {
+            answered[partition][position.offset, default: 0] += 1
+        }
         if !before.isEmpty {
             repeats += 1
             if !isFromZombie && !before.contains(where: \.isFromZombie) { return "\(position) is answered twice" }
@@ -75,10 +84,10 @@ struct SimulatedKafka {
 
     mutating func commit(_ partition: Int32, _ offset: Int64, _ metadata: String) -> String? {
         committed[partition] = (offset, metadata)
-        guard offset <= requests[Int(partition)].count else {
+        guard offset <= max(end(partition), first[Int(partition)]) else {
             return "offset \(offset) of partition \(partition) is committed, which is past the end"
         }
-        for open in 0..<offset where answered[Int(partition)][open] == nil {
+        for open in min(first[Int(partition)], offset)..<offset where answered[Int(partition)][open] == nil {
             return "offset \(offset) of partition \(partition) is committed, and \(open) has no result"
         }
         return nil
@@ -86,22 +95,28 @@ struct SimulatedKafka {
 
     /// What a new owner reads before it works.
     func restore(_ partition: Int32, callsSince: Timestamp) -> Ledger {
-        var ledger = Ledger()
+        let low = start(partition)
+        let start = committed[partition].map { $0.offset <= end(partition) ? min($0.offset, low) : low } ?? low
+        var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)))
         for result in results[Int(partition)] {
             if let entry = LedgerEntry(result.record) { ledger.restore(entry, callsSince: callsSince) }
         }
         return ledger
     }
 
-    /// What a new caller knows of the one before.
+    /// What a new caller knows of the one before, as `LedgerRestore` finds it out.
     func previousOwner(_ ledgers: [Int32: Ledger]) -> PreviousOwner {
-        guard let mark = committed[0] else { return .none }
-        if let handover = Handover(mark.metadata) { return .handedOver(handover) }
+        if let handover = committed[0].flatMap({ Handover($0.metadata) }) { return .handedOver(handover) }
+        guard ledgers.keys.contains(where: { committed[$0] != nil }) else {
+            return results.contains { !$0.isEmpty } ? .unknown(idleSince: nil) : .none
+        }
         var last = Timestamp(milliseconds: 0)
         for (partition, ledger) in ledgers {
-            let next = committed[partition]?.offset ?? 0
-            let end = max(next, Int64(requests[Int(partition)].count))
-            guard let idleSince = ledger.idleSince(next..<end) else { return .unknown(idleSince: nil) }
+            let next = committed[partition]?.offset ?? first[Int(partition)]
+            let open = next..<max(next, end(partition))
+            guard next <= end(partition), let idleSince = ledger.idleSince(open) else {
+                return .unknown(idleSince: nil)
+            }
             last = max(last, idleSince)
         }
         return .unknown(idleSince: last)
@@ -110,6 +125,7 @@ struct SimulatedKafka {
     /// The topics get one partition more.
     mutating func addPartition() {
         requests.append([])
+        first.append(0)
         results.append([])
         answered.append([:])
         group.partitions += 1
@@ -118,7 +134,7 @@ struct SimulatedKafka {
 
     var open: [String] {
         requests.indices.flatMap { partition in
-            requests[partition].indices.compactMap { offset in
+            requests[partition].indices.dropFirst(Int(first[partition])).compactMap { offset in
                 answered[partition][Int64(offset)] == nil ? "\(partition)/\(offset)" : nil
             }
         }
@@ -127,9 +143,9 @@ struct SimulatedKafka {
     /// Whether each record is answered and each offset committed.
     var isDone: Bool {
         requests.indices.allSatisfy { partition in
-            answered[partition].count == requests[partition].count
-                && (requests[partition].isEmpty
-                    || committed[Int32(partition)]?.offset == Int64(requests[partition].count))
+            requests[partition].indices.dropFirst(Int(first[partition])).allSatisfy {
+                answered[partition][Int64($0)] != nil
+            } && (requests[partition].isEmpty || committed[Int32(partition)]?.offset == end(Int32(partition)))
         }
     }
 

@@ -126,7 +126,9 @@ package final class World {
         case .cut: if let member { cut(member) }
         case .mend: for index in members.indices where members[index].isCut { mend(index) }
         case .addPartition: addPartition()
+        case .recreate, .truncate, .delete: changeLog(step)
         }
+        for index in members.indices { tellOfResets(index) }
         deliver()
     }
 

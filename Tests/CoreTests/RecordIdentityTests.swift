@@ -1,0 +1,162 @@
+import Testing
+
+@testable import Core
+
+/// A result answers the record that it was made for, and no other record that stands at its offset.
+@Suite struct RecordIdentityTests {
+    static let wall = Timestamp(milliseconds: 1_767_225_600_000)
+
+    static func record(
+        _ offset: Int64 = 0, timestamp: Timestamp? = wall, key: String? = "k", value: String? = "v",
+        headers: [Header] = []
+    ) -> Record {
+        Record(
+            position: Position(partition: 0, offset: offset), timestamp: timestamp, key: key.map { Array($0.utf8) },
+            value: value.map { Array($0.utf8) }, headers: headers)
+    }
+
+    @Test func `whatever differs makes another record`() {
+        let records = [
+            Self.record(), Self.record(1), Self.record(timestamp: nil), Self.record(timestamp: Self.wall + .seconds(1)),
+            Self.record(key: "kv", value: ""), Self.record(key: nil), Self.record(key: "", value: "kv"),
+            Self.record(value: nil), Self.record(value: "w"), Self.record(headers: [Header("a", "b")]),
+            Self.record(headers: [Header("ab", "")]), Self.record(headers: [Header("ab", nil)]),
+        ]
+        let identities = records.map { $0.identity(topic: "t") } + [Self.record().identity(topic: "u")]
+        #expect(Set(identities).count == identities.count)
+        #expect(Self.record().identity(topic: "t") == Self.record().identity(topic: "t"))
+    }
+
+    /// What the results of `before` make of a worker that reads `topic` from its start.
+    private func takeOver(_ before: Bench, topic: String = "t", form: (LedgerEntry) -> LedgerEntry = { $0 }) -> Bench {
+        var ledger = Ledger(topic: topic)
+        for result in before.results {
+            ledger.restore(form(LedgerEntry(result, topic: "t")), callsSince: Timestamp(milliseconds: 0))
+        }
+        var after = Bench(partitions: []) { $0.requestsTopic = topic }
+        after.now = before.now
+        after.hand(.assigned(0, ledger))
+        return after
+    }
+
+    private static func played() -> Bench {
+        var bench = Bench { $0.requestsTopic = "t" }
+        bench.receive(key: "a")
+        bench.receive(key: "b")
+        bench.receive("no json")
+        bench.settle()
+        return bench
+    }
+
+    @Test func `the same records are passed over, and that is told`() {
+        var after = takeOver(Self.played())
+        after.receive(key: "a")
+        after.receive(key: "b")
+        after.receive("no json")
+        #expect(after.results.isEmpty && after.calls.isEmpty && after.stored == [0: 3])
+        #expect(after.notes == (0..<3).map { .skipped(Position(partition: 0, offset: $0)) })
+    }
+
+    @Test func `records of a topic that was created again are answered, though their offsets have results`() {
+        var after = takeOver(Self.played())
+        after.now.wall = after.now.wall + .seconds(1)
+        after.receive(key: "c")
+        after.receive(key: "b")
+        after.receive("no json")
+        after.settle()
+        #expect(after.statuses.sorted { $0.rawValue < $1.rawValue } == [.duplicate, .rejected, .succeeded])
+        #expect(after.notes.count { if case .anothersResult = $0 { true } else { false } } == 3)
+    }
+
+    @Test func `results of another requests topic answer nothing, not even repeats`() {
+        var after = takeOver(Self.played(), topic: "u")
+        after.receive(key: "a")
+        after.receive(key: "b")
+        after.settle()
+        #expect(after.statuses == [.succeeded, .succeeded])
+    }
+
+    @Test func `calls that results of another requests topic tell of count against the quota`() {
+        var before = Bench { $0.requestsTopic = "t" }
+        before.receive(key: "a")
+        before.answer(200)
+        var ledger = Ledger(topic: "u")
+        for result in before.results {
+            ledger.restore(LedgerEntry(result, topic: "t"), callsSince: Timestamp(milliseconds: 0))
+        }
+        #expect(ledger.calls.count == 1 && ledger.ofOtherTopics == 1 && ledger.count == 0)
+    }
+
+    private static func versionOne(_ entry: LedgerEntry) -> LedgerEntry {
+        var entry = entry
+        entry.source = nil
+        return entry
+    }
+
+    @Test func `after an upgrade the records that were answered before it are passed over`() {
+        var after = takeOver(Self.played(), form: Self.versionOne)
+        // A producer whose clock is ahead of the worker's.
+        after.now.wall = after.now.wall + .seconds(60)
+        after.receive(key: "a")
+        after.receive(key: "b")
+        #expect(after.results.isEmpty && after.calls.isEmpty && after.stored == [0: 2])
+        after.now.wall = after.now.wall + .seconds(-60)
+        after.receive("no json")
+        #expect(after.results.isEmpty && after.stored == [0: 3])
+    }
+
+    @Test func `an old header does not answer another key, another action or a later record`() {
+        var after = takeOver(Self.played(), form: Self.versionOne)
+        after.receive(key: "c")
+        after.receive(key: "b", hosts: ["another"])
+        after.now.wall = after.now.wall + .seconds(1)
+        after.receive("no json")
+        after.settle()
+        #expect(after.statuses == [.conflict, .rejected, .succeeded] || after.results.count == 3)
+        var later = takeOver(Self.played(), form: Self.versionOne)
+        later.now.wall = later.now.wall + .seconds(301)
+        later.receive(key: "a")
+        #expect(later.statuses == [.duplicate])
+    }
+
+    @Test func `what was called for a record is not carried over to another at its place`() {
+        var bench = Bench { $0.requestsTopic = "t" }
+        bench.receive(key: "a")
+        bench.answer(503, code: "x")
+        bench.hand(.revoked([0], isLost: true, deadline: .zero))
+        var after = bench
+        after.hand(.assigned(0, Ledger(topic: "t")))
+        after.hand(.received(Self.record(value: RequestDecoderTests.good)))
+        after.hand(.tick)
+        after.settle()
+        #expect(after.results.first?.attempts == 1)
+    }
+
+    @Test func `a log that goes back is told, and nothing of it is taken or stored before it is read anew`() {
+        var bench = Bench { $0.requestsTopic = "t" }
+        bench.receive(key: "a")
+        bench.answer(200)
+        bench.receive(key: "b")
+        #expect(bench.stored == [0: 1])
+        bench.hand(.received(Self.record(0, value: RequestDecoderTests.good)))
+        #expect(bench.takenAnew == [0: 0])
+        #expect(bench.notes.last == .wentBack(Position(partition: 0, offset: 0), highest: 1, open: 1))
+        #expect(bench.pipeline.stalePartitions == [0])
+        bench.hand(.received(Self.record(1, value: RequestDecoderTests.good)))
+        bench.settle()
+        #expect(bench.statuses == [.succeeded, .succeeded], "what was in flight is answered")
+        #expect(bench.stored == [0: 1], "and its offset is not one of the new log")
+        bench.hand(.assigned(0, Ledger(topic: "t")))
+        #expect(bench.pipeline.stalePartitions.isEmpty)
+    }
+
+    @Test func `a log that ends before what was read went back`() {
+        var bench = Bench()
+        bench.receive(key: "a")
+        bench.settle()
+        bench.hand(.reachedEnd(Position(partition: 0, offset: 1)))
+        #expect(bench.takenAnew.isEmpty)
+        bench.hand(.reachedEnd(Position(partition: 0, offset: 0)))
+        #expect(bench.takenAnew == [0: 0])
+    }
+}

@@ -1,0 +1,99 @@
+import Core
+
+/// What an operator or an election does to the log of one partition of the requests topic.
+extension SimulatedKafka {
+    /// The topic is deleted and created again. The broker forgets what was committed of it.
+    mutating func recreate(_ partition: Int32) {
+        cut(partition, to: 0)
+        first[Int(partition)] = 0
+        committed[partition] = nil
+    }
+
+    /// An unclean election loses the last records. `isRead`: by a consumer that notices at once. Without one the log could
+    /// grow beyond the committed offset before anyone looks, and no worker would know that it was ever shorter.
+    mutating func truncate(_ partition: Int32, by count: Int, isRead: Bool) {
+        let floor = max(first[Int(partition)], isRead ? 0 : committed[partition]?.offset ?? 0)
+        let end = Int(end(partition))
+        cut(partition, to: min(end, max(Int(floor), end - count)))
+    }
+
+    /// Retention, or `kafka-delete-records`.
+    mutating func deleteRecords(_ partition: Int32, below offset: Int64) {
+        first[Int(partition)] = min(max(first[Int(partition)], offset), end(partition))
+    }
+
+    func end(_ partition: Int32) -> Int64 { Int64(requests[Int(partition)].count) }
+
+    /// Where a takeover begins to read, as `Takeover.start`.
+    func start(_ partition: Int32) -> Int64 {
+        let low = first[Int(partition)]
+        guard let committed = committed[partition]?.offset, committed <= end(partition) else { return low }
+        return max(committed, low)
+    }
+
+    private mutating func cut(_ partition: Int32, to count: Int) {
+        requests[Int(partition)].removeSubrange(count...)
+        answered[Int(partition)] = answered[Int(partition)].filter { $0.key < count }
+    }
+}
+
+extension World {
+    func changeLog(_ step: Step) {
+        // What the last owner said of the quota stands beside the committed offset, and goes with it.
+        guard settings.quota == nil || step.kind == .delete else { return }
+        let partition = Int32(Int(step.a) % settings.partitions)
+        switch step.kind {
+        case .recreate:
+            met["recreated", default: 0] += 1
+            kafka.recreate(partition)
+        case .truncate:
+            met["truncated", default: 0] += 1
+            let isRead = members.contains {
+                $0.isAlive && !$0.isFrozen && !$0.isDraining
+                    && $0.owned[partition].map { $0.revokedUntil == nil } ?? false
+            }
+            kafka.truncate(partition, by: 1 + Int(step.b % 4), isRead: isRead)
+        default:
+            met["deleted", default: 0] += 1
+            kafka.deleteRecords(partition, below: kafka.end(partition) - Int64(step.b % 3))
+        }
+        if let mark = kafka.committed[partition], mark.offset > kafka.end(partition) {
+            met["committed beyond the end", default: 0] += 1
+        }
+        note("the log of \(partition) is now \(kafka.first[Int(partition)])..<\(kafka.end(partition))")
+        for index in members.indices {
+            // Positions name other records now.
+            members[index].isUnsure = true
+            guard let owned = members[index].owned[partition] else { continue }
+            let isBeyond = owned.fetchFrom > kafka.end(partition)
+            if isBeyond || owned.fetchFrom < kafka.first[Int(partition)] {
+                // The broker refuses the fetch, and the consumer begins at the log's start (`auto.offset.reset`).
+                members[index].owned[partition]?.fetchFrom = kafka.first[Int(partition)]
+            }
+            // A consumer always has a fetch under way: it knows before anything else happens.
+            if isBeyond { members[index].owned[partition]?.isOutdated = true }
+        }
+    }
+
+    /// What the consumer meets first after its log went back.
+    func tellOfResets(_ member: Int) {
+        guard members[member].isAlive, !members[member].isFrozen, !members[member].isDraining else { return }
+        for (partition, owned) in members[member].owned where owned.isOutdated && owned.revokedUntil == nil {
+            members[member].owned[partition]?.isOutdated = false
+            if let record = kafka.request(partition, owned.fetchFrom) {
+                hand(member, .received(record))
+            } else {
+                hand(member, .reachedEnd(Position(partition: partition, offset: owned.fetchFrom)))
+            }
+        }
+    }
+
+    /// The worker stores and commits where the new log begins, and has its partitions given out anew.
+    func takeAnew(_ member: Int, _ partition: Int32, from offset: Int64) {
+        guard let owned = members[member].owned[partition] else { return }
+        met["read anew", default: 0] += 1
+        members[member].owned[partition]?.stored = offset
+        if kafka.group.owner[partition] == member { kafka.committed[partition] = (offset, "") }
+        if owned.revokedUntil == nil { giveBack([partition], member) }
+    }
+}

@@ -69,7 +69,7 @@ extension Pipeline {
             if configuration.mutation == .losesTheRetryCountOnARebalance { carried = [:] }
         #endif
         if let before = carried.removeValue(forKey: record.position) {
-            (entry.attempts, entry.firstAttempt) = (before.attempts, before.firstAttempt)
+            (entry.attempts, entry.failingSince) = (before.attempts, before.failingSince)
             (entry.failure, entry.call) = (before.failure, before.call)
         }
         intake.add(entry.size)
@@ -169,11 +169,9 @@ extension Pipeline {
     mutating func enqueue(_ id: RequestID, _ now: Duration) {
         guard let request = open[id]?.request else { return }
         open[id]?.stage = .calling
-        var scope = Scope(request)
-        scope.isApart = request.hostIDs.contains { isolation.isQuarantined($0, of: scope.project, now: now) }
-        coalescer.add(
-            id, scope: scope, priority: request.priority, hosts: request.hostIDs,
-            arrived: open[id]?.admittedAt ?? now)
+        let scope = Scope(request)
+        let faulty = request.hostIDs.filter { isolation.isQuarantined($0, of: scope.project, now: now) }
+        enqueue(id, request.hostIDs, Set(faulty.map(ExactText.init)), scope)
     }
 }
 

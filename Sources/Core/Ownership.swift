@@ -49,10 +49,10 @@ extension Pipeline {
     /// Drops a request without a result: its offset stays open here for good.
     mutating func leaveBehind(_ id: RequestID) {
         guard let entry = open.removeValue(forKey: id) else { return }
-        if entry.firstAttempt != nil {
+        if entry.attempts > 0 || entry.failingSince != nil {
             if carried.count >= Self.maximumCarried { carried = [:] }
             carried[entry.position] = Carried(
-                attempts: entry.attempts, firstAttempt: entry.firstAttempt, failure: entry.failure,
+                attempts: entry.attempts, failingSince: entry.failingSince, failure: entry.failure,
                 call: entry.call)
         }
         coalescer.remove(id)

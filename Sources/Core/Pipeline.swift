@@ -15,7 +15,7 @@ package struct Pipeline {
         package var concurrency = 16
         package var retryFor: Duration = .seconds(900)
         package var dedupeWindow: Duration = .seconds(86_400)
-        /// How long a guilty host is called apart from others.
+        /// How long a faulty host is called apart from others.
         package var quarantine: Duration = .seconds(600)
         /// Open requests, and bytes of their records, at which no more are taken.
         package var maximumOpen = 10_000
@@ -46,9 +46,10 @@ package struct Pipeline {
     var quota: Quota
     /// ListPluginStatus has a budget of its own.
     var statusQuota: Quota
+    var reads = StatusReads()
     var isolation = Isolation()
-    var gate = AuthGate()
-    var outage = Outage()
+    var gate: AuthGate
+    var breaker = CircuitBreaker()
     var intake = Intake()
     var expiries = Heap<Expiry>()
     var republish: [(at: Duration, request: RequestID)] = []
@@ -73,6 +74,7 @@ package struct Pipeline {
         decoder = RequestDecoder(maximumBytes: configuration.maximumRequestBytes, policy: configuration.policy)
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
+        gate = AuthGate(boundsFlight: configuration.quota != nil)
         coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
         quota = Quota(
             configuration.quota, partitions: configuration.partitionCount, transit: configuration.transit)
@@ -111,6 +113,8 @@ package struct Pipeline {
     package var waitingCount: Int { coalescer.waitingCount }
     package var inFlight: Int { calls.count }
     package var gateState: AuthGate.State { gate.state }
+    /// Projects that are refused while the credential is accepted for others.
+    package var refusedProjects: [String] { gate.refusedAlone }
     /// Whether there is room for another record.
     package var wantsRecords: Bool { !intake.isFull && !isDraining }
     /// Whether too much has been open for so long that the partitions are paused.
@@ -142,19 +146,17 @@ package struct Pipeline {
         for partition in partitions.values { consider(partition.revokedBy) }
         // A drain starts nothing.
         if isDraining { return earliest }
-        consider(isolation.deferred.map(\.at).min())
         // Not before gate and quota both allow it; what waits for an answer is woken by it.
-        if !isolation.waiting.isEmpty, hasRoom(now.uptime), gate.state != .probing, let free = statusQuota.nextFree(now)
+        if !reads.isEmpty, hasRoom(now.uptime), let free = statusQuota.nextFree(now),
+            let allowed = reads.earliest({ gate.earliest($0.subject, now: now.uptime) })
         {
-            consider(max(free, gate.deadline ?? now.uptime))
+            consider(max(free, allowed))
         }
-        let isWaiting = !isolation.batches.isEmpty || coalescer.waitingCount > 0
-        if isWaiting, hasRoom(now.uptime), gate.state != .probing, !outage.isProbing,
-            let free = quota.nextFree(now)
+        if coalescer.waitingCount > 0, hasRoom(now.uptime), breaker.state != .halfOpen, let free = quota.nextFree(now),
+            let allowed = coalescer.nextEligible(
+                now: now.uptime, earliest: { gate.earliest($0.subject(), now: now.uptime) })
         {
-            let eligible =
-                isolation.batches.isEmpty ? coalescer.nextEligible(now: now.uptime) ?? now.uptime : now.uptime
-            consider(max(free, gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, eligible))
+            consider(max(free, allowed, breaker.deadline ?? now.uptime))
         }
         consider(expiries.first?.at)
         return earliest
@@ -206,7 +208,10 @@ struct OpenRequest {
     /// Whether hosts of it were seen as started after an answer was lost.
     var isObserved = false
     var attempts = 0
-    var firstAttempt: Duration?
+    /// Halves of refused calls of which it was the only request.
+    var halves = 0
+    /// When it first failed in a way that can pass, with nothing of it started since: the retry budget runs from here.
+    var failingSince: Duration?
     var failedHosts: [StartResult.FailedHost] = []
     var failure: Failure?
     var call: StartResult.CallSummary?
@@ -219,7 +224,7 @@ struct OpenRequest {
 /// What was done for a request before its partition went: the retry budget is not begun anew when it comes back.
 struct Carried {
     var attempts: Int
-    var firstAttempt: Duration?
+    var failingSince: Duration?
     var failure: Failure?
     var call: StartResult.CallSummary?
 }

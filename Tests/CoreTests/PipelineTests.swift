@@ -593,21 +593,6 @@ import Testing
         #expect(record.headers.allSatisfy { ($0.value?.count ?? 0) < 1_000 })
     }
 
-    @Test(arguments: [2, 3, 5]) func `workers with one bad key probe as seldom together as one alone`(_ count: Int) {
-        var gates = Array(repeating: AuthGate(), count: count)
-        var refused: [Duration] = []
-        for second in 0..<3000 {
-            let now = Duration.seconds(second)
-            for index in gates.indices where gates[index].allows(now: now) {
-                gates[index].sent()
-                _ = gates[index].refused(now: now, share: 1 / Double(count))
-                refused.append(now)
-            }
-        }
-        #expect(QuotaTests.most(refused, in: AuthGate.window) <= max(3, count))
-        #expect(refused.count >= 20)
-    }
-
     @Test func `a partition's end is committed behind what is open, and not when the partition is going`() {
         var bench = Bench(partitions: [0, 1])
         bench.hand(.reachedEnd(Position(partition: 1, offset: 7)))

@@ -10,5 +10,6 @@
         case resumesWhatIsNotPaused
         case losesTheRetryCountOnARebalance
         case forgetsTheQuotaOnARestart
+        case probesTheSameProject
     }
 #endif

@@ -75,6 +75,9 @@ package struct Pipeline {
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
         gate = AuthGate(boundsFlight: configuration.quota != nil)
+        #if MUTATIONS
+            gate.mutation = configuration.mutation
+        #endif
         coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
         quota = Quota(
             configuration.quota, partitions: configuration.partitionCount, transit: configuration.transit)

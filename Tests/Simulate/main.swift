@@ -6,10 +6,12 @@ internal import Simulation
 /// each mutation has to break one within so many seeds.
 nonisolated func runSchedules(_ first: UInt64, _ count: UInt64) -> Bool {
     var steps = 0
+    var met: [String: Int] = [:]
     for seed in first..<(first + count) {
         let schedule = Schedule(seed: seed)
         steps += schedule.steps.count
         let world = schedule.run()
+        met.merge(world.met, uniquingKeysWith: +)
         guard let violation = world.violation else { continue }
         print("seed \(seed): \(violation)")
         let shortest = schedule.shortest()
@@ -20,6 +22,7 @@ nonisolated func runSchedules(_ first: UInt64, _ count: UInt64) -> Bool {
         return false
     }
     print("\(count) schedules from seed \(first), \(steps) steps: no rule broken")
+    for (what, count) in met.sorted(by: { $0.key < $1.key }) { print("  \(what): \(count) times") }
     return true
 }
 

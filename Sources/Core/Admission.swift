@@ -35,6 +35,9 @@ extension Pipeline {
     }
 
     private mutating func countCalls(of previous: PreviousOwner, _ now: Now) {
+        if case .handedOver(let handover) = previous, !handover.refusals.isEmpty {
+            gate.takeOver(handover.refusals.map { min(now.uptime, now.uptime + ($0 - now.wall)) })
+        }
         quota.takeOver(previous, busyUntil: \.start, answered: Array(restoredCalls.values), now)
         statusQuota.takeOver(previous, busyUntil: \.status, answered: [], now)
     }
@@ -64,7 +67,7 @@ extension Pipeline {
             if configuration.mutation == .losesTheRetryCountOnARebalance { carried = [:] }
         #endif
         if let before = carried.removeValue(forKey: record.position), before.identity == identity {
-            (entry.attempts, entry.firstAttempt) = (before.attempts, before.firstAttempt)
+            (entry.attempts, entry.failingSince) = (before.attempts, before.failingSince)
             (entry.failure, entry.call) = (before.failure, before.call)
         }
         intake.add(entry.size)
@@ -199,11 +202,9 @@ extension Pipeline {
     mutating func enqueue(_ id: RequestID, _ now: Duration) {
         guard let request = open[id]?.request else { return }
         open[id]?.stage = .calling
-        var scope = Scope(request)
-        scope.isApart = request.hostIDs.contains { isolation.isQuarantined($0, of: scope.project, now: now) }
-        coalescer.add(
-            id, scope: scope, priority: request.priority, hosts: request.hostIDs,
-            arrived: open[id]?.admittedAt ?? now)
+        let scope = Scope(request)
+        let faulty = request.hostIDs.filter { isolation.isQuarantined($0, of: scope.project, now: now) }
+        enqueue(id, request.hostIDs, Set(faulty.map(ExactText.init)), scope)
     }
 }
 

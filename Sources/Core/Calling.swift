@@ -3,7 +3,7 @@ extension Pipeline {
     /// Whether one more call or read may be on its way, as far as credential and settings go.
     func hasRoom(_ now: Duration) -> Bool {
         isLeased(now) && calls.count < configuration.concurrency
-            && (configuration.quota == nil || calls.count + isolation.sent.count < gate.room(now: now))
+            && (configuration.quota == nil || calls.count + reads.count < gate.room(now: now))
     }
 
     /// Whether no other worker of the group can be calling.
@@ -18,37 +18,55 @@ extension Pipeline {
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
         expireWhatIsTooLate(now)
-        dispatchReads(now)
-        while hasRoom(now.uptime), gate.allows(now: now.uptime), outage.allows(now: now.uptime), quota.isFree(now),
+        // A call tells more of the credential than a read.
+        if gate.state == .accepted { dispatchReads(now) }
+        while hasRoom(now.uptime), gate.state != .probing, breaker.allows(now: now.uptime), quota.isFree(now),
             let batch = nextBatch(now)
         {
-            if let batch = readyToCall(batch, now) { send(batch, now) }
+            send(batch, now)
         }
+        dispatchReads(now)
     }
 
-    /// What a refused call was taken apart into goes first: it has waited longest.
     private mutating func nextBatch(_ now: Now) -> Batch? {
-        while var batch = isolation.batches.popFirst() {
-            batch.parts.removeAll { open[$0.request]?.stage != .calling }
-            let wanted = Set(batch.parts.flatMap(\.hosts).map(ExactText.init))
-            batch.hosts.removeAll { !wanted.contains(ExactText($0)) }
+        while coalescer.waitingCount > 0 {
+            let gate = gate
+            func next(_ isTried: @escaping (AuthGate.Subject) -> Bool) -> Batch? {
+                coalescer.next(now: now.uptime) { scope in
+                    let subject = scope.subject()
+                    return isTried(subject) && gate.allows(subject, now: now.uptime)
+                }
+            }
+            let untried = gate.state == .accepted ? nil : next(gate.isUntried)
+            guard var batch = untried ?? next({ _ in true }) else { return nil }
+            if batch.scope.operateAll {
+                batch.parts.removeAll { expireIfOver($0.request, now) }
+                if batch.parts.isEmpty { continue }
+                return batch
+            }
+            while let rest = withoutOver(batch, now) ?? withoutQuarantined(batch, now) {
+                batch = coalescer.extend(rest, to: configuration.hostsPerCall, now: now.uptime)
+            }
             if !batch.hosts.isEmpty { return batch }
         }
-        return coalescer.waitingCount > 0 ? coalescer.next(now: now.uptime) : nil
+        return nil
+    }
+
+    /// Without requests whose time is over by now; nil where there are none.
+    private mutating func withoutOver(_ batch: Batch, _ now: Now) -> Batch? {
+        let over = Set(batch.parts.map(\.request).filter { expireIfOver($0, now) })
+        return over.isEmpty ? nil : batch.without(over.contains)
     }
 
     private mutating func send(_ batch: Batch, _ now: Now) {
         nextCall += 1
-        gate.sent()
-        outage.sent(nextCall)
+        gate.sent(nextCall, batch.scope.subject())
+        breaker.sent(nextCall)
         var batch = batch
         batch.slot = quota.sent(now)
         batch.sentAt = now.uptime
         calls[nextCall] = batch
-        for part in batch.parts {
-            open[part.request]?.inFlight += 1
-            if open[part.request]?.firstAttempt == nil { open[part.request]?.firstAttempt = now.uptime }
-        }
+        for part in batch.parts { open[part.request]?.inFlight += 1 }
         let call = StartCall(
             id: nextCall, projectID: batch.scope.project.text, enterpriseProjectID: batch.scope.enterpriseProject?.text,
             pluginCode: batch.scope.plugin.text, operateAll: batch.scope.operateAll, hostIDs: batch.hosts)
@@ -57,8 +75,8 @@ extension Pipeline {
     }
 
     mutating func answered(_ call: CallID, _ reply: Reply, _ now: Now) {
-        if let read = isolation.sent.removeValue(forKey: call) {
-            readAnswered(read, reply, now)
+        if let read = reads.answered(call) {
+            readAnswered(call, read, reply, now)
             return
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
@@ -78,9 +96,10 @@ extension Pipeline {
         // What was in a call when its time came was passed over then.
         defer { for part in batch.parts where open[part.request]?.stage == .calling { noteExpiry(part.request, now) } }
         guard let failure else {
-            if gate.accepted() { effects.append(.log(.gateOpened)) }
-            outage.answered()
+            accepted(call, batch.scope.subject(), now)
+            breaker.answered()
             coalescer.succeeded(batch.scope)
+            if batch.scope.lane == .quarantined { isolation.mended(batch.hosts, of: batch.scope.project) }
             effects.append(
                 .log(
                     .callSucceeded(
@@ -93,24 +112,26 @@ extension Pipeline {
 
     private mutating func failed(_ call: CallID, _ batch: Batch, _ failure: Failure, _ reply: Reply, _ now: Now) {
         if !failure.isKnown { effects.append(.log(.unknownCode(failure.code, detail: failure.detail))) }
-        if failure.disposition != .stop { credentialWasNotRefused(reply) }
+        if failure.disposition != .stop {
+            credentialWasNotRefused(call, batch.scope.subject(), reply, now)
+        }
         let isOutage = failure.disposition == .retry && failure.scope != .host
-        if !isOutage { outage.answered() }
+        if !isOutage { breaker.answered() }
         switch failure.disposition {
         case .refuse:
             coalescer.succeeded(batch.scope)
             if failure.scope == .host && !batch.scope.operateAll {
-                takeApart(batch, failure, now)
+                isolate(batch, failure, now)
             } else {
                 for part in batch.parts { settle(part, failure: failure, now) }
             }
         case .retry where failure.scope == .host && !batch.scope.operateAll:
-            takeApart(batch, failure, now)
+            isolate(batch, failure, now)
         case .retry:
             let failures = coalescer.failed(batch.scope, sentAt: batch.sentAt, now: now.uptime)
-            let rounds = outage.failed(call, sentAt: batch.sentAt, now: now.uptime)
+            let rounds = breaker.failed(call, sentAt: batch.sentAt, now: now.uptime)
             let pause = retry.pause(after: max(failures, rounds), using: &generator)
-            outage.pause(until: now.uptime + pause)
+            breaker.pause(until: now.uptime + pause)
             if failure.effectUnknown && !batch.scope.operateAll {
                 // It may be done: the hosts are looked at before they are called again.
                 ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures), now)
@@ -122,22 +143,39 @@ extension Pipeline {
             effects.append(.log(.throttled(reply.rateLimit, until: quota.nextFree(now))))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
-            let wasOpen = gate.refused(now: now.uptime)
-            if wasOpen, let until = gate.deadline {
-                effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
-            }
+            refused(call, batch.scope.subject(), failure, reply, now)
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         }
         let nextIn = nextCallTime(now).map { $0 - now.uptime }
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
     }
 
-    /// Whatever HSS itself answers but a refusal of the credential has taken it.
-    mutating func credentialWasNotRefused(_ reply: Reply) {
+    /// Whatever HSS itself answers but a refusal of the credential accepts it.
+    mutating func credentialWasNotRefused(
+        _ call: CallID, _ subject: AuthGate.Subject, _ reply: Reply, _ now: Now
+    ) {
         if reply.transport == nil && reply.source == .hss {
-            if gate.accepted() { effects.append(.log(.gateOpened)) }
+            accepted(call, subject, now)
         } else {
-            gate.inconclusive()
+            gate.inconclusive(call, subject)
+        }
+    }
+
+    mutating func accepted(_ call: CallID, _ subject: AuthGate.Subject, _ now: Now) {
+        let acceptance = gate.accepted(call, subject)
+        if acceptance.opens { effects.append(.log(.gateOpened)) }
+        if acceptance.mends { effects.append(.log(.projectAccepted(subject.project.text))) }
+        for other in acceptance.refusedAlone {
+            effects.append(.log(.projectRefused(other.project.text, until: gate.pausedUntil(other) ?? now.uptime)))
+        }
+    }
+
+    mutating func refused(
+        _ call: CallID, _ subject: AuthGate.Subject, _ failure: Failure, _ reply: Reply, _ now: Now
+    ) {
+        let closes = gate.refused(call, subject, isToken: reply.source == .iam, now: now.uptime)
+        if closes, case .closed(let until) = gate.state {
+            effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
         }
     }
 
@@ -150,7 +188,10 @@ extension Pipeline {
         for part in batch.parts {
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }
             open[part.request]?.failure = failure
-            let budgetEnds = (entry.firstAttempt ?? now.uptime) + retry.budget
+            if failure.disposition == .retry && entry.failingSince == nil {
+                open[part.request]?.failingSince = now.uptime
+            }
+            let budgetEnds = (entry.failingSince ?? now.uptime) + retry.budget
             let isOver = failure.disposition == .retry && now.uptime >= budgetEnds
             if isOver || isGivenUp(entry) {
                 settle(part, failure: failure, now)
@@ -169,9 +210,8 @@ extension Pipeline {
         let gone = batch.parts.filter { open[$0.request].map(isGivenUp) ?? true }
         guard !gone.isEmpty else { return batch }
         for part in gone where open[part.request]?.inFlight == 0 { leaveBehind(part.request) }
-        var rest = batch
-        rest.parts.removeAll { part in gone.contains { $0.request == part.request } }
-        return rest.only(rest.parts.flatMap(\.hosts))
+        let requests = Set(gone.map(\.request))
+        return batch.without(requests.contains)
     }
 
     /// Whether the request's partition is going or the worker is, so that it is not called again here.
@@ -196,6 +236,7 @@ extension Pipeline {
             }
         } else {
             entry.succeeded += count
+            entry.failingSince = nil
             if entry.unsettled > 0 { entry.started += part.hosts }
         }
         open[part.request] = entry
@@ -217,8 +258,21 @@ extension Pipeline {
         let next = quota.earliestPossible(now)
         while let first = expiries.first, first.at <= next {
             expiries.popFirst()
-            expire(first.request, now)
+            // The clock may have been set back since.
+            if let expiresAt = open[first.request]?.request?.expiresAt, expiresAt > now.wall + (next - now.uptime) {
+                noteExpiry(first.request, now)
+            } else {
+                expire(first.request, now)
+            }
         }
+    }
+
+    /// Ends a request whose `expires_at` has come, although it was further away when the request was queued: the clock may
+    /// have been set forwards since. True where it is over.
+    private mutating func expireIfOver(_ id: RequestID, _ now: Now) -> Bool {
+        guard let expiresAt = open[id]?.request?.expiresAt, expiresAt <= now.wall else { return false }
+        expire(id, now)
+        return true
     }
 
     private mutating func learn(_ named: RateLimit, _ now: Now) {

@@ -1,50 +1,3 @@
-/// Names an open request within one process.
-package typealias RequestID = UInt64
-
-/// What a call acts on, besides its hosts: requests with one scope can share a call.
-package struct Scope: Hashable, Sendable {
-    var project: ExactText
-    var enterpriseProject: ExactText?
-    var plugin: ExactText
-    var operateAll: Bool
-    /// For hosts that were found guilty before, so that they do not cost others a call.
-    var isApart = false
-
-    init(_ request: StartRequest) {
-        project = ExactText(request.projectID)
-        enterpriseProject = request.enterpriseProjectID.map(ExactText.init)
-        plugin = ExactText(request.pluginCode)
-        operateAll = request.operateAll
-    }
-}
-
-/// What one call covers: hosts without repeats, and which of them each request waits for.
-struct Batch {
-    struct Part {
-        var request: RequestID
-        /// Empty for `operate_all`.
-        var hosts: [String]
-    }
-
-    var scope: Scope
-    var hosts: [String]
-    var parts: [Part]
-    /// The slot of the quota that its call takes.
-    var slot: Int?
-    var sentAt: Duration = .zero
-    /// Whether its hosts' states were read before, so that a refusal is halved at once.
-    var hasEvidence = false
-
-    /// These hosts are covered for a request too, which has one part of the batch.
-    mutating func add(_ hosts: [String], of request: RequestID) {
-        if let index = parts.firstIndex(where: { $0.request == request }) {
-            parts[index].hosts += hosts
-        } else {
-            parts.append(Part(request: request, hosts: hosts))
-        }
-    }
-}
-
 /// The requests that wait for a call, and which call comes next. Calls are scarce, so whatever waits for the same scope
 /// goes together; there is no timer that holds a call back.
 struct Coalescer {
@@ -72,7 +25,8 @@ struct Coalescer {
         var failedAt: Duration?
     }
 
-    private var demands: [RequestID: Demand] = [:]
+    /// A request waits in several lanes where its hosts do.
+    private var demands: [RequestID: [Demand]] = [:]
     private var lines: [Scope: Line] = [:]
     /// Which turn a project had last: a project that had none goes before one that had. Counted, not timed, so that the same
     /// requests make the same calls however long answers take.
@@ -87,23 +41,27 @@ struct Coalescer {
     mutating func add(
         _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Duration
     ) {
-        if demands[request] != nil {
-            demands[request]?.hosts.append(contentsOf: hosts)
+        if let place = place(of: request, in: scope) {
+            demands[request]?[place].hosts.append(contentsOf: hosts)
             return
         }
-        demands[request] = Demand(scope: scope, priority: priority, arrived: arrived, hosts: hosts)
+        demands[request, default: []].append(Demand(scope: scope, priority: priority, arrived: arrived, hosts: hosts))
         lines[scope, default: Line()].waiting[priority.rank].append(request)
         lines[scope]?.count += 1
     }
 
-    /// Moves a request, with these hosts and those that it waits for already, to the end of another line.
-    mutating func move(
-        _ request: RequestID, to scope: Scope, priority: Priority, with hosts: [String], arrived: Duration
-    ) {
-        let waiting = demands[request]?.hosts ?? []
-        remove(request)
-        add(request, scope: scope, priority: priority, hosts: hosts + waiting, arrived: arrived)
+    /// Takes what a request waits for in one scope; nil where it does not wait there.
+    mutating func take(_ request: RequestID, in scope: Scope) -> [String]? {
+        guard let demand = removeDemand(request, in: scope), var line = lines.removeValue(forKey: scope) else {
+            return nil
+        }
+        line.count -= 1
+        settle(line, of: scope)
+        return demand.hosts
     }
+
+    /// The scopes in which a request waits.
+    func scopes(of request: RequestID) -> [Scope] { (demands[request] ?? []).map(\.scope) }
 
     /// Puts a batch back in front, not to be called before a time (nil: than it was).
     mutating func putBack(
@@ -113,11 +71,11 @@ struct Coalescer {
         for rank in 0..<3 {
             var fresh: [RequestID] = []
             for (part, priority, arrived) in parts where priority.rank == rank {
-                if demands[part.request] != nil {
-                    demands[part.request]?.hosts.insert(contentsOf: part.hosts, at: 0)
+                if let place = place(of: part.request, in: scope) {
+                    demands[part.request]?[place].hosts.insert(contentsOf: part.hosts, at: 0)
                 } else {
-                    demands[part.request] = Demand(
-                        scope: scope, priority: priority, arrived: arrived, hosts: part.hosts)
+                    demands[part.request, default: []].append(
+                        Demand(scope: scope, priority: priority, arrived: arrived, hosts: part.hosts))
                     fresh.append(part.request)
                 }
             }
@@ -149,17 +107,29 @@ struct Coalescer {
     /// A request that waits no longer. True where it did wait.
     @discardableResult
     mutating func remove(_ request: RequestID) -> Bool {
-        guard let demand = demands.removeValue(forKey: request),
-            var line = lines.removeValue(forKey: demand.scope)
-        else { return false }
-        line.count -= 1
-        settle(line, of: demand.scope)
+        guard let gone = demands.removeValue(forKey: request) else { return false }
+        for demand in gone {
+            guard var line = lines.removeValue(forKey: demand.scope) else { continue }
+            line.count -= 1
+            settle(line, of: demand.scope)
+        }
         return true
+    }
+
+    private func place(of request: RequestID, in scope: Scope) -> Int? {
+        demands[request]?.firstIndex { $0.scope == scope }
+    }
+
+    private mutating func removeDemand(_ request: RequestID, in scope: Scope) -> Demand? {
+        guard let place = place(of: request, in: scope) else { return nil }
+        let demand = demands[request]?.remove(at: place)
+        if demands[request]?.isEmpty ?? false { demands[request] = nil }
+        return demand
     }
 
     /// What a name in a line's queue stands for; nil where the request was taken from within the queue, or moved on.
     private func demand(_ request: RequestID, in scope: Scope) -> Demand? {
-        demands[request].flatMap { $0.scope == scope ? $0 : nil }
+        demands[request]?.first { $0.scope == scope }
     }
 
     /// Puts a line back after a change: with a request that waits at the head of each queue, or not at all.
@@ -177,18 +147,24 @@ struct Coalescer {
         lines[scope] = line
     }
 
-    /// When the first of the scopes that wait may go; nil where none waits.
-    func nextEligible(now: Duration) -> Duration? {
-        lines.values.lazy.filter { $0.count > 0 }.map { max($0.notBefore, now) }.min()
+    /// When the first of the scopes that wait may go; nil where none may. `earliest`: what else keeps a scope waiting.
+    func nextEligible(now: Duration, earliest: (Scope) -> Duration?) -> Duration? {
+        var first: Duration?
+        for (scope, line) in lines where line.count > 0 {
+            guard let allowed = earliest(scope) else { continue }
+            let time = max(allowed, line.notBefore, now)
+            first = min(first ?? time, time)
+        }
+        return first
     }
 
-    /// The next call, taken out of the waiting; nil where nothing may go now.
+    /// The next call of a scope that is allowed, taken out of the waiting; nil where nothing may go now.
     ///
     /// Class first (raised by waiting), then the project that had no call for longest, then the longest waiting.
-    mutating func next(now: Duration) -> Batch? {
+    mutating func next(now: Duration, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
         var best: (scope: Scope, rank: Int, served: Int, arrived: Duration, request: RequestID)?
         for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
-            guard let (rank, arrived, request) = head(of: line, now: now) else { continue }
+            guard isAllowed(scope), let (rank, arrived, request) = head(of: line, scope, now: now) else { continue }
             let served = served[scope.project] ?? 0
             // Which came first decides between equals, so that the same requests always make the same calls.
             if let b = best, (b.rank, b.served, b.arrived, b.request) <= (rank, served, arrived, request) { continue }
@@ -216,14 +192,17 @@ struct Coalescer {
 
     /// What a request has waited for: its class, raised by waiting, then its age.
     private func claim(_ demand: Demand, _ rank: Int, _ now: Duration) -> (rank: Int, arrived: Duration) {
-        // What is called apart can cost a call for nothing: it stands a class lower.
-        (rank + (demand.scope.isApart ? 1 : 0) - Int((now - demand.arrived) / Self.agingStep), demand.arrived)
+        let raised = Int((now - demand.arrived) / Self.agingStep)
+        if demand.scope.lane.isLast { return (max(0, 3 - raised), demand.arrived) }
+        return (rank + (demand.scope.lane == .behind ? 1 : 0) - raised, demand.arrived)
     }
 
     /// The best claim of a line.
-    private func head(of line: Line, now: Duration) -> (rank: Int, arrived: Duration, request: RequestID)? {
+    private func head(
+        of line: Line, _ scope: Scope, now: Duration
+    ) -> (rank: Int, arrived: Duration, request: RequestID)? {
         (0..<3).compactMap { rank -> (rank: Int, arrived: Duration, request: RequestID)? in
-            guard let request = line.waiting[rank].first, let demand = demands[request] else { return nil }
+            guard let request = line.waiting[rank].first, let demand = demand(request, in: scope) else { return nil }
             let (rank, arrived) = claim(demand, rank, now)
             return (rank, arrived, request)
         }.min { $0 < $1 }
@@ -233,8 +212,7 @@ struct Coalescer {
         var batch = Batch(scope: scope, hosts: [], parts: [])
         for rank in 0..<3 {
             while let request = line.waiting[rank].popFirst() {
-                guard demand(request, in: scope) != nil else { continue }
-                demands[request] = nil
+                guard removeDemand(request, in: scope) != nil else { continue }
                 batch.parts.append(.init(request: request, hosts: []))
                 line.count -= 1
             }
@@ -250,15 +228,15 @@ struct Coalescer {
         var passedOver = 0
         var places = [0, 0, 0]
         while batch.hosts.count < capacity, passedOver < Self.passOver {
-            for rank in 0..<3 { skipWhoIsGone(&line, batch.scope, rank, &places) }
+            for rank in 0..<3 { skipGone(&line, batch.scope, rank, &places) }
             let ranks = (0..<3).filter { places[$0] < line.waiting[$0].count }
             // Of the three queues the one whose first has the best claim, as between scopes.
             let claims = ranks.compactMap { rank in
-                demands[line.waiting[rank][places[rank]]].map { (rank, claim($0, rank, now)) }
+                demand(line.waiting[rank][places[rank]], in: batch.scope).map { (rank, claim($0, rank, now)) }
             }
             guard let rank = claims.min(by: { $0.1 < $1.1 })?.0 else { break }
             let request = line.waiting[rank][places[rank]]
-            guard let demand = demands.removeValue(forKey: request) else { break }
+            guard var demand = removeDemand(request, in: batch.scope) else { break }
             let fresh = demand.hosts.filter { !union.contains(ExactText($0)) }
             let room = capacity - batch.hosts.count
             if fresh.count <= room {
@@ -269,21 +247,22 @@ struct Coalescer {
                 continue
             }
             // It does not fit, and keeps its place.
-            demands[request] = demand
             places[rank] += 1
             passedOver += 1
-            guard demand.hosts.count > hostsPerCall else { continue }
-            // It fits no call: as many hosts as there is room for go now.
-            let covered = demand.hosts.filter { union.contains(ExactText($0)) }
-            take(Array(fresh.prefix(room)), into: &batch, &union)
-            batch.add(covered + fresh.prefix(room), of: request)
-            demands[request]?.hosts = Array(fresh.dropFirst(room))
+            if demand.hosts.count > hostsPerCall {
+                // It fits no call: as many hosts as there is room for go now.
+                let covered = demand.hosts.filter { union.contains(ExactText($0)) }
+                take(Array(fresh.prefix(room)), into: &batch, &union)
+                batch.add(covered + fresh.prefix(room), of: request)
+                demand.hosts = Array(fresh.dropFirst(room))
+            }
+            demands[request, default: []].append(demand)
         }
         return batch
     }
 
     /// Moves a place on, past names of requests that wait no longer.
-    private func skipWhoIsGone(_ line: inout Line, _ scope: Scope, _ rank: Int, _ places: inout [Int]) {
+    private func skipGone(_ line: inout Line, _ scope: Scope, _ rank: Int, _ places: inout [Int]) {
         while places[rank] < line.waiting[rank].count, demand(line.waiting[rank][places[rank]], in: scope) == nil {
             if places[rank] == 0 { line.waiting[rank].popFirst() } else { places[rank] += 1 }
         }

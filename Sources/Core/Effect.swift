@@ -70,6 +70,9 @@ package enum Note: Equatable {
     case tookOver(PreviousOwner, until: Duration?)
     case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
     case gateOpened
+    /// HSS refuses the credential for this project, and accepts it for others; tried again at that time.
+    case projectRefused(String, until: Duration)
+    case projectAccepted(String)
     case publishFailed(Position, reason: String)
     case full(openCount: Int, bytes: Int)
     case room

@@ -14,5 +14,6 @@
         case leavesWithoutAHandover
         case readsResultsBeforeItsOwnHaveLanded
         case takesTheOffsetForTheRecord
+        case probesTheSameProject
     }
 #endif

@@ -49,10 +49,10 @@ extension Pipeline {
     /// Drops a request without a result: its offset stays open here for good.
     mutating func leaveBehind(_ id: RequestID) {
         guard let entry = open.removeValue(forKey: id) else { return }
-        if entry.firstAttempt != nil {
+        if entry.attempts > 0 || entry.failingSince != nil {
             if carried.count >= Self.maximumCarried { carried = [:] }
             carried[entry.position] = Carried(
-                identity: entry.identity, attempts: entry.attempts, firstAttempt: entry.firstAttempt,
+                identity: entry.identity, attempts: entry.attempts, failingSince: entry.failingSince,
                 failure: entry.failure,
                 call: entry.call)
         }
@@ -80,7 +80,9 @@ extension Pipeline {
         #if MUTATIONS
             if configuration.mutation == .leavesWithoutAHandover { return Handover(start: [], status: []) }
         #endif
-        return Handover(start: quota.handOver(now), status: statusQuota.handOver(now))
+        return Handover(
+            start: quota.handOver(now), status: statusQuota.handOver(now),
+            refusals: gate.recentRefusals(now.uptime).map { now.wall + ($0 - now.uptime) })
     }
 
     /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.

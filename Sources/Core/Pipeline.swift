@@ -17,7 +17,7 @@ package struct Pipeline {
         package var concurrency = 16
         package var retryFor: Duration = .seconds(900)
         package var dedupeWindow: Duration = .seconds(86_400)
-        /// How long a guilty host is called apart from others.
+        /// How long a faulty host is called apart from others.
         package var quarantine: Duration = .seconds(600)
         /// Open requests, and bytes of their records, at which no more are taken.
         package var maximumOpen = 10_000
@@ -48,9 +48,10 @@ package struct Pipeline {
     var quota: Quota
     /// ListPluginStatus has a budget of its own.
     var statusQuota: Quota
+    var reads = StatusReads()
     var isolation = Isolation()
-    var gate = AuthGate()
-    var outage = Outage()
+    var gate: AuthGate
+    var breaker = CircuitBreaker()
     var intake = Intake()
     var expiries = Heap<Expiry>()
     var republish: [(at: Duration, request: RequestID)] = []
@@ -80,6 +81,10 @@ package struct Pipeline {
         decoder = RequestDecoder(maximumBytes: configuration.maximumRequestBytes, policy: configuration.policy)
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
+        gate = AuthGate(boundsFlight: configuration.quota != nil)
+        #if MUTATIONS
+            gate.mutation = configuration.mutation
+        #endif
         coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
         quota = Quota(configuration.quota, transit: configuration.transit)
         statusQuota = quota
@@ -114,13 +119,15 @@ package struct Pipeline {
 
     package var openCount: Int { open.count }
     /// Since when HSS has answered no call, as uptime; nil where it answers.
-    package var unansweredSince: Duration? { outage.isOn ? outage.since : nil }
+    package var unansweredSince: Duration? { breaker.state == .closed ? nil : breaker.since }
     package var openBytes: Int { intake.bytes }
     package var waitingCount: Int { coalescer.waitingCount }
     package var inFlight: Int { calls.count }
     /// Until when no call goes, by uptime: because the server said so, or because of what a previous caller may have called.
     package var heldUntil: Duration { quota.heldUntil }
     package var gateState: AuthGate.State { gate.state }
+    /// Projects that are refused while the credential is accepted for others.
+    package var refusedProjects: [String] { gate.refusedAlone }
     /// Whether there is room for another record.
     package var wantsRecords: Bool { !intake.isFull && !isDraining }
     /// Whether too much has been open for so long that the partitions are paused.
@@ -154,11 +161,11 @@ package struct Pipeline {
         for partition in partitions.values { consider(partition.revokedBy) }
         // A drain starts nothing.
         if isDraining { return earliest }
-        consider(isolation.deferred.map(\.at).min())
         // Not before gate and quota both allow it; what waits for an answer is woken by it.
-        if !isolation.waiting.isEmpty, hasRoom(now.uptime), gate.state != .probing, let free = statusQuota.nextFree(now)
+        if !reads.isEmpty, hasRoom(now.uptime), let free = statusQuota.nextFree(now),
+            let allowed = reads.earliest({ gate.earliest($0.subject, now: now.uptime) })
         {
-            consider(max(free, gate.deadline ?? now.uptime))
+            consider(max(free, allowed))
         }
         consider(nextCallTime(now))
         consider(expiries.first?.at)
@@ -167,12 +174,12 @@ package struct Pipeline {
 
     /// When the next call may go, as uptime; nil where none waits, or where that waits for an answer or for partitions.
     func nextCallTime(_ now: Now) -> Duration? {
-        let isWaiting = !isolation.batches.isEmpty || coalescer.waitingCount > 0
-        guard isWaiting, !isDraining, hasRoom(now.uptime), gate.state != .probing, !outage.isProbing,
-            let free = quota.nextFree(now)
+        guard coalescer.waitingCount > 0, !isDraining, hasRoom(now.uptime), breaker.state != .halfOpen,
+            let free = quota.nextFree(now),
+            let allowed = coalescer.nextEligible(
+                now: now.uptime, earliest: { gate.earliest($0.subject(), now: now.uptime) })
         else { return nil }
-        let eligible = isolation.batches.isEmpty ? coalescer.nextEligible(now: now.uptime) ?? now.uptime : now.uptime
-        return max(free, gate.deadline ?? now.uptime, outage.deadline ?? now.uptime, eligible)
+        return max(free, allowed, breaker.deadline ?? now.uptime)
     }
 }
 
@@ -229,7 +236,10 @@ struct OpenRequest {
     /// Whether hosts of it were seen as started after an answer was lost.
     var isObserved = false
     var attempts = 0
-    var firstAttempt: Duration?
+    /// Halves of refused calls of which it was the only request.
+    var halves = 0
+    /// When it first failed in a way that can pass, with nothing of it started since: the retry budget runs from here.
+    var failingSince: Duration?
     var failedHosts: [StartResult.FailedHost] = []
     var failure: Failure?
     var call: StartResult.CallSummary?
@@ -243,7 +253,7 @@ struct OpenRequest {
 struct Carried {
     var identity: Fingerprint
     var attempts: Int
-    var firstAttempt: Duration?
+    var failingSince: Duration?
     var failure: Failure?
     var call: StartResult.CallSummary?
 }

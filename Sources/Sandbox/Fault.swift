@@ -31,12 +31,14 @@ package struct Fault: Equatable, Sendable {
     /// Only calls that name this host.
     package var host: String?
     package var project: String?
+    package var plugin: String?
     /// `start`, `status` or `token`; nil is `start`.
     package var api: String?
 
     package static let help =
         "KIND[:CONDITION,...]; KIND is an HTTP status (429, 503), a code (HSS.1006), html, echo, slow=DURATION, hang, reset or "
-        + "lost (done, answer lost); CONDITION is count=N, rate=0..1, every=N, host=ID, project=ID, api=start|status|token"
+        + "lost (done, answer lost); CONDITION is count=N, rate=0..1, every=N, host=ID, project=ID, plugin=CODE, "
+        + "api=start|status|token"
 
     package struct ParseError: Error, CustomStringConvertible {
         package var description: String
@@ -68,13 +70,15 @@ package struct Fault: Equatable, Sendable {
                 rate = part
             case "host": host = value
             case "project": project = value
+            case "plugin": plugin = value
             case "api":
                 guard ["start", "status", "token"].contains(value) else {
                     throw ParseError(description: "api=\(value) must be start, status or token")
                 }
                 api = value
             default:
-                throw ParseError(description: "\"\(name)\" is no condition (count, rate, every, host, project, api)")
+                throw ParseError(
+                    description: "\"\(name)\" is no condition (count, rate, every, host, project, plugin, api)")
             }
         }
     }
@@ -105,9 +109,11 @@ package struct Fault: Equatable, Sendable {
 
     /// Whether it strikes this call; counts it where it could.
     mutating func strikes(
-        api: String, project: String, hosts: [String], seen: inout Int, using generator: inout SplitMix64
+        api: String, project: String, plugin: String?, hosts: [String], seen: inout Int,
+        using generator: inout SplitMix64
     ) -> Bool {
         guard (self.api ?? "start") == api, self.project.map({ $0 == project }) ?? true,
+            self.plugin.map({ $0 == plugin }) ?? true,
             host.map(hosts.contains) ?? true, count.map({ $0 > 0 }) ?? true
         else { return false }
         seen += 1

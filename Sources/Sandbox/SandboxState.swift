@@ -81,7 +81,8 @@ struct SandboxState {
         for index in faults.indices {
             guard
                 faults[index].strikes(
-                    api: entry.api, project: entry.project, hosts: entry.hosts, seen: &seen[index], using: &generator)
+                    api: entry.api, project: entry.project, plugin: entry.plugin, hosts: entry.hosts,
+                    seen: &seen[index], using: &generator)
             else { continue }
             entry.fault = true
             switch faults[index].kind {

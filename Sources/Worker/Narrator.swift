@@ -76,6 +76,15 @@ struct Narrator {
                     (.remedy, .string(remedy)),
                 ])
         case .gateOpened: log.write(.info, "credential accepted")
+        case .projectRefused(let project, let until):
+            log.write(
+                .error, "credential refused for one project: its requests wait, others go on",
+                [
+                    (.project, .string(project)), (.until, .integer((until - now.uptime).milliseconds)),
+                    (.remedy, .string("give the credential's user access to the project")),
+                ])
+        case .projectAccepted(let project):
+            log.write(.info, "credential accepted for the project again", [(.project, .string(project))])
         case .publishFailed(let position, let reason):
             metrics.publishFailures += 1
             guard mayRepeat("publish", every: .seconds(10), now.uptime) else { return }

@@ -41,7 +41,7 @@ import Testing
 
     @Test func `a second result with the same id is counted apart`() throws {
         var history = Self.history
-        let place = try #require(history.places(.failed).last)
+        let place = try #require(history.places(.succeeded).last)
         history.append(history.results[place])
         let offence = try #require(history.audit().first)
         #expect(history.audit().count == 1)

@@ -39,7 +39,7 @@ import Testing
         bench.receive(key: "k")
         _ = Self.notes(&bench, Self.failed(nil, .tokenVoid("expired")))
         #expect(!bench.pipeline.quota.isFree(bench.now))
-        #expect(bench.pipeline.gate.allows(now: bench.now.uptime))
+        #expect(bench.pipeline.gate.allows(AuthGate.Subject(project: ExactText("p")), now: bench.now.uptime))
         #expect(bench.queries.isEmpty, "it had no effect, so there is nothing to look up")
     }
 

@@ -647,6 +647,29 @@ import Testing
         #expect(bench.calls.isEmpty, "the lease is gone")
     }
 
+    @Test func `a caller knows of the refusals that its predecessor met`() throws {
+        var first = Self.caller()
+        first.hand(.tookOver(.none))
+        first.hand(.leased(until: first.now.uptime + .seconds(900)))
+        for host in 0..<3 {
+            first.receive(key: "k\(host)", project: "p\(host)")
+            while first.calls.isEmpty { first.pass(.seconds(10)) }
+            first.answer(401, code: "APIGW.0301")
+        }
+        first.hand(.revoked([0, 1], isLost: false, deadline: first.now.uptime + .seconds(10)))
+        let handover = try #require(first.handovers[0])
+        #expect(handover.refusals.count == 3)
+        var next = Self.caller()
+        next.now = first.now
+        next.hand(.tookOver(.handedOver(handover)))
+        next.hand(.leased(until: next.now.uptime + .seconds(900)))
+        next.receive(key: "new", project: "other")
+        next.pass(handover.refusals[0] - first.now.wall + .seconds(299))
+        #expect(next.calls.isEmpty, "six in a row lock the key")
+        next.pass(.seconds(2))
+        #expect(next.calls.count == 1)
+    }
+
     @Test func `who goes before it has taken over leaves what the caller before it left`() {
         var bench = Self.caller()
         bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))

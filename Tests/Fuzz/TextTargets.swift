@@ -55,7 +55,8 @@ import Foundation
     var (seen, struck) = (0, 0)
     for _ in 0..<10
     where fault.strikes(
-        api: fault.api ?? "start", project: fault.project ?? "p", hosts: [fault.host ?? "h"], seen: &seen,
+        api: fault.api ?? "start", project: fault.project ?? "p", plugin: fault.plugin, hosts: [fault.host ?? "h"],
+        seen: &seen,
         using: &generator)
     {
         struck += 1

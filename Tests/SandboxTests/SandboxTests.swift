@@ -130,7 +130,7 @@ import Testing
 
     @Test(arguments: [
         ("503:count=1", 503 as Int?, nil as String?), ("HSS.1006:count=1", 400, "HSS.1006"), ("html:count=1", 502, nil),
-        ("429:count=1", 429, "APIGW.0308"), ("302:count=1", 302, nil),
+        ("429:count=1", 429, "APIGW.0308"), ("302:count=1", 302, nil), ("HSS.0001:plugin=ndr,count=1", 400, "HSS.0001"),
     ]) func `a fault strikes once and then the call goes through`(_ fault: String, _ status: Int?, _ code: String?)
         throws
     {
@@ -165,7 +165,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "503:", "503:count=0", "503:rate=2", "99", "503:colour=red", "slow=fast", "503:api=none"])
+    @Test(arguments: [
+        "", "503:", "503:count=0", "503:rate=2", "99", "503:colour=red", "slow=fast", "503:api=none", "503:plugin",
+    ])
     func `a fault that makes no sense is refused`(_ text: String) {
         #expect(throws: Fault.ParseError.self) { try Fault(parsing: text) }
     }

@@ -3,7 +3,7 @@ import Core
 /// HSS as the quota and the refusals make it: what was started, what was counted, what goes wrong.
 struct SimulatedHSS {
     enum Fault: CaseIterable {
-        case none, sometimesDown, lost, throttled, refusesTheCredential, down
+        case none, sometimesDown, lost, throttled, refusesTheCredential, down, refusesOneProject, refusesReads
     }
 
     let quota: RateLimit?
@@ -33,6 +33,8 @@ struct SimulatedHSS {
         switch (fault, chance) {
         case (.down, _), (.sometimesDown, 0): reply.httpStatus = 503
         case (.refusesTheCredential, 0): (reply.httpStatus, reply.errorCode) = (401, "APIGW.0301")
+        case (.refusesOneProject, _) where sent.project == "p0", (.refusesReads, _) where api == "ListPluginStatus":
+            (reply.httpStatus, reply.errorCode) = (401, "APIGW.0301")
         default:
             reply = answer(sent)
             if fault == .lost && chance == 0 {

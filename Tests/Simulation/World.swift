@@ -68,6 +68,8 @@ package final class World {
     var members: [Member] = []
     var kafka: SimulatedKafka
     var hss: SimulatedHSS
+    var refusals = Refusals()
+    /// How often a schedule met what it can meet.
     /// Facts that wait to be handed over, so that no pipeline is entered twice.
     private var inbox: [(member: Int, fact: Fact)] = []
     private var requestCount = 0
@@ -216,6 +218,8 @@ package final class World {
         note("call of \(member) arrives: \(sent)")
         let outcome = hss.take(sent, at: time, using: &generator)
         if let rule = outcome.violation { broken(rule) }
+        if outcome.reply.httpStatus == 401 { met["refused: \(hss.fault)", default: 0] += 1 }
+        if settings.quota != nil, let rule = refusals.take(outcome.reply, of: member, at: time) { broken(rule) }
         schedule(.answered(member: member, sent.id, outcome.reply), after: milliseconds(0...1500))
     }
 

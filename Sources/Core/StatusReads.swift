@@ -1,0 +1,216 @@
+/// Reads of hosts' states (ListPluginStatus), after calls that were refused or lost.
+struct StatusReads {
+    struct Read {
+        enum Purpose: Equatable {
+            /// Which of these hosts keep calls from being accepted?
+            case refused(Failure)
+            /// Which of these hosts were started by the call whose answer was lost? Then again, not before the time.
+            case lost(Failure, notBefore: Duration, failures: Int)
+        }
+
+        var batch: Batch
+        var purpose: Purpose
+        /// What is next in line and is looked at too. It is out of the line while the read is in flight.
+        var ahead: Batch?
+        /// Hosts not asked for yet, and the states told so far.
+        var toAsk: ArraySlice<String> = []
+        var states: [ExactText: HostStatus] = [:]
+        /// The slot of the quota that it takes.
+        var slot: Int?
+        /// Not sent before this time.
+        var notBefore: Duration = .zero
+        /// How often it failed in a way that can pass.
+        var failures = 0
+
+        var subject: AuthGate.Subject { batch.scope.subject(isRead: true) }
+
+        /// Whether reads of its project are refused, so that it is not waited for: after a refused call not at all, after a
+        /// lost one until they were refused again.
+        func isHopeless(gate: AuthGate, _ now: Duration) -> Bool {
+            guard let until = gate.pausedUntil(subject) else { return false }
+            if case .refused = purpose { return until > now }
+            return gate.failures(subject) >= StatusReads.maximumRefusals
+        }
+    }
+
+    private var waiting: [Read] = []
+    private var inFlight: [CallID: Read] = [:]
+
+    /// Hosts asked for in one read, so that its URL stays well below what gateways take.
+    static let hostsPerRead = 100
+    /// After so many failures of a read its hosts are called without one: a status outage must not block calls.
+    static let maximumFailures = 3
+    /// The same for refusals of the credential.
+    static let maximumRefusals = 2
+
+    var count: Int { inFlight.count }
+    var isEmpty: Bool { waiting.isEmpty }
+
+    mutating func wait(_ read: Read) { waiting.append(read) }
+
+    mutating func sent(_ call: CallID, _ read: Read) { inFlight[call] = read }
+
+    mutating func answered(_ call: CallID) -> Read? { inFlight.removeValue(forKey: call) }
+
+    mutating func next(where isReady: (Read) -> Bool) -> Read? {
+        waiting.firstIndex(where: isReady).map { waiting.remove(at: $0) }
+    }
+
+    /// When the first of those that wait may go; nil where none may. `allowed`: what else keeps a read waiting.
+    func earliest(_ allowed: (Read) -> Duration?) -> Duration? {
+        var first: Duration?
+        for read in waiting {
+            guard let time = allowed(read).map({ max($0, read.notBefore) }) else { continue }
+            first = min(first ?? time, time)
+        }
+        return first
+    }
+}
+
+extension Pipeline {
+    /// Asks about a batch's hosts before anything else is done with it.
+    mutating func ask(_ asked: Batch, _ purpose: StatusReads.Read.Purpose, _ now: Now) {
+        let batch = withoutGivenUp(asked)
+        guard !batch.hosts.isEmpty else { return }
+        reads.wait(StatusReads.Read(batch: batch, purpose: purpose))
+    }
+
+    /// Sends the reads that may go now; they have a quota of their own.
+    mutating func dispatchReads(_ now: Now) {
+        guard !isDraining else { return }
+        while let read = nextRead({ $0.isHopeless(gate: $1, now.uptime) }) { conclude(read, hasEvidence: false, now) }
+        while hasRoom(now.uptime), statusQuota.isFree(now),
+            var read = nextRead({ $0.notBefore <= now.uptime && $1.allows($0.subject, now: now.uptime) })
+        {
+            read.batch = withoutGivenUp(read.batch)
+            if read.batch.hosts.isEmpty { continue }
+            if read.toAsk.isEmpty { begin(&read, now) }
+            nextCall += 1
+            gate.sent(nextCall, read.subject)
+            read.slot = statusQuota.sent(now)
+            let hosts = Array(read.toAsk.prefix(StatusReads.hostsPerRead))
+            read.toAsk = read.toAsk.dropFirst(hosts.count)
+            reads.sent(nextCall, read)
+            let scope = read.batch.scope
+            effects.append(
+                .query(
+                    StatusQuery(
+                        id: nextCall, projectID: scope.project.text, enterpriseProjectID: scope.enterpriseProject?.text,
+                        pluginCode: scope.plugin.text, hostIDs: hosts, offset: 0, limit: 200)))
+        }
+    }
+
+    private mutating func nextRead(_ isReady: (StatusReads.Read, AuthGate) -> Bool) -> StatusReads.Read? {
+        let gate = gate
+        return reads.next { isReady($0, gate) }
+    }
+
+    private mutating func begin(_ read: inout StatusReads.Read, _ now: Now) {
+        read.states = [:]
+        read.toAsk = read.batch.hosts[...]
+        guard case .refused = read.purpose, read.batch.scope.lane == .shared || read.batch.scope.lane == .behind else {
+            return
+        }
+        var ahead = read.batch
+        ahead.parts = []
+        ahead = coalescer.extend(ahead, to: StatusReads.hostsPerRead, now: now.uptime)
+        read.toAsk = ahead.hosts[...]
+        read.ahead = ahead.only(ahead.parts.flatMap(\.hosts))
+    }
+
+    mutating func readAnswered(_ call: CallID, _ answered: StatusReads.Read, _ reply: Reply, _ now: Now) {
+        var read = answered
+        if reply.mayHaveArrived { statusQuota.answered(read.slot, now) } else { statusQuota.unused(read.slot) }
+        guard let failure = Failure(reply) else {
+            accepted(call, read.subject, now)
+            for host in reply.hosts { read.states[ExactText(host.hostID)] = host }
+            if read.toAsk.isEmpty { conclude(read, hasEvidence: true, now) } else { reads.wait(read) }
+            return
+        }
+        if let ahead = read.ahead { requeue(withoutGivenUp(ahead)) }
+        (read.ahead, read.toAsk) = (nil, [])
+        if failure.disposition == .stop {
+            refused(call, read.subject, failure, reply, now)
+        } else {
+            credentialWasNotRefused(call, read.subject, reply, now)
+        }
+        switch failure.disposition {
+        case .wait:
+            statusQuota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
+            reads.wait(read)
+        case .stop: reads.wait(read)
+        case .retry where read.failures + 1 < StatusReads.maximumFailures:
+            read.failures += 1
+            read.notBefore = now.uptime + retry.pause(after: read.failures, using: &generator)
+            reads.wait(read)
+        case .retry, .refuse: conclude(read, hasEvidence: false, now)
+        }
+    }
+
+    private mutating func conclude(_ read: StatusReads.Read, hasEvidence: Bool, _ now: Now) {
+        let batch = withoutGivenUp(read.batch)
+        switch read.purpose {
+        case .refused(let failure):
+            if let ahead = read.ahead {
+                let faulty = ahead.hosts.filter { Self.fault(read.states[ExactText($0)]) != nil }
+                quarantine(faulty, of: batch.scope, now)
+                requeue(withoutGivenUp(ahead))
+            }
+            if hasEvidence {
+                concludeRefused(batch, failure, read.states, now)
+            } else {
+                bisect(batch, failure, now)
+            }
+        case .lost(let failure, let notBefore, let failures):
+            let started = batch.hosts.filter { Self.isStarted(read.states[ExactText($0)]) }
+            observed(batch.only(started), now)
+            putBack(
+                batch.without(started), failure, notBefore: max(notBefore, now.uptime), failures: failures, now)
+        }
+    }
+
+    private mutating func concludeRefused(
+        _ batch: Batch, _ failure: Failure, _ states: [ExactText: HostStatus], _ now: Now
+    ) {
+        let started = batch.hosts.filter { Self.isStarted(states[ExactText($0)]) }
+        observed(batch.only(started), now)
+        let rest = batch.without(started)
+        let faults = Dictionary(grouping: rest.hosts) { Self.fault(states[ExactText($0)]) }
+        let named = faults.filter { $0.key != nil }.values.flatMap { $0 }
+        guard !named.isEmpty else {
+            // The same hosts would be refused again.
+            if started.isEmpty { bisect(rest, failure, now) } else { requeue(rest) }
+            return
+        }
+        // The code says which of them it was. The others are called apart, and so have a code of their own.
+        let blamed = faults[failure.code] ?? named
+        faulty(rest.only(blamed), failure, now)
+        let others = Set(named).subtracting(blamed)
+        quarantine(Array(others), of: batch.scope, now)
+        var apart = rest.only(others)
+        apart.scope.lane = .quarantined
+        requeue(apart)
+        requeue(rest.without(named))
+    }
+
+    /// What keeps a host from being called, in the vendor's code; nil where nothing is seen to.
+    private static func fault(_ state: HostStatus?) -> String? {
+        guard let state else { return "HSS.0011" }
+        if state.agentStatus == "not_installed" || state.agentStatus == "install_failed" { return "HSS.1001" }
+        if state.agentStatus == "offline" || state.pluginStatus == "offline" { return "HSS.1007" }
+        if ["not_installed", "install_fail"].contains(state.pluginStatus) { return "HSS.0001" }
+        return nil
+    }
+
+    private static func isStarted(_ state: HostStatus?) -> Bool {
+        ["starting", "running"].contains(state?.pluginStatus ?? "")
+    }
+
+    /// The read shows these hosts as started.
+    private mutating func observed(_ batch: Batch, _ now: Now) {
+        for part in batch.parts {
+            open[part.request]?.isObserved = true
+            settle(part, failure: nil, now)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import Testing
+
+@testable import Core
+
+/// What a refused call costs others: halves stand in line, and a request that is wrong as a whole ends.
+@Suite struct BisectionTests {
+    /// So many calls may be made to find out which hosts of one request are refused.
+    static func cap(_ hosts: Int) -> Int {
+        var depth = 0
+        while 1 << depth < hosts { depth += 1 }
+        return 2 * depth + 4
+    }
+
+    @Test(arguments: [false, true]) func `a request that is wrong as a whole leaves others their turns and ends soon`(
+        _ isCritical: Bool
+    ) {
+        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        let priority = isCritical ? #","priority":"critical""# : ""
+        bench.receive(key: "wrong", hosts: (0..<100).map { "h\($0)" }, project: "w", plugin: "bad", more: priority)
+        for n in 0..<3 { bench.receive(key: "k\(n)", project: "p\(n)", more: priority) }
+        var order: [String] = []
+        bench.play(1_000) { bench, call in
+            order.append(call.projectID)
+            bench.answer(call.pluginCode == "bad" ? 400 : 200, code: "HSS.0001")
+        } read: {
+            $0.tell { _ in ("stopped", "online") }
+        }
+        #expect(order.prefix(6).filter { $0 != "w" }.count == 3, "\(order)")
+        #expect(order.filter { $0 == "w" }.count <= 9, "\(order.count)")
+        #expect(bench.statuses == [.succeeded, .succeeded, .succeeded, .failed])
+        #expect(bench.results.last?.failure?.code == "HSS.0001")
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 20, 64, 100, 200]) func `the calls for one request are bounded`(_ hosts: Int) {
+        for seed in 0..<40 {
+            var generator = SplitMix64(seed: UInt64(seed))
+            let share = Int.random(in: 1...6, using: &generator)
+            let bad = Set(
+                (0..<hosts).filter { _ in Int.random(in: 0..<share, using: &generator) == 0 }.map { "h\($0)" })
+            var bench = Bench { $0.hostsPerCall = 200 }
+            bench.receive(key: "k", hosts: (0..<hosts).map { "h\($0)" })
+            var calls = 0
+            bench.play(1_000) { bench, call in
+                calls += 1
+                bench.answer(call.hostIDs.contains(where: bad.contains) ? 400 : 200, code: "HSS.0001")
+            } read: {
+                $0.tell { _ in ("stopped", "online") }
+            }
+            #expect(bench.pipeline.openCount == 0)
+            #expect(calls <= Self.cap(200), "\(calls) calls for \(hosts) hosts")
+            if bad.isEmpty { #expect(bench.statuses == [.succeeded]) }
+        }
+    }
+
+    @Test func `many requests of a scope that is wrong as a whole do not hold up their project's other calls`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1000, window: .seconds(60)) }
+        for n in 0..<64 { bench.receive(key: "w\(n)", hosts: ["h\(n)"], plugin: "bad") }
+        for n in 0..<60 { bench.receive(key: "g\(n)", project: n % 2 == 0 ? "p" : "q", plugin: "good\(n)") }
+        var order: [String] = []
+        bench.play(5_000) { bench, call in
+            order.append(call.pluginCode)
+            bench.answer(call.pluginCode == "bad" ? 400 : 200, code: "HSS.0001")
+        } read: {
+            $0.tell { _ in ("stopped", "online") }
+        }
+        #expect(bench.pipeline.openCount == 0)
+        #expect(bench.statuses.filter { $0 == .failed }.count == 64, "each is told what HSS says of it")
+        #expect(order.prefix(60).filter { $0 == "bad" }.count <= 12, "\(order.prefix(60))")
+    }
+
+    @Test func `a read that fails in passing is asked again before anything is halved`() {
+        var bench = Bench()
+        bench.receive(key: "k", hosts: ["good", "bad", "fine"])
+        bench.answer(400, code: "HSS.1001")
+        bench.refuseRead(503)
+        #expect(bench.calls.isEmpty)
+        for _ in 0..<20 where bench.queries.isEmpty { bench.pass(.seconds(1)) }
+        bench.tell { $0 == "bad" ? ("not_installed", "not_installed") : ("stopped", "online") }
+        #expect(bench.calls.map(\.hostIDs) == [["good", "fine"]])
+        bench.answer(200)
+        #expect(bench.statuses == [.partiallySucceeded])
+    }
+
+    @Test func `a host that no call named is not ended by what a read says of it`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "first", hosts: ["x"], plugin: "other")
+        bench.receive(key: "a", hosts: ["good1", "bad1"])
+        bench.answer(200)
+        bench.pass(.seconds(60))
+        bench.receive(key: "new", hosts: ["new"])
+        bench.answer(400, code: "HSS.1001")
+        // Just enrolled: the list does not have it yet.
+        for _ in 0..<50 where bench.pipeline.openCount > 0 {
+            if let call = bench.calls.first {
+                bench.answer(call.hostIDs.contains("bad1") ? 400 : 200, code: "HSS.1001")
+            } else if !bench.queries.isEmpty {
+                bench.tell {
+                    $0 == "new" ? nil : $0 == "bad1" ? ("not_installed", "not_installed") : ("stopped", "online")
+                }
+            } else {
+                bench.pass(.seconds(10))
+            }
+        }
+        #expect(bench.results.first { $0.fields.idempotencyKey == "new" }?.status == .succeeded)
+    }
+}

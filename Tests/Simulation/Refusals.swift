@@ -1,0 +1,27 @@
+import Core
+
+/// How often the server refuses the credential in a row: six times lock the key.
+struct Refusals {
+    private var inARow: [Int: [Duration]] = [:]
+
+    /// The rule that an answer to a member breaks; nil where it breaks none.
+    mutating func take(_ reply: Reply, of member: Int, at time: Duration) -> String? {
+        guard reply.httpStatus == 401 else {
+            // Without an answer of HSS's own it is not certain that the call was seen.
+            if reply.httpStatus == 200 || reply.httpStatus == 400 { inARow[member] = [] }
+            return nil
+        }
+        let recent = (inARow[member] ?? []).filter { time - $0 < .seconds(300) } + [time]
+        inARow[member] = recent
+        return recent.count > 3 ? "\(member) is refused \(recent.count) times in a row in five minutes" : nil
+    }
+}
+
+extension World.Sent {
+    var project: String {
+        switch self {
+        case .start(let call): call.projectID
+        case .status(let query): query.projectID
+        }
+    }
+}

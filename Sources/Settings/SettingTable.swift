@@ -100,7 +100,8 @@ package enum SettingTable {
     package static let json = Setting(
         "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object a line")
 
-    package static let follow = Setting("follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
+    package static let follow = Setting(
+        "follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
     package static let key = Setting("key", .text, [.results], "only results of this idempotency key")
     package static let status = Setting(
         "status",

@@ -55,7 +55,6 @@ package final class Cluster {
 
     /// The most telling of the errors that the client reported meanwhile: one that no waiting mends, if there is one.
     private func reason(for code: rd_kafka_resp_err_t) -> KafkaError {
-        var best = lastReason ?? KafkaError(code)
         while let event = unsafe client.poll() {
             defer { unsafe rd_kafka_event_destroy(event) }
             guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }
@@ -63,10 +62,9 @@ package final class Cluster {
             if error.right == .group { continue }
             if error.kind == .notPermitted, let hint = configuration.authenticationHint { error.text += "; \(hint)" }
             if [.notPermitted, .insecure].contains(error.kind) { return error }
-            if error.code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue { best = error }
+            if error.code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue { lastReason = error }
         }
-        if best.code != code.rawValue { lastReason = best }
-        return best
+        return lastReason ?? KafkaError(code)
     }
 
     /// The topic's own settings as they are in force; nil where the cluster does not tell (the mock cluster).

@@ -93,7 +93,11 @@ struct Preflight {
         while !isStopped() {
             do throws(KafkaError) { return try cluster.state(of: topic, milliseconds: slice) } catch {
                 let isFinal = [.configuration, .notPermitted, .insecure].contains(error.kind)
-                if isFinal || Clock.uptime >= deadline { throw WorkerFailure(error, kafka) }
+                // The library's own guess, from how the listener hung up: a few seconds show that it is no hiccup.
+                let isWrongProtocol =
+                    error.text.contains("security.protocol")
+                    && deadline - Clock.uptime < Self.patience - .seconds(5)
+                if isFinal || isWrongProtocol || Clock.uptime >= deadline { throw WorkerFailure(error, kafka) }
                 // Answered at once, with a topic that has no leader yet, say.
                 if error.kind == .other { usleep(100_000) }
                 slice = min(slice * 2, 4000)

@@ -85,7 +85,7 @@ extension OnARealBroker {
             let bench = try Bench("plaintext")
             let servers = try #require(bench.broker.tlsBootstrap)
             let worker = try bench.worker(["--bootstrap-servers", servers], ready: false)
-            #expect(try worker.wait(seconds: 40) == 69)
+            #expect(try worker.wait(seconds: 20) == 69)
             #expect(worker.errors.contains("set security.protocol=SSL or SASL_SSL"), "\(worker.errors)")
         }
 

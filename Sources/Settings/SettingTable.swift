@@ -63,9 +63,9 @@ package enum SettingTable {
         "shutdown-timeout", .duration(.zero...(.seconds(3600))), default: "25s", [.run],
         "time for calls in flight to finish after SIGTERM or SIGINT")
     package static let sessionTimeout = Setting(
-        "session-timeout", .duration(.seconds(1)...(.seconds(1800))), default: "10s", [.run],
-        "how soon the group replaces a worker that is silent; shorter replaces sooner, and mistakes a slow network for a death"
-    )
+        "session-timeout", .duration(.seconds(1)...(.seconds(1800))), [.run],
+        "how soon the group replaces a silent worker; shorter replaces sooner, and mistakes a slow network for a death; "
+            + "default: 10s with a quota, 45s without")
     package static let adminListen = Setting(
         "admin-listen", .listenOrOff, default: "127.0.0.1:8080", [.run], "where /livez, /readyz and /metrics are served"
     )

@@ -40,7 +40,10 @@ final class OffsetCommits {
     /// Whether this worker holds the lease, or asks for it.
     private var isCaller = false
     private let interval: Duration
-    private static let timeout: Duration = .seconds(2)
+    private static let timeout: Duration = .seconds(5)
+    /// A commit that is not answered for so long is given up, so that the next one can go: the coordinator may be gone. Should it
+    /// be applied after the next one, records are read again, and are known.
+    private static let patience: Duration = .seconds(3)
     private static let pause: Duration = .milliseconds(100)
 
     /// `interval`: between two regular commits.
@@ -48,8 +51,9 @@ final class OffsetCommits {
 
     /// When `poll` is wanted at the latest.
     var deadline: Duration? {
-        let isWanted = underWay == nil && (isCaller || !changed.isEmpty || !leaving.isEmpty)
-        return [isWanted ? nextAt : nil, leaving.values.map(\.until).min()].compactMap { $0 }.min()
+        let isWanted = isCaller || !changed.isEmpty || !leaving.isEmpty
+        let next = isWanted ? max(nextAt, underWay.map { $0.sentAt + Self.patience } ?? .zero) : nil
+        return [next, leaving.values.map(\.until).min()].compactMap { $0 }.min()
     }
 
     /// These partitions are ours, from these offsets on.
@@ -105,6 +109,10 @@ final class OffsetCommits {
         if !late.isEmpty {
             for partition in late { leaving[partition] = nil }
             outcomes.append(.left(late))
+        }
+        if let commit = underWay, now - commit.sentAt >= Self.patience {
+            underWay = nil
+            changed.formUnion(commit.offsets.keys.filter { positions[$0] != nil })
         }
         if underWay == nil && now >= nextAt { commit(consumer, now) }
         return outcomes

@@ -19,7 +19,8 @@ nonisolated enum RunCommand {
             kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
             resultsTopic: settings.value(SettingTable.resultsTopic), group: settings.value(SettingTable.group),
             pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout),
-            sessionTimeout: settings.value(SettingTable.sessionTimeout))
+            sessionTimeout: settings[SettingTable.sessionTimeout]
+                ?? (pipeline.quota == nil ? .seconds(45) : .seconds(10)))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
             let admin = try adminEndpoint(settings, worker.router, log)

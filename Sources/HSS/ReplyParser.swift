@@ -78,8 +78,7 @@ package enum ReplyParser {
         var out = ""
         var count = 0
         for scalar in text.unicodeScalars {
-            let isControl = scalar.value < 0x20 || scalar.value == 0x7F || (0x80...0x9F).contains(scalar.value)
-            let clean = isControl ? " " as Unicode.Scalar : scalar
+            let clean = scalar.isDeceptive ? " " as Unicode.Scalar : scalar
             count += String(clean).utf8.count
             if count > bytes { break }
             out.unicodeScalars.append(clean)

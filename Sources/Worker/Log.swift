@@ -58,7 +58,7 @@ package struct Log {
                     .init("message", .string(message)),
                 ]
                 + facts.map { .init($0.0.rawValue, $0.1) }
-            buffer.append(contentsOf: JSON.object(members).bytes)
+            append(JSON.object(members))
         case .text:
             let name = level.rawValue.uppercased()
             buffer.append(contentsOf: "\(time) \(name)\(name.utf8.count < 5 ? " " : "") \(message)".utf8)
@@ -67,11 +67,20 @@ package struct Log {
                 if case .string(let text) = value, Self.isPlain(text) {
                     buffer.append(contentsOf: text.utf8)
                 } else {
-                    buffer.append(contentsOf: value.bytes)
+                    append(value)
                 }
             }
         }
         buffer.append(UInt8(ascii: "\n"))
+    }
+
+    private mutating func append(_ value: JSON) {
+        let bytes = value.bytes
+        if bytes.allSatisfy({ $0 < 0x7F }) {
+            buffer += bytes
+        } else {
+            buffer += String(decoding: bytes, as: UTF8.self).escapingDeceptive.utf8
+        }
     }
 
     /// Whether a text can stand without quotation marks and forge nothing.

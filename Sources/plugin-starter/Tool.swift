@@ -168,8 +168,8 @@ extension Settings {
 }
 
 extension String {
-    /// Without what would move a terminal's cursor: a key is any text.
+    /// Without what would move a terminal's cursor or turn the text around: a key is any text.
     nonisolated var printable: String {
-        String(unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) })
+        String(String.UnicodeScalarView(unicodeScalars.map { $0.isDeceptive ? "?" : $0 }))
     }
 }

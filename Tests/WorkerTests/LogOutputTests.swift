@@ -62,6 +62,22 @@ import Testing
         try pipe.fileHandleForWriting.close()
     }
 
+    @Test(arguments: Log.Format.allCases)
+    func `characters that control a terminal or turn text around are escaped`(_ format: Log.Format) throws {
+        let pipe = Pipe()
+        let output = LogOutput(descriptor: pipe.fileHandleForWriting.fileDescriptor, capacity: 1 << 20)
+        var log = Log(level: .info, format: format, output: output)
+        let text = "a\u{1b}[2J\u{7f}\u{9b}2J\u{85}\u{202e}\u{2066}\u{2028}\u{61c}\nb é漢😀"
+        log.write(.info, "a line", [(.key, .string(text))])
+        log.flush()
+        output.drain(within: .seconds(10))
+        try pipe.fileHandleForWriting.close()
+        let line = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(line.hasSuffix("\n") && !line.dropLast().unicodeScalars.contains(where: \.isDeceptive))
+        #expect(line.contains("é漢😀") && line.contains(#"\u202e"#))
+        if format == .json { #expect(try JSON(parsing: Array(line.utf8.dropLast()))["key"]?.string == text) }
+    }
+
     @Test func `lines for a pipe whose reader is gone are counted as dropped`() throws {
         signal(SIGPIPE, SIG_IGN)
         var (log, output, reader, pipe) = Self.log(capacity: 1 << 20)

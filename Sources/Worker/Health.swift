@@ -9,6 +9,8 @@ package struct Snapshot: Sendable {
     var notReady: [String]
     /// Ready, and another worker of the group calls.
     var isStandby = false
+    /// What else an operator should know of a worker that is ready, in words.
+    var notes: [String] = []
     var metrics: Metrics
 }
 
@@ -44,7 +46,10 @@ package struct AdminRouter: Sendable {
         case "/readyz":
             let reasons = snapshot.notReady + (stuck ? ["the loop is stuck"] : [])
             return reasons.isEmpty
-                ? (200, "text/plain; charset=utf-8", snapshot.isStandby ? "standby\n" : "ok\n")
+                ? (
+                    200, "text/plain; charset=utf-8",
+                    (snapshot.isStandby ? "standby\n" : "ok\n") + snapshot.notes.map { "note: \($0)\n" }.joined()
+                )
                 : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined())
         case "/metrics": return (200, "text/plain; version=0.0.4; charset=utf-8", snapshot.metrics.text)
         default: return (404, "text/plain; charset=utf-8", "try /livez, /readyz or /metrics\n")

@@ -676,6 +676,14 @@ package final class Worker {
             [(.facility, .string(line.facility)), (.detail, .string(line.text))])
     }
 
+    private var notes: [String] {
+        let projects = pipeline.refusedProjects
+        guard let first = projects.first else { return [] }
+        return [
+            "\(projects.count) projects are refused alone, their requests wait, such as \(String(decoding: JSON.string(first).bytes, as: UTF8.self).escapingDeceptive)"
+        ]
+    }
+
     private var notReady: [String] {
         var reasons: [String] = []
         if restore != nil || awaited != nil {
@@ -738,6 +746,7 @@ package final class Worker {
                 partition, committable: pipeline.committable(partition), end: consumer.knownEnd(partition))
         }
         box.set(
-            Snapshot(turnedAt: now, notReady: reasons(), isStandby: isStandby, metrics: narrator.metrics))
+            Snapshot(
+                turnedAt: now, notReady: reasons(), isStandby: isStandby, notes: notes, metrics: narrator.metrics))
     }
 }

@@ -51,6 +51,9 @@ final class LedgerRestore {
         return .unknown(idleSince: last)
     }
 
+    /// Lets go of the reader without waiting for its threads.
+    func end() { Disposal.dispose(of: &reader) }
+
     /// What becomes readable when there is something to do.
     var descriptor: Int32 { reader?.descriptor ?? lookup.descriptor }
     var deadline: Duration? { lookAgainAt }

@@ -442,6 +442,7 @@ package final class Worker {
         guard let restore else { return }
         if let watched { poller.remove(watched) }
         (self.restore, watched, restoreHasMore) = (nil, nil, false)
+        defer { restore.end() }
         // A drain admits nothing: what was given to this worker is accepted so that it can be given back.
         guard stage == .running else { return accept([:], [:]) }
         let starts = restore.takeovers.mapValues(\.start)
@@ -580,7 +581,9 @@ package final class Worker {
         attempt { () throws(KafkaError) in
             let fresh = try Producer(options.kafka, topic: options.resultsTopic)
             poller.remove(producer.descriptor)
+            var old: Producer? = producer
             producer = fresh
+            Disposal.dispose(of: &old)
             poller.add(producer.descriptor, as: Source.producer.rawValue)
             if narrator.mayRepeat("producer", every: .seconds(60), Clock.uptime) {
                 narrator.log.write(.warning, "producer recreated after a fatal error")

@@ -1,7 +1,7 @@
 import Core
 
 /// One worker process: a real pipeline, and what stands around it.
-struct Member {
+final class Member {
     struct Owned {
         var fetchFrom: Int64
         var stored: Int64
@@ -51,13 +51,25 @@ struct Member {
     /// Requests were dropped with calls in flight: attempts are not compared any more.
     var isUnsure = false
     var wokenAt: Duration?
+    /// When it asked to be woken after the last fact, by the world's clock.
+    private var deadline: Duration?
+
+    init(_ pipeline: Pipeline, offset: Duration, skew: Duration) {
+        (self.pipeline, self.offset, self.skew) = (pipeline, offset, skew)
+    }
 
     func now(_ time: Duration) -> Now { Now(uptime: time - offset, wall: World.wall(time) + skew) }
 
-    /// When it asks to be woken, by the world's clock.
+    func handle(_ fact: Fact, at time: Duration) -> [Effect] {
+        let now = now(time)
+        let effects = pipeline.handle(fact, now: now)
+        deadline = pipeline.deadline(now).map { $0 + offset }
+        return effects
+    }
+
     func wakesAt(_ time: Duration) -> Duration? {
-        guard let deadline = pipeline.deadline(now(time)) else { return nil }
-        let at = max(time, deadline + offset)
+        guard let deadline else { return nil }
+        let at = max(time, deadline)
         return at == wokenAt ? at + .milliseconds(1) : at
     }
 }
@@ -77,8 +89,7 @@ extension World {
             configuration.mutation = settings.mutation
         #endif
         members.append(
-            Member(
-                pipeline: Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400)))
+            Member(Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400)))
         members[members.count - 1].lastContact = time
         // Mostly the clocks agree on who was there first.
         let isBehind = Int.random(in: 0..<8, using: &generator) == 0
@@ -306,11 +317,10 @@ extension World {
         case .revoked(_, isLost: true, _): members[member].isUnsure = true
         default: break
         }
-        let now = members[member].now(time)
         if case .answered(let call, let reply) = fact {
             note("\(member) has \(reply.httpStatus.map(String.init) ?? "no answer") for \(call)")
         }
-        for effect in members[member].pipeline.handle(fact, now: now) {
+        for effect in members[member].handle(fact, at: time) {
             switch effect {
             case .call(let call):
                 note("\(member) calls \(call.id) \(call.hostIDs)")

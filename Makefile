@@ -50,12 +50,14 @@ test: swift test-deps ## all tests; those on a real broker where there is one (K
 	SWIFT_DETERMINISTIC_HASHING=1 VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
 
 SEEDS ?= 1000000
-FIRST ?= 0
-simulate: swift deps ## SEEDS schedules of a world that breaks, from seed FIRST on, on both cores; then the faults that must be found
+# New seeds for each day's commits; the tests run the first few.
+FIRST ?= $(shell echo $$(( $$(git log -1 --format=%ct 2>/dev/null || date +%s) * 100 )))
+simulate: swift deps ## SEEDS=1000000 schedules of a world that breaks, on both cores, from seed FIRST on (set by the commit's date); then faults that must be found
 	swift build -c release --scratch-path .build/simulate -Xswiftc -DMUTATIONS --product simulate $(FLAGS)
-	@half=$$(( ($(SEEDS) + 1) / 2 )); export SWIFT_DETERMINISTIC_HASHING=1; time { \
-		.build/simulate/release/simulate $(FIRST) $$half & other=$$!; \
-		.build/simulate/release/simulate $$(( $(FIRST) + half )) $$(( $(SEEDS) - half )); ended=$$?; \
+	@first=$(FIRST); half=$$(( ($(SEEDS) + 1) / 2 )); export SWIFT_DETERMINISTIC_HASHING=1; \
+	echo "the same seeds again: make simulate FIRST=$$first SEEDS=$(SEEDS)"; time { \
+		.build/simulate/release/simulate $$first $$half & other=$$!; \
+		.build/simulate/release/simulate $$(( first + half )) $$(( $(SEEDS) - half )); ended=$$?; \
 		wait $$other && [ $$ended = 0 ]; }
 	SWIFT_DETERMINISTIC_HASHING=1 .build/simulate/release/simulate mutants 10000
 

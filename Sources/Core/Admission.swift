@@ -2,6 +2,7 @@
 extension Pipeline {
     mutating func assigned(_ number: Int32, _ ledger: Ledger, _ now: Now) {
         partitions[number] = Partition(ledger: ledger)
+        revoked.remove(number)
         #if MUTATIONS
             if configuration.mutation == .startsWithAnEmptyLedger { partitions[number] = Partition(ledger: Ledger()) }
             if configuration.mutation == .resumesWhatIsNotPaused, !intake.isPaused { effects.append(.resume([number])) }

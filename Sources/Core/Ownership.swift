@@ -19,6 +19,7 @@ extension Pipeline {
                 giveUp(number, isLost: true)
             } else {
                 partitions[number]?.revokedBy = deadline
+                self.revoked.insert(number)
                 abandonWaiting(of: number)
             }
         }
@@ -69,6 +70,7 @@ extension Pipeline {
     private mutating func giveUp(_ number: Int32, isLost: Bool, handover: Handover? = nil) {
         for id in partitions[number]?.requests ?? [] { leaveBehind(id) }
         partitions[number] = nil
+        revoked.remove(number)
         if number == 0 { (leasedUntil, hasTakenOver, leftHandover) = (.zero, false, handover) }
         effects.append(.release(number, isLost: isLost, handover: handover))
         chains = chains.filter { $0.key.partition != number }
@@ -88,7 +90,7 @@ extension Pipeline {
     /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
     mutating func releaseWhatIsDone(_ now: Now) {
         // Partition 0 goes last, because the lease goes with it.
-        for number in partitions.filter({ $0.value.revokedBy != nil }).keys.sorted(by: >) {
+        for number in revoked.sorted(by: >) {
             guard let deadline = partitions[number]?.revokedBy else { continue }
             if now.uptime >= deadline { leaveUnansweredBehind(of: number) }
             guard partitions[number]?.requests.isEmpty ?? true else {

@@ -42,6 +42,8 @@ package struct Pipeline {
     let retry: RetryPolicy
     var generator: SplitMix64
     var partitions: [Int32: Partition] = [:]
+    /// Those of them that are being given up.
+    var revoked: Set<Int32> = []
     var open: [RequestID: OpenRequest] = [:]
     var calls: [CallID: Batch] = [:]
     var coalescer: Coalescer
@@ -158,7 +160,7 @@ package struct Pipeline {
         consider(republish.map(\.at).min())
         consider(intake.deadline)
         if !intake.isFull, let first = unwritten.first { consider(max(now.uptime, first.at + Self.longestWrite)) }
-        for partition in partitions.values { consider(partition.revokedBy) }
+        for number in revoked { consider(partitions[number]?.revokedBy) }
         // A drain starts nothing.
         if isDraining { return earliest }
         // Not before gate and quota both allow it; what waits for an answer is woken by it.

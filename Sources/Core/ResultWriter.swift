@@ -124,7 +124,12 @@ package struct ResultWriter: Sendable {
         add("ce_causationid", "\(requestsTopic)/\(result.position)")
         add("traceparent", result.fields.traceparent)
         add("tracestate", result.fields.tracestate)
-        add(LedgerEntry.header, LedgerEntry(result, topic: requestsTopic).text)
+        headers.append(ledgerHeader(result))
         return headers
+    }
+
+    /// What a ledger reads of the result.
+    package func ledgerHeader(_ result: StartResult) -> Header {
+        Header(LedgerEntry.header, LedgerEntry(result, topic: requestsTopic).text)
     }
 }

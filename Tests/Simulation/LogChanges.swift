@@ -48,10 +48,12 @@ extension World {
             kafka.recreate(partition)
         case .truncate:
             met["truncated", default: 0] += 1
-            let isRead = members.contains {
-                $0.isAlive && !$0.isFrozen && !$0.isDraining
-                    && $0.owned[partition].map { $0.revokedUntil == nil } ?? false
-            }
+            // By its owner in the group's view: who was expelled and does not know it yet tells the group nothing.
+            let isRead =
+                kafka.group.owner[partition].map {
+                    !members[$0].isSilent && !members[$0].isDraining && !members[$0].isExpelled
+                        && members[$0].owned[partition].map { $0.revokedUntil == nil } ?? false
+                } ?? false
             kafka.truncate(partition, by: 1 + Int(step.b % 4), isRead: isRead)
         default:
             met["deleted", default: 0] += 1

@@ -1,11 +1,13 @@
 import Core
 
 /// One worker process: a real pipeline, and what stands around it.
-struct Member {
+final class Member {
     struct Owned {
         var fetchFrom: Int64
         var stored: Int64
         var isPaused = false
+        /// The end that the consumer has told of.
+        var toldEnd: Int64?
         /// Its log went back, and the consumer has not met it yet.
         var isOutdated = false
         /// Set while it is being given up.
@@ -15,7 +17,6 @@ struct Member {
     /// A result on its way to its topic.
     struct Pending {
         var request: RequestID
-        var record: ResultRecord
         var result: StartResult
         var isAppended = false
         /// Made while the group had gone on without the process.
@@ -51,13 +52,31 @@ struct Member {
     /// Requests were dropped with calls in flight: attempts are not compared any more.
     var isUnsure = false
     var wokenAt: Duration?
+    /// When it asked to be woken after the last fact, by the world's clock.
+    private var deadline: Duration?
+
+    init(_ pipeline: Pipeline, offset: Duration, skew: Duration) {
+        (self.pipeline, self.offset, self.skew) = (pipeline, offset, skew)
+    }
 
     func now(_ time: Duration) -> Now { Now(uptime: time - offset, wall: World.wall(time) + skew) }
 
-    /// When it asks to be woken, by the world's clock.
+    func handle(_ fact: Fact, at time: Duration) -> [Effect] {
+        let now = now(time)
+        let effects = pipeline.handle(fact, now: now)
+        deadline = Self.deadline(&pipeline, now).map { $0 + offset }
+        return effects
+    }
+
+    var wantsRecords: Bool { Self.wantsRecords(&pipeline) }
+
+    // Asked through `inout`, because the property of a class would be copied.
+    private static func deadline(_ pipeline: inout Pipeline, _ now: Now) -> Duration? { pipeline.deadline(now) }
+    private static func wantsRecords(_ pipeline: inout Pipeline) -> Bool { pipeline.wantsRecords }
+
     func wakesAt(_ time: Duration) -> Duration? {
-        guard let deadline = pipeline.deadline(now(time)) else { return nil }
-        let at = max(time, deadline + offset)
+        guard let deadline else { return nil }
+        let at = max(time, deadline)
         return at == wokenAt ? at + .milliseconds(1) : at
     }
 }
@@ -77,8 +96,7 @@ extension World {
             configuration.mutation = settings.mutation
         #endif
         members.append(
-            Member(
-                pipeline: Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400)))
+            Member(Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400)))
         members[members.count - 1].lastContact = time
         // Mostly the clocks agree on who was there first.
         let isBehind = Int.random(in: 0..<8, using: &generator) == 0
@@ -113,7 +131,7 @@ extension World {
         note("\(member) takes over: \(previous)")
         members[member].previous = previous
         sendCommit(member)
-        schedule(.renews(member: member, term: members[member].term), after: Self.renewal)
+        schedule(.renews(member: member, term: members[member].term), after: renewal)
     }
 
     /// Results of ours that are still on their way reach their topic before we read it.
@@ -137,7 +155,11 @@ extension World {
     // MARK: The lease
 
     /// Between two commits of the caller.
-    private static let renewal: Duration = .seconds(8)
+    private var renewal: Duration { isHealed ? .seconds(500) : .seconds(8) }
+    /// From a commit's sending. Once everything is mended nobody who still has the lease loses it but by giving it back.
+    private func lease(_ member: Int) -> Duration {
+        isHealed && !members[member].isExpelled ? .seconds(600) : Self.session * 9 / 10
+    }
 
     /// A commit of partition 0 goes to the coordinator, which answers if it still knows the member.
     private func sendCommit(_ member: Int) {
@@ -154,7 +176,7 @@ extension World {
     func renew(_ member: Int, _ term: Int) {
         guard members[member].isAlive, members[member].term == term, members[member].owned[0] != nil else { return }
         if members[member].owned[0]?.revokedUntil == nil { sendCommit(member) }
-        schedule(.renews(member: member, term: term), after: Self.renewal)
+        schedule(.renews(member: member, term: term), after: renewal)
     }
 
     func acknowledged(_ member: Int, _ term: Int, sentAt: Duration) {
@@ -168,7 +190,7 @@ extension World {
             members[member].previous = nil
             hand(member, .tookOver(previous))
         }
-        hand(member, .leased(until: members[member].now(sentAt + Self.session * 9 / 10).uptime))
+        hand(member, .leased(until: members[member].now(sentAt + lease(member)).uptime))
     }
 
     func cut(_ member: Int) {
@@ -211,26 +233,30 @@ extension World {
 
     // MARK: What a process does
 
-    func fetch(_ member: Int, _ count: Int) {
-        tellOfResets(member)
+    func fetch(_ index: Int, _ count: Int) {
+        tellOfResets(index)
         deliver()
-        let wants = members[member].pipeline.wantsRecords && !members[member].isCut
-        for partition in members[member].owned.keys.sorted() {
+        let member = members[index]
+        guard !member.isCut, member.wantsRecords else { return }
+        var isNew = false
+        for partition in member.owned.keys.sorted() {
             for _ in 0..<count {
-                guard let owned = members[member].owned[partition], !owned.isPaused, wants, owned.revokedUntil == nil,
-                    let record = kafka.request(partition, owned.fetchFrom), members[member].pipeline.wantsRecords
+                guard let owned = member.owned[partition], !owned.isPaused, owned.revokedUntil == nil,
+                    let record = kafka.request(partition, owned.fetchFrom), member.wantsRecords
                 else { break }
-                members[member].owned[partition]?.fetchFrom += 1
-                hand(member, .received(record))
+                member.owned[partition]?.fetchFrom += 1
+                isNew = true
+                hand(index, .received(record))
                 deliver()
             }
-            if let owned = members[member].owned[partition], !owned.isPaused,
+            if let owned = member.owned[partition], !owned.isPaused, owned.toldEnd != owned.fetchFrom,
                 kafka.request(partition, owned.fetchFrom) == nil
             {
-                hand(member, .reachedEnd(Position(partition: partition, offset: owned.fetchFrom)))
+                member.owned[partition]?.toldEnd = owned.fetchFrom
+                hand(index, .reachedEnd(Position(partition: partition, offset: owned.fetchFrom)))
             }
         }
-        hand(member, .tick)
+        if isNew { hand(index, .tick) }
     }
 
     /// The broker takes results, per partition in order.
@@ -249,7 +275,7 @@ extension World {
         for other in members.indices where other != member && !pending.isFromZombie {
             members[other].answered[pending.result.position] = nil
         }
-        if let rule = kafka.append(pending.record, pending.result, isFromZombie: pending.isFromZombie) {
+        if let rule = kafka.append(pending.result, isFromZombie: pending.isFromZombie) {
             broken(rule)
         }
     }
@@ -306,11 +332,10 @@ extension World {
         case .revoked(_, isLost: true, _): members[member].isUnsure = true
         default: break
         }
-        let now = members[member].now(time)
         if case .answered(let call, let reply) = fact {
             note("\(member) has \(reply.httpStatus.map(String.init) ?? "no answer") for \(call)")
         }
-        for effect in members[member].pipeline.handle(fact, now: now) {
+        for effect in members[member].handle(fact, at: time) {
             switch effect {
             case .call(let call):
                 note("\(member) calls \(call.id) \(call.hostIDs)")
@@ -322,11 +347,9 @@ extension World {
             case .query(let query): send(member, .status(query))
             case .publish(let request, let result):
                 if members[member].ended.insert(request).inserted { compareAttempts(member, result) }
-                let record = kafka.writer.record(result)
                 note("\(member) answers \(result.position): \(result.status), \(result.attempts) attempts")
                 members[member].pending.append(
-                    .init(
-                        request: request, record: record, result: result, isFromZombie: members[member].isExpelled))
+                    .init(request: request, result: result, isFromZombie: members[member].isExpelled))
             case .store(let partition, let offset):
                 guard members[member].owned[partition] != nil else {
                     return broken("an offset of partition \(partition) is stored after it was given up")

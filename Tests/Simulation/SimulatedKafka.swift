@@ -3,8 +3,9 @@ import Core
 /// Two topics, committed offsets and a consumer group. What must hold of them is checked on each change.
 struct SimulatedKafka {
     struct Result {
-        var record: Record
         var result: StartResult
+        /// As it is read from the record's header.
+        var entry: LedgerEntry?
         var isFromZombie: Bool
     }
 
@@ -44,16 +45,14 @@ struct SimulatedKafka {
     }
 
     /// The rule that a result breaks; nil where it breaks none.
-    mutating func append(_ record: ResultRecord, _ result: StartResult, isFromZombie: Bool) -> String? {
-        let partition = Int(record.partition)
+    mutating func append(_ result: StartResult, isFromZombie: Bool) -> String? {
         let position = result.position
+        let partition = Int(position.partition)
         let before = results[partition].filter { $0.result.record == result.record }
-        let offset = Int64(results[partition].count)
+        let record = Record(
+            position: position, timestamp: nil, key: nil, value: [], headers: [writer.ledgerHeader(result)])
         results[partition].append(
-            Result(
-                record: Record(
-                    position: Position(partition: record.partition, offset: offset), timestamp: nil, key: record.key,
-                    value: record.value, headers: record.headers), result: result, isFromZombie: isFromZombie))
+            Result(result: result, entry: LedgerEntry(record), isFromZombie: isFromZombie))
         if requests[partition].indices.contains(Int(position.offset)),
             requests[partition][Int(position.offset)].identity(topic: writer.requestsTopic) == result.record
         {
@@ -99,7 +98,7 @@ struct SimulatedKafka {
         let start = committed[partition].map { $0.offset <= end(partition) ? min($0.offset, low) : low } ?? low
         var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)))
         for result in results[Int(partition)] {
-            if let entry = LedgerEntry(result.record) { ledger.restore(entry, callsSince: callsSince) }
+            if let entry = result.entry { ledger.restore(entry, callsSince: callsSince) }
         }
         return ledger
     }

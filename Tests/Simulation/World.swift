@@ -69,7 +69,7 @@ package final class World {
     var kafka: SimulatedKafka
     var hss: SimulatedHSS
     var refusals = Refusals()
-    /// How often a schedule met what it can meet.
+    var isHealed = false
     /// Facts that wait to be handed over, so that no pipeline is entered twice.
     private var inbox: [(member: Int, fact: Fact)] = []
     private var requestCount = 0
@@ -247,6 +247,7 @@ package final class World {
 
     /// Everything is mended; then each record has to be answered, and each offset committed.
     func heal() {
+        isHealed = true
         hss.fault = .none
         for index in members.indices where members[index].isCut { mend(index) }
         for index in members.indices where members[index].isFrozen { thaw(index) }
@@ -262,8 +263,8 @@ package final class World {
             }
             if kafka.isDone { return }
             if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
-            let next = members.filter(\.isAlive).compactMap { $0.wakesAt(time) } + events.prefix(1).map(\.at)
-            advance(max(.milliseconds(200), min(.seconds(60), (next.min() ?? time) - time)))
+            let next = members.compactMap { $0.isAlive ? $0.wakesAt(time) : nil } + events.prefix(1).map(\.at)
+            advance(max(.seconds(1), min(.seconds(60), (next.min() ?? time) - time)))
         }
         if violation == nil {
             broken(

@@ -39,6 +39,7 @@ package enum ConsumerEvent {
     /// What the group has given this member.
     private var given: Set<Int32> = []
     private var mustAccept = false
+    private var isClosing = false
     private var toRevoke: Set<Int32>?
     private var revoking: Set<Int32> = []
     /// Resuming a partition that is not paused makes librdkafka before 2.4.0 read it again, for ever: only these may be.
@@ -155,6 +156,8 @@ package enum ConsumerEvent {
     package func accept(_ offsets: [Int32: Int64]) throws(KafkaError) {
         guard mustAccept else { return }
         mustAccept = false
+        // Before 2.4 a close waits for the answer; in later versions the call can wait for ever for a group that is left.
+        if isClosing && rd_kafka_version() >= 0x0204_0000 { return }
         let list = TopicPartitions(topic: topic, offsets: offsets.map { ($0.key, $0.value) })
         if isIncremental {
             if let error = unsafe rd_kafka_incremental_assign(client.handle, list.list) {
@@ -241,6 +244,7 @@ package enum ConsumerEvent {
 
     /// Begins to leave the group: a revoke follows, and when it is answered the consumer is closed.
     package func beginClose() throws(KafkaError) {
+        isClosing = true
         if let error = unsafe rd_kafka_consumer_close_queue(client.handle, client.queue) {
             throw unsafe KafkaError(consuming: error)
         }

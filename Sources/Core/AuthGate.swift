@@ -125,9 +125,14 @@ package struct AuthGate: Equatable, Sendable {
     /// Whether it was not refused since a call was accepted, so that a probe of it tells more.
     func isUntried(_ subject: Subject) -> Bool { !streak.contains { $0.subject == subject } }
 
-    /// Where only one project was refused, another one shows whether the credential is.
+    /// Where only one project was refused, another one shows whether the credential is; a read of it too, since nothing else
+    /// of it may wait.
     private func mayProbeAtOnce(_ subject: Subject) -> Bool {
-        !subject.isRead && refusedCalls.count == 1 && isUntried(subject)
+        #if MUTATIONS
+            if mutation == .probesWithCallsOnly && subject.isRead { return false }
+        #endif
+        return refusedCalls.count == 1 && isUntried(subject)
+            && (!subject.isRead || !streak.contains { $0.subject?.project == subject.project })
     }
 
     /// Whose calls were refused in a row; nil stands for all.

@@ -38,6 +38,11 @@ extension Pipeline {
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
+            if untried == nil && gate.state != .accepted {
+                // A read tells more than one more probe of what was refused, which would come first again and again.
+                dispatchReads(now)
+                guard self.gate == gate else { return nil }
+            }
             guard var batch = untried ?? next({ _ in true }) else { return nil }
             if batch.scope.operateAll {
                 batch.parts.removeAll { expireIfOver($0.request, now) }

@@ -15,5 +15,6 @@
         case readsResultsBeforeItsOwnHaveLanded
         case takesTheOffsetForTheRecord
         case probesTheSameProject
+        case probesWithCallsOnly
     }
 #endif

@@ -62,6 +62,17 @@ import Testing
         #expect(bench.calls.map(\.projectID) == ["p"])
     }
 
+    @Test func `after a refusal a read of another project is a probe as its calls are`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        bench.receive(key: "bad", hosts: ["h1", "bad"], project: "p")
+        bench.receive(key: "x", project: "x")
+        #expect(bench.calls.map(\.projectID) == ["p", "x"])
+        bench.calls.swapAt(0, 1)
+        bench.answer(401, code: "APIGW.0301")
+        bench.answer(400, code: "HSS.1001")
+        #expect(bench.queries.map(\.projectID) == ["p"])
+    }
+
     @Test func `a read that is refused says nothing of the credential`() {
         var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "bad", hosts: ["h1", "bad"], project: "q")

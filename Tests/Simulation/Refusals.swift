@@ -24,4 +24,11 @@ extension World.Sent {
         case .status(let query): query.projectID
         }
     }
+
+    var plugin: String {
+        switch self {
+        case .start(let call): call.pluginCode
+        case .status(let query): query.pluginCode
+        }
+    }
 }

@@ -4,6 +4,8 @@ import Core
 struct SimulatedHSS {
     enum Fault: CaseIterable {
         case none, sometimesDown, lost, throttled, refusesTheCredential, down, refusesOneProject, refusesReads
+        /// Each call of one plugin, for its own sake or with a code that blames hosts.
+        case refusesOnePlugin, blamesHostsOfOnePlugin
     }
 
     let quota: RateLimit?
@@ -35,9 +37,14 @@ struct SimulatedHSS {
         case (.refusesTheCredential, 0): (reply.httpStatus, reply.errorCode) = (401, "APIGW.0301")
         case (.refusesOneProject, _) where sent.project == "p0", (.refusesReads, _) where api == "ListPluginStatus":
             (reply.httpStatus, reply.errorCode) = (401, "APIGW.0301")
+        case (.refusesOnePlugin, _) where sent.plugin == "av" && api == "StartPlugin":
+            (reply.httpStatus, reply.errorCode) = (400, "HSS.0013")
+        case (.blamesHostsOfOnePlugin, _) where sent.plugin == "av" && api == "StartPlugin":
+            (reply.httpStatus, reply.errorCode) = (400, "HSS.0001")
         default:
             reply = answer(sent)
-            if fault == .lost && chance == 0 {
+            // Reads follow lost answers.
+            if fault == .lost || fault == .refusesReads, chance == 0 {
                 reply = Reply()
                 reply.transport = .lost("cut")
             }

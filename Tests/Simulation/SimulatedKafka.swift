@@ -131,10 +131,12 @@ struct SimulatedKafka {
         group.plan()
     }
 
-    var open: [String] {
+    var open: [String] { unanswered.map { "\($0.position)" } }
+
+    var unanswered: [Record] {
         requests.indices.flatMap { partition in
-            requests[partition].indices.dropFirst(Int(first[partition])).compactMap { offset in
-                answered[partition][Int64(offset)] == nil ? "\(partition)/\(offset)" : nil
+            requests[partition].dropFirst(Int(first[partition])).filter {
+                answered[partition][$0.position.offset] == nil
             }
         }
     }

@@ -10,6 +10,8 @@ package final class World {
         package var isCooperative: Bool
         package var hostsPerCall: Int
         package var maximumOpen: Int
+        /// What HSS refuses at the end for as long as anybody else has work.
+        var lasting: SimulatedHSS.Fault?
         package var seed: UInt64
         #if MUTATIONS
             package var mutation: Mutation?
@@ -25,6 +27,11 @@ package final class World {
             isCooperative = Bool.random(using: &generator)
             hostsPerCall = Int.random(in: 1...6, using: &generator)
             maximumOpen = Int.random(in: 3...12, using: &generator)
+            let faults: [SimulatedHSS.Fault] = [.refusesOneProject, .refusesOnePlugin, .blamesHostsOfOnePlugin]
+            let drawn = Int.random(in: 0..<12, using: &generator)
+            lasting = drawn < faults.count ? faults[drawn] : nil
+            // What is refused must not keep others from being taken at all.
+            if lasting != nil { maximumOpen = 1000 }
             seed = generator.next()
         }
     }
@@ -73,7 +80,7 @@ package final class World {
     /// Facts that wait to be handed over, so that no pipeline is entered twice.
     private var inbox: [(member: Int, fact: Fact)] = []
     private var requestCount = 0
-    private var keys: [(key: String, project: String, hosts: [String], partition: Int)] = []
+    private var keys: [(key: String, project: String, plugin: String, hosts: [String], partition: Int)] = []
     var partitionOfHost: [String: Int32] = [:]
 
     init(_ settings: Settings, isTraced: Bool = false) {
@@ -139,9 +146,11 @@ package final class World {
         let repeats = step.b % 4 == 0 && !keys.isEmpty
         if !repeats {
             let hosts = (0...Int(step.b % 3)).map { host in
-                (step.a % 9 == 0 && host == 0 ? "bad" : "h") + "\(requestCount)-\(host)"
+                (step.a % 7 == 0 && host == 0 ? "bad" : "h") + "\(requestCount)-\(host)"
             }
-            keys.append(("k\(requestCount)", "p\(step.a % 2)", hosts, Int(step.a) % settings.partitions))
+            let project = "p\((step.a >> 8) % 3)"
+            let plugin = (step.a >> 12) % 4 == 0 ? "av" : "ndr"
+            keys.append(("k\(requestCount)", project, plugin, hosts, Int(step.a) % settings.partitions))
             for host in hosts { partitionOfHost[host] = Int32(Int(step.a) % settings.partitions) }
         }
         var chosen = keys[repeats ? Int(step.a) % keys.count : keys.count - 1]
@@ -151,7 +160,7 @@ package final class World {
         let json =
             step.b % 13 == 0
             ? "{}"
-            : "{\"idempotency_key\":\"\(chosen.key)\",\"project_id\":\"\(chosen.project)\",\"plugin_code\":\"ndr\","
+            : "{\"idempotency_key\":\"\(chosen.key)\",\"project_id\":\"\(chosen.project)\",\"plugin_code\":\"\(chosen.plugin)\","
                 + "\"host_id_list\":[\(hosts)]\(expiry)}"
         kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time))
     }
@@ -218,7 +227,11 @@ package final class World {
         note("call of \(member) arrives: \(sent)")
         let outcome = hss.take(sent, at: time, using: &generator)
         if let rule = outcome.violation { broken(rule) }
-        if outcome.reply.httpStatus == 401 { met["refused: \(hss.fault)", default: 0] += 1 }
+        if outcome.reply.httpStatus == 401 || outcome.reply.errorCode == "HSS.0013"
+            || outcome.reply.errorCode == "HSS.0001"
+        {
+            met["refused: \(hss.fault)", default: 0] += 1
+        }
         if settings.quota != nil, let rule = refusals.take(outcome.reply, of: member, at: time) { broken(rule) }
         schedule(.answered(member: member, sent.id, outcome.reply), after: milliseconds(0...1500))
     }
@@ -232,44 +245,6 @@ package final class World {
             let (member, fact) = inbox.removeFirst()
             guard members[member].isAlive else { continue }
             play(member, fact)
-        }
-    }
-
-    private func describe(_ index: Int) -> String {
-        let member = members[index]
-        guard member.isAlive else { return "\(index) gone" }
-        return "\(index)\(member.isDraining ? " draining" : "")\(member.isClosing ? " closing" : "")"
-            + "\(member.isExpelled ? " expelled" : "") has \(member.owned.keys.sorted()), \(member.pipeline.openCount) open, "
-            + "\(member.inFlight.count) in flight, \(member.pending.count) unacknowledged"
-    }
-
-    // MARK: The end
-
-    /// Everything is mended; then each record has to be answered, and each offset committed.
-    func heal() {
-        isHealed = true
-        hss.fault = .none
-        for index in members.indices where members[index].isCut { mend(index) }
-        for index in members.indices where members[index].isFrozen { thaw(index) }
-        deliver()
-        if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
-        for _ in 0..<8000 where violation == nil {
-            for index in members.indices where members[index].isAlive && !members[index].isFrozen {
-                fetch(index, 20)
-                append(index, 100)
-                acknowledge(index, 100)
-                commit(index)
-                deliver()
-            }
-            if kafka.isDone { return }
-            if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
-            let next = members.compactMap { $0.isAlive ? $0.wakesAt(time) : nil } + events.prefix(1).map(\.at)
-            advance(max(.seconds(1), min(.seconds(60), (next.min() ?? time) - time)))
-        }
-        if violation == nil {
-            broken(
-                "a record is not answered, or its offset not committed: \(kafka.open); \(members.indices.map(describe))"
-            )
         }
     }
 }

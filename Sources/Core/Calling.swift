@@ -38,7 +38,12 @@ extension Pipeline {
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
-            if untried == nil && gate.state != .accepted {
+            #if MUTATIONS
+                let readsProbe = configuration.mutation != .probesWithCallsOnly
+            #else
+                let readsProbe = true
+            #endif
+            if untried == nil && gate.state != .accepted && readsProbe {
                 // A read tells more than one more probe of what was refused, which would come first again and again.
                 dispatchReads(now)
                 guard self.gate == gate else { return nil }

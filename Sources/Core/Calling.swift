@@ -219,7 +219,10 @@ extension Pipeline {
     mutating func withoutGivenUp(_ batch: Batch) -> Batch {
         let gone = batch.parts.filter { open[$0.request].map(isGivenUp) ?? true }
         guard !gone.isEmpty else { return batch }
-        for part in gone where open[part.request]?.inFlight == 0 { leaveBehind(part.request) }
+        // A result may be on its way for what expired while its hosts were looked at: that is waited for.
+        for part in gone where open[part.request].map({ $0.inFlight == 0 && !$0.isPublishing }) ?? false {
+            leaveBehind(part.request)
+        }
         let requests = Set(gone.map(\.request))
         return batch.without(requests.contains)
     }

@@ -38,7 +38,12 @@ extension Pipeline {
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
-            if untried == nil && gate.state != .accepted {
+            #if MUTATIONS
+                let readsProbe = configuration.mutation != .probesWithCallsOnly
+            #else
+                let readsProbe = true
+            #endif
+            if untried == nil && gate.state != .accepted && readsProbe {
                 // A read tells more than one more probe of what was refused, which would come first again and again.
                 dispatchReads(now)
                 guard self.gate == gate else { return nil }
@@ -214,7 +219,10 @@ extension Pipeline {
     mutating func withoutGivenUp(_ batch: Batch) -> Batch {
         let gone = batch.parts.filter { open[$0.request].map(isGivenUp) ?? true }
         guard !gone.isEmpty else { return batch }
-        for part in gone where open[part.request]?.inFlight == 0 { leaveBehind(part.request) }
+        // A result may be on its way for what expired while its hosts were looked at: that is waited for.
+        for part in gone where open[part.request].map({ $0.inFlight == 0 && !$0.isPublishing }) ?? false {
+            leaveBehind(part.request)
+        }
         let requests = Set(gone.map(\.request))
         return batch.without(requests.contains)
     }

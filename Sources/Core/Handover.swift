@@ -7,6 +7,47 @@ package enum PreviousOwner: Equatable, Sendable {
     case unknown(idleSince: Timestamp?)
 }
 
+extension PreviousOwner {
+    /// What is found of one partition when it is taken over.
+    package struct Trace {
+        package var committed: Int64?
+        /// The requests that there are.
+        package var requests: Range<Int64>
+        package var hasResults: Bool
+        package var ledger: Ledger?
+
+        package init(committed: Int64?, requests: Range<Int64>, hasResults: Bool, ledger: Ledger?) {
+            (self.committed, self.requests) = (committed, requests)
+            (self.hasResults, self.ledger) = (hasResults, ledger)
+        }
+    }
+
+    /// `metadata`: the text beside partition 0's committed offset.
+    package init(metadata: String, _ partitions: [Trace]) {
+        if let handover = Handover(metadata) {
+            self = .handedOver(handover)
+            return
+        }
+        guard partitions.contains(where: { $0.committed != nil }) else {
+            // Offsets go with a topic that is deleted, results stay.
+            self = partitions.contains(where: \.hasResults) ? .unknown(idleSince: nil) : .none
+            return
+        }
+        var last = Timestamp(milliseconds: 0)
+        for partition in partitions {
+            // Deleted requests count, from the first one on where none is committed: a call may be under way for one.
+            let next = partition.committed ?? 0
+            let end = partition.requests.upperBound
+            guard next <= end, let idleSince = partition.ledger?.idleSince(next..<end) else {
+                self = .unknown(idleSince: nil)
+                return
+            }
+            last = max(last, idleSince)
+        }
+        self = .unknown(idleSince: last)
+    }
+}
+
 /// What a caller leaves to the next one when it goes in order: until when each slot of the quota is in use, and when the
 /// credential was refused lately. Written as the metadata of partition 0's committed offset.
 ///

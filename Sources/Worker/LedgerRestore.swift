@@ -32,23 +32,13 @@ final class LedgerRestore {
 
     /// What is known of the calls of the previous owner of all partitions.
     var previousOwner: PreviousOwner {
-        let handover = takeovers[0].flatMap { Handover($0.metadata) }
-        if let handover { return .handedOver(handover) }
-        guard takeovers.contains(where: { $0.value.committed != nil }) else {
-            // Offsets go with a topic that is deleted, results stay.
-            return takeovers.contains { $0.value.resultsFrom != nil } ? .unknown(idleSince: nil) : .none
-        }
-        var last = Timestamp(milliseconds: 0)
-        for (partition, takeover) in takeovers {
-            // Deleted requests count: a call may be under way for one.
-            let next = takeover.committed ?? takeover.requests.lowerBound
-            let open = next..<max(next, takeover.requests.upperBound)
-            guard !takeover.isBeyondEnd, let idleSince = ledgers[partition]?.idleSince(open) else {
-                return .unknown(idleSince: nil)
-            }
-            last = max(last, idleSince)
-        }
-        return .unknown(idleSince: last)
+        PreviousOwner(
+            metadata: takeovers[0]?.metadata ?? "",
+            takeovers.map { partition, takeover in
+                .init(
+                    committed: takeover.committed, requests: takeover.requests, hasResults: takeover.resultsFrom != nil,
+                    ledger: ledgers[partition])
+            })
     }
 
     /// Lets go of the reader without waiting for its threads.

@@ -60,6 +60,20 @@ import Testing
         return 1 + 2 * faulty * depth
     }
 
+    @Test func `a result on its way keeps its partition while a read of its hosts is answered`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.acknowledges = false
+        bench.receive(
+            key: "k", hosts: ["h1", "bad"], more: #","expires_at":"\#(bench.now.wall + .seconds(30))""#)
+        bench.answer(400, code: "HSS.1001")
+        #expect(bench.queries.count == 1 && bench.results.count == 1, "no call can be made in time")
+        bench.hand(.revoked([0], isLost: false, deadline: bench.now.uptime + .seconds(25)))
+        bench.tell { _ in ("stopped", "online") }
+        #expect(bench.released.isEmpty)
+        bench.acknowledge()
+        #expect(bench.released == [0] && bench.stored[0] == 1)
+    }
+
     @Test(arguments: 2...10) func `every set of faulty hosts: the sound succeed within the bound`(_ hosts: Int) {
         for set in 0..<(1 << hosts) {
             let faulty = Set((0..<hosts).filter { set >> $0 & 1 == 1 })

@@ -101,6 +101,16 @@ import Testing
         #expect(quota.nextFree(Self.now(.seconds(100))) == .seconds(105))
     }
 
+    @Test func `requests that were deleted before anything was committed may have been in a call`() {
+        func trace(_ committed: Int64?, _ requests: Range<Int64>) -> PreviousOwner.Trace {
+            .init(committed: committed, requests: requests, hasResults: false, ledger: Ledger(records: requests))
+        }
+        #expect(PreviousOwner(metadata: "", [trace(0, 0..<0), trace(nil, 1..<1)]) == .unknown(idleSince: nil))
+        let idle = PreviousOwner.unknown(idleSince: Timestamp(milliseconds: 0))
+        #expect(PreviousOwner(metadata: "", [trace(0, 0..<0), trace(1, 1..<1)]) == idle)
+        #expect(PreviousOwner(metadata: "", [trace(nil, 1..<1)]) == .none)
+    }
+
     @Test func `an idle crash costs nothing`() {
         let quota = Self.taken(.unknown(idleSince: Timestamp(milliseconds: 10_000)), at: .seconds(100))
         #expect(quota.isFree(Self.now(.seconds(100))))

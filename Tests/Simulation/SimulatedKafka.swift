@@ -103,22 +103,15 @@ struct SimulatedKafka {
         return ledger
     }
 
-    /// What a new caller knows of the one before, as `LedgerRestore` finds it out.
+    /// What a new caller knows of the one before.
     func previousOwner(_ ledgers: [Int32: Ledger]) -> PreviousOwner {
-        if let handover = committed[0].flatMap({ Handover($0.metadata) }) { return .handedOver(handover) }
-        guard ledgers.keys.contains(where: { committed[$0] != nil }) else {
-            return results.contains { !$0.isEmpty } ? .unknown(idleSince: nil) : .none
-        }
-        var last = Timestamp(milliseconds: 0)
-        for (partition, ledger) in ledgers {
-            let next = committed[partition]?.offset ?? first[Int(partition)]
-            let open = next..<max(next, end(partition))
-            guard next <= end(partition), let idleSince = ledger.idleSince(open) else {
-                return .unknown(idleSince: nil)
-            }
-            last = max(last, idleSince)
-        }
-        return .unknown(idleSince: last)
+        PreviousOwner(
+            metadata: committed[0]?.metadata ?? "",
+            ledgers.map { partition, ledger in
+                .init(
+                    committed: committed[partition]?.offset, requests: first[Int(partition)]..<end(partition),
+                    hasResults: !results[Int(partition)].isEmpty, ledger: ledger)
+            })
     }
 
     /// The topics get one partition more.

@@ -14,6 +14,8 @@ internal import Glibc
         package var connectTimeout: Duration = .seconds(5)
         package var totalTimeout: Duration = .seconds(30)
         package var maximumResponseBytes: Int
+        /// Sent as `User-Agent`, which proxies may change: it is not among the headers of a request, which may be signed.
+        package var userAgent: String?
 
         package init(maximumResponseBytes: Int = 1 << 20) { self.maximumResponseBytes = maximumResponseBytes }
     }

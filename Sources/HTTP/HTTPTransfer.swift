@@ -33,6 +33,9 @@ internal import Core
         unsafe _ = pscurl_set_long(easy, CURLOPT_TCP_NODELAY, 1)
         unsafe _ = "http,https".withCString { unsafe pscurl_set_pointer(easy, CURLOPT_PROTOCOLS_STR, $0) }
         unsafe _ = pscurl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(configuration.connectTimeout.milliseconds))
+        if let userAgent = configuration.userAgent {
+            unsafe _ = userAgent.withCString { unsafe pscurl_set_pointer(easy, CURLOPT_USERAGENT, $0) }
+        }
         // A body that is read from us, without a way to read it again, is what keeps libcurl from sending a request twice: it
         // would by itself where a connection that it kept breaks without an answer, and a call that is lost may be done.
         unsafe _ = pscurl_set_write(easy, CURLOPT_READFUNCTION, sendBody)

@@ -13,6 +13,8 @@ struct Journal {
         var operateAll = false
         var hosts: [String] = []
         var user = ""
+        /// Who called, as `User-Agent: plugin-starter/INSTANCE` tells.
+        var worker = ""
         var status = 0
         var code: String?
         var fault = false
@@ -27,6 +29,7 @@ struct Journal {
             members += [
                 .init("plugin_code", .string(plugin)), .init("operate_all", .bool(operateAll)),
                 .init("hosts", .array(hosts.map(JSON.string))), .init("user", .string(user)),
+                .init("worker", .string(worker)),
                 .init("http_status", .integer(Int64(status))),
             ]
             if let code { members.append(.init("error_code", .string(code))) }

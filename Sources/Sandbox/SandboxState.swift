@@ -40,6 +40,7 @@ struct SandboxState {
         }
         var entry = Journal.Entry(number: number, arrived: now, api: "other", target: request.target)
         entry.requestID = "sandbox-\(number)"
+        entry.worker = Self.worker(request)
         let action: ServerAction
         switch (request.method, segments.count, segments.first) {
         case ("POST", 3, "v3") where segments[1...] == ["auth", "tokens"]:
@@ -204,6 +205,11 @@ struct SandboxState {
     }
 
     // MARK: The APIs
+
+    private static func worker(_ request: ServerRequest) -> String {
+        let (agent, product) = (request.header("user-agent") ?? "", "plugin-starter/")
+        return agent.hasPrefix(product) ? String(agent.dropFirst(product.count)) : ""
+    }
 
     private func read(_ request: ServerRequest, into entry: inout Journal.Entry) {
         entry.enterpriseProject = Self.query(request)["enterprise_project_id"]?.first

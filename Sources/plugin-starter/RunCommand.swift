@@ -12,8 +12,8 @@ nonisolated enum RunCommand {
             level: Log.Level(rawValue: settings.value(SettingTable.logLevel)) ?? .info,
             format: Log.Format(rawValue: settings.value(SettingTable.logFormat)) ?? .text)
         try requireDescriptors(settings)
-        let hss = try client(settings, environment)
         var pipeline = try pipeline(settings)
+        let hss = try client(settings, environment, instance: pipeline.callPrefix)
         pipeline.transit = hss.transit
         let options = Worker.Options(
             kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
@@ -77,9 +77,10 @@ nonisolated enum RunCommand {
         }
     }
 
-    private static func client(_ settings: Settings, _ environment: [String: String]) throws(CommandFailure)
-        -> HSSClient
-    {
+    /// `instance`: what the ids of this process's calls begin with, so that HSS can tell the workers apart.
+    private static func client(
+        _ settings: Settings, _ environment: [String: String], instance: String
+    ) throws(CommandFailure) -> HSSClient {
         let credentials: Credentials
         do throws(CredentialsError) { credentials = try Credentials(environment: environment) } catch {
             throw CommandFailure(64, "credentials: \(error)")
@@ -92,6 +93,7 @@ nonisolated enum RunCommand {
         http.maximumConnections = settings.value(SettingTable.concurrency)
         http.connectTimeout = settings.value(SettingTable.connectTimeout)
         http.totalTimeout = settings.value(SettingTable.callTimeout)
+        http.userAgent = "plugin-starter/\(instance)"
         do throws(HTTPError) { return try HSSClient(target, credentials: credentials, http: http) } catch {
             throw CommandFailure(70, error.description)
         }

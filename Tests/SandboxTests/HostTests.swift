@@ -47,4 +47,12 @@ import Testing
             ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"], .seconds(5))
         #expect(try pair.start(["a"]).httpStatus == 200)
     }
+
+    @Test func `the journal names the worker that called, in a header that is not signed`() throws {
+        let pair = try SandboxTests.Pair()
+        defer { pair.sandbox.stop() }
+        #expect(try pair.start(["a"]).httpStatus == 200)
+        let journal = try TokenTests.run("curl", ["-sf", "\(pair.sandbox.baseURL)/_sandbox/journal"])
+        #expect(journal.contains(#""worker":"instance""#))
+    }
 }

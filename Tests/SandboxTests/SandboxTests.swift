@@ -37,6 +37,7 @@ import Testing
         static func client(_ url: String, _ environment: [String: String], _ timeout: Duration) throws -> HSSClient {
             var http = HTTPClient.Configuration()
             http.totalTimeout = timeout
+            http.userAgent = "plugin-starter/instance"
             let endpoint = try #require(Endpoint(url: url))
             return try HSSClient(
                 .init(hss: endpoint, iam: endpoint, projectName: "region"),

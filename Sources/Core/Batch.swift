@@ -7,6 +7,8 @@ enum Lane: Hashable, Sendable {
     case shared
     /// Sound hosts of a request that also names a quarantined one: a class lower.
     case behind
+    /// Further hosts of a request that was refused: they wait until it is known whether all of it is.
+    case held
     /// Hosts that were faulty a while ago: they can cost a call for nothing, so they stand in the lowest class.
     case quarantined
     /// A half of a call that was refused, or a half of that: the tree's root is 1, the halves of `n` are `2n` and `2n + 1`.
@@ -16,7 +18,7 @@ enum Lane: Hashable, Sendable {
     var isLast: Bool {
         switch self {
         case .shared, .behind: false
-        case .quarantined: true
+        case .held, .quarantined: true
         case .half(_, let index): index > 7
         }
     }
@@ -35,6 +37,13 @@ package struct Scope: Hashable, Sendable {
         enterpriseProject = request.enterpriseProjectID.map(ExactText.init)
         plugin = ExactText(request.pluginCode)
         operateAll = request.operateAll
+    }
+
+    /// Whether it is the same but for the lane.
+    func isSame(as other: Scope) -> Bool {
+        var other = other
+        other.lane = lane
+        return self == other
     }
 }
 

@@ -30,11 +30,12 @@ extension Pipeline {
 
     private mutating func nextBatch(_ now: Now) -> Batch? {
         while coalescer.waitingCount > 0 {
-            let gate = gate
+            let (gate, reads) = (gate, reads)
             func next(_ isTried: @escaping (AuthGate.Subject) -> Bool) -> Batch? {
                 coalescer.next(now: now.uptime) { scope in
                     let subject = scope.subject()
                     return isTried(subject) && gate.allows(subject, now: now.uptime)
+                        && reads.hold(scope).map { $0 <= now.uptime } ?? true
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
@@ -109,6 +110,7 @@ extension Pipeline {
             accepted(call, batch.scope.subject(), now)
             breaker.answered()
             coalescer.succeeded(batch.scope)
+            if case .half = batch.scope.lane { move(batch, from: .held, to: .behind) }
             if batch.scope.lane == .quarantined { isolation.mended(batch.hosts, of: batch.scope.project) }
             effects.append(
                 .log(

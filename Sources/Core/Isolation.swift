@@ -85,9 +85,12 @@ extension Pipeline {
         let batch = withoutGivenUp(refused)
         guard !batch.hosts.isEmpty else { return }
         if batch.hosts.count == 1 { return faulty(batch, failure, now) }
-        guard case .half(let tree, let index) = batch.scope.lane else { return ask(batch, .refused(failure), now) }
+        guard case .half(let tree, let index) = batch.scope.lane else {
+            move(batch, from: batch.scope.lane, to: .held)
+            return ask(batch, .refused(failure), now)
+        }
         if isolation.refused(tree: tree, index: index, failure), let part = batch.parts.first {
-            endWhole(part, tree: tree, failure, now)
+            endWhole(part, failure, now)
         } else {
             bisect(batch, failure, now)
         }
@@ -95,6 +98,7 @@ extension Pipeline {
 
     /// These hosts are the cause: quarantined from now on, and with their outcome where it is final.
     mutating func faulty(_ batch: Batch, _ failure: Failure, _ now: Now) {
+        move(batch, from: .held, to: .behind)
         quarantine(batch.hosts, of: batch.scope, now)
         if failure.disposition == .refuse {
             for part in batch.parts { settle(part, failure: failure, now) }
@@ -106,6 +110,19 @@ extension Pipeline {
         // Not before a while: such a call is likely to be refused again.
         let pause = retry.pause(after: failures + 4, using: &generator)
         putBack(apart, failure, notBefore: now.uptime + pause, failures: failures, now)
+    }
+
+    /// Moves what else a batch's requests wait for from one lane to another.
+    mutating func move(_ batch: Batch, from lane: Lane, to other: Lane) {
+        var (scope, target) = (batch.scope, batch.scope)
+        (scope.lane, target.lane) = (lane, other)
+        for part in batch.parts {
+            guard let hosts = coalescer.take(part.request, in: scope), let entry = open[part.request],
+                let request = entry.request
+            else { continue }
+            coalescer.add(
+                part.request, scope: target, priority: request.priority, hosts: hosts, arrived: entry.admittedAt)
+        }
     }
 
     func quarantineEnds(_ now: Now) -> Duration { now.uptime + configuration.quarantine }
@@ -167,11 +184,10 @@ extension Pipeline {
         return halves.map { $0.only($0.parts.flatMap(\.hosts)) }
     }
 
-    /// What waits of the tree is refused too, without a call: all quarters of it were.
-    private mutating func endWhole(_ part: Batch.Part, tree: Int, _ failure: Failure, _ now: Now) {
+    /// What waits of the request is refused too, without a call: all quarters of a call for it alone were.
+    private mutating func endWhole(_ part: Batch.Part, _ failure: Failure, _ now: Now) {
         var hosts = part.hosts
         for scope in coalescer.scopes(of: part.request) {
-            guard case .half(tree, _) = scope.lane else { continue }
             hosts += coalescer.take(part.request, in: scope) ?? []
         }
         settle(Batch.Part(request: part.request, hosts: hosts), failure: failure, now)
@@ -182,7 +198,7 @@ extension Pipeline {
     mutating func withoutQuarantined(_ batch: Batch, _ now: Now) -> Batch? {
         switch batch.scope.lane {
         case .shared, .behind: break
-        case .quarantined, .half: return nil
+        case .held, .quarantined, .half: return nil
         }
         let project = batch.scope.project
         let faulty = Set(

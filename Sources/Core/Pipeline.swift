@@ -179,7 +179,10 @@ package struct Pipeline {
         guard coalescer.waitingCount > 0, !isDraining, hasRoom(now.uptime), breaker.state != .halfOpen,
             let free = quota.nextFree(now),
             let allowed = coalescer.nextEligible(
-                now: now.uptime, earliest: { gate.earliest($0.subject(), now: now.uptime) })
+                now: now.uptime,
+                earliest: { scope in
+                    gate.earliest(scope.subject(), now: now.uptime).map { max($0, reads.hold(scope) ?? $0) }
+                })
         else { return nil }
         return max(free, allowed, breaker.deadline ?? now.uptime)
     }

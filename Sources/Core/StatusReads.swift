@@ -19,8 +19,14 @@ struct StatusReads {
         var slot: Int?
         /// Not sent before this time.
         var notBefore: Duration = .zero
+        /// When it was asked for.
+        var since: Duration = .zero
         /// How often it failed in a way that can pass.
         var failures = 0
+
+        var maximumFailures: Int {
+            if case .refused = purpose { StatusReads.maximumFailures } else { StatusReads.maximumFailuresOfLost }
+        }
 
         var subject: AuthGate.Subject { batch.scope.subject(isRead: true) }
 
@@ -40,8 +46,25 @@ struct StatusReads {
     static let hostsPerRead = 100
     /// After so many failures of a read its hosts are called without one: a status outage must not block calls.
     static let maximumFailures = 3
+    /// The same after a lost answer, where a call without a read may be a repeated one: what took the answer often takes the
+    /// reads after it as well.
+    static let maximumFailuresOfLost = 6
     /// The same for refusals of the credential.
     static let maximumRefusals = 2
+
+    /// A refused scope waits for the read for so long, because the read says which of its next calls would be refused too.
+    private static let longestHold: Duration = .seconds(2)
+
+    /// Until when no further call of the scope goes; nil where no read after a refusal is under way.
+    func hold(_ scope: Scope) -> Duration? {
+        guard !(waiting.isEmpty && inFlight.isEmpty), scope.lane == .shared || scope.lane == .behind else { return nil }
+        var until: Duration?
+        for read in [waiting, Array(inFlight.values)].joined() {
+            guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { continue }
+            until = max(until ?? .zero, read.since + Self.longestHold)
+        }
+        return until
+    }
 
     var count: Int { inFlight.count }
     var isEmpty: Bool { waiting.isEmpty }
@@ -72,7 +95,7 @@ extension Pipeline {
     mutating func ask(_ asked: Batch, _ purpose: StatusReads.Read.Purpose, _ now: Now) {
         let batch = withoutGivenUp(asked)
         guard !batch.hosts.isEmpty else { return }
-        reads.wait(StatusReads.Read(batch: batch, purpose: purpose))
+        reads.wait(StatusReads.Read(batch: batch, purpose: purpose, since: now.uptime))
     }
 
     /// Sends the reads that may go now; they have a quota of their own.
@@ -139,7 +162,7 @@ extension Pipeline {
             statusQuota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
             reads.wait(read)
         case .stop: reads.wait(read)
-        case .retry where read.failures + 1 < StatusReads.maximumFailures:
+        case .retry where read.failures + 1 < read.maximumFailures:
             read.failures += 1
             read.notBefore = now.uptime + retry.pause(after: read.failures, using: &generator)
             reads.wait(read)
@@ -179,7 +202,12 @@ extension Pipeline {
         let named = faults.filter { $0.key != nil }.values.flatMap { $0 }
         guard !named.isEmpty else {
             // The same hosts would be refused again.
-            if started.isEmpty { bisect(rest, failure, now) } else { requeue(rest) }
+            if started.isEmpty {
+                bisect(rest, failure, now)
+            } else {
+                move(batch, from: .held, to: batch.scope.lane)
+                requeue(rest)
+            }
             return
         }
         // The code says which of them it was. The others are called apart, and so have a code of their own.
@@ -190,7 +218,13 @@ extension Pipeline {
         var apart = rest.only(others)
         apart.scope.lane = .quarantined
         requeue(apart)
-        requeue(rest.without(named))
+        // Sound hosts of a request that names a faulty one stand behind: it is likely to cost another call.
+        let mixed = Set(rest.only(named).parts.map(\.request))
+        requeue(rest.without(named).without { mixed.contains($0) })
+        var behind = rest.without(named).without { !mixed.contains($0) }
+        behind.scope.lane = .behind
+        requeue(behind)
+        move(batch, from: .held, to: .behind)
     }
 
     /// What keeps a host from being called, in the vendor's code; nil where nothing is seen to.

@@ -1,6 +1,7 @@
 """Calls that were repeated: each has to be one whose result was not there yet when something broke."""
 import bisect
 import collections
+import datetime
 import json
 
 from count import SLACK
@@ -45,6 +46,18 @@ def check_calls(journal, requests, results, breaks, findings):
         end = bisect.bisect_left(kills, answered.get(host, float("inf")))
         in_flight += max(0, end - bisect.bisect_left(kills, calls[0].time))
     return Calls(repeated, half_done, in_flight)
+
+
+def moves(logs):
+    """When partitions moved, as the workers logged it: on a busy machine that is later than what caused it."""
+    found = []
+    for log in logs:
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if "partitions revoked" in line or "partitions lost" in line:
+                    time = datetime.datetime.fromisoformat(line.split(" ", 1)[0].replace("Z", "+00:00")).timestamp()
+                    found.append((time - 1, time + 5, "move"))
+    return found
 
 
 def answers(requests, results):

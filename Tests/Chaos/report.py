@@ -2,7 +2,7 @@
 import collections
 import subprocess
 
-from calls import check_calls
+from calls import check_calls, moves
 from cluster import REQUESTS, RESULTS
 from count import Findings, check_commits, check_results, parse
 
@@ -29,7 +29,8 @@ def report(stage, topics, binary, directory, done):
         f"{partition}: {last.get(partition, 0)} and {offset}" for partition, offset in enumerate(topics.committed())
         if offset != last.get(partition, 0))
     journal = stage.sandbox.ask("journal").decode()
-    calls = check_calls(journal, requests, results, stage.breaks, findings)
+    breaks = stage.breaks + moves(worker.log for worker in stage.workers)
+    calls = check_calls(journal, requests, results, breaks, findings)
     findings.rule("workers that ended otherwise than they may").extend(stage.violations)
     findings.rule("what the program's own audit found").extend(audit(stage.broker.bootstrap, binary, repeated))
     print(f"repeated with the same ce_id: {repeated}")

@@ -38,16 +38,18 @@ package struct Ledger: Sendable {
     /// When the last restored result was made.
     private var lastResultAt = Timestamp(milliseconds: 0)
 
-    /// `records`: those that may be read, from the committed offset to the end of the log.
-    package init(topic: String = "", records: Range<Int64> = 0..<Int64.max) {
+    /// `records`: from the committed offset to the end of the log. `start`: where the partition is read from, which is later
+    /// where the first of them were deleted.
+    package init(topic: String = "", records: Range<Int64> = 0..<Int64.max, start: Int64? = nil) {
         self.topic = topic
+        self.start = start ?? records.lowerBound
         answered = AnsweredRecords(records)
     }
 
     package var count: Int { keys.count }
 
     /// Where the partition is read from.
-    var start: Int64 { answered.range.lowerBound }
+    let start: Int64
 
     /// Results that are not remembered because there are too many beyond the committed offset.
     package var forgotten: Int { answered.forgotten }

@@ -65,7 +65,8 @@ final class LedgerRestore {
             for (partition, takeover) in takeovers {
                 let from = takeover.deleted?.lowerBound ?? takeover.start
                 ledgers[partition] = Ledger(
-                    topic: subject.requestsTopic, records: from..<max(from, takeover.requests.upperBound))
+                    topic: subject.requestsTopic, records: from..<max(from, takeover.requests.upperBound),
+                    start: takeover.start)
             }
             failure = nil
             let starts = takeovers.compactMapValues(\.resultsFrom)

@@ -93,10 +93,11 @@ struct Preflight {
         while !isStopped() {
             do throws(KafkaError) { return try cluster.state(of: topic, milliseconds: slice) } catch {
                 let isFinal = [.configuration, .notPermitted, .insecure].contains(error.kind)
-                // The library's own guess, from how the listener hung up: a few seconds show that it is no hiccup.
+                // The library's own guess, from how the listener hung up. So does a proxy whose broker restarts: that is waited for.
                 let isWrongProtocol =
                     error.text.contains("security.protocol")
-                    && deadline - Clock.uptime < Self.patience - .seconds(5)
+                    && deadline - Clock.uptime < Self.patience - .seconds(12)
+                if isStopped() { return nil }
                 if isFinal || isWrongProtocol || Clock.uptime >= deadline { throw WorkerFailure(error, kafka) }
                 // Answered at once, with a topic that has no leader yet, say.
                 if error.kind == .other { usleep(100_000) }

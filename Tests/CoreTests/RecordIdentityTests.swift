@@ -159,4 +159,12 @@ import Testing
         bench.hand(.reachedEnd(Position(partition: 0, offset: 0)))
         #expect(bench.takenAnew == [0: 0])
     }
+
+    @Test func `a record below where reading began shows that the log is another one`() {
+        var bench = Bench(partitions: [])
+        bench.hand(.assigned(0, Ledger(records: 5..<9, start: 9)))
+        bench.receive(key: "k")
+        #expect(
+            bench.results.isEmpty && bench.calls.isEmpty, "it is at offset 0: nothing is taken before all is read anew")
+    }
 }

@@ -96,7 +96,7 @@ struct SimulatedKafka {
     func restore(_ partition: Int32, callsSince: Timestamp) -> Ledger {
         let low = start(partition)
         let start = committed[partition].map { $0.offset <= end(partition) ? min($0.offset, low) : low } ?? low
-        var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)))
+        var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)), start: low)
         for result in results[Int(partition)] {
             if let entry = result.entry { ledger.restore(entry, callsSince: callsSince) }
         }

@@ -159,9 +159,10 @@ package final class World {
         let expiry = step.b % 11 == 0 ? ",\"expires_at\":\"\(Self.wall(time + .seconds(90)))\"" : ""
         let json =
             step.b % 13 == 0
-            ? "{}"
+            ? "{\"n\":\(requestCount)}"
             : "{\"idempotency_key\":\"\(chosen.key)\",\"project_id\":\"\(chosen.project)\",\"plugin_code\":\"\(chosen.plugin)\","
-                + "\"host_id_list\":[\(hosts)]\(expiry)}"
+                + "\"host_id_list\":[\(hosts)],\"n\":\(requestCount)\(expiry)}"
+        // No two records are the same to the last byte.
         kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time))
     }
 

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check simulate chaos fuzz bench bench-storm \
+.PHONY: help deps test-deps swift build release demo test lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-storm \
 	bench-ledger bench-restore clean
 
 help: ## lists these commands
@@ -84,6 +84,12 @@ bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a
 chaos: build test-deps ## kills and cuts everything for a while, then counts: KILLS=10 REQUESTS=4000 SEED=1, on a real broker (KAFKA_HOME)
 	.build/venv/bin/python -B Tests/Chaos/test_count.py
 	PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} .build/venv/bin/python -B Tests/Chaos/chaos.py
+
+QUOTA ?= 20/1s
+chaos-quota: build test-deps ## the same with a quota, so that one worker calls: QUOTA=20/1s KILLS=8 REQUESTS=3000 SEED=5
+	QUOTA=$(QUOTA) ACTIONS=kill,term,stop,join,cut-kafka,hole-kafka,kill-broker KILLS=$(or $(KILLS),8) \
+		REQUESTS=$(or $(REQUESTS),3000) SEED=$(or $(SEED),5) PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} \
+		.build/venv/bin/python -B Tests/Chaos/chaos.py
 
 bench-ledger: swift deps ## what the ledger costs: memory a key, restoring, a request's share
 	swift build -c release --product bench-ledger $(FLAGS)

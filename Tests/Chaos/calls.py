@@ -48,6 +48,16 @@ def check_calls(journal, requests, results, breaks, findings):
     return Calls(repeated, half_done, in_flight)
 
 
+def check_callers(journal):
+    """Who called, in order, one entry for each uninterrupted run of calls."""
+    callers = []
+    for line in journal.splitlines():
+        entry = json.loads(line)
+        if entry["api"] == "start" and entry["worker"] not in callers[-1:]:
+            callers.append(entry["worker"])
+    return callers
+
+
 def moves(logs):
     """When partitions moved, as the workers logged it: on a busy machine that is later than what caused it."""
     found = []

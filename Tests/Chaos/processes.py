@@ -12,13 +12,15 @@ SESSION = 3.0
 SHUTDOWN = 8.0
 CREDENTIALS = {"HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"}
 NO_SERVICE, TRY_AGAIN = 69, 75
+# What HSS allows, and the workers keep to: `CALLS/DURATION`. One of them calls at a time then.
+QUOTA = os.environ.get("QUOTA", "off")
 
 
 class Sandbox:
     def __init__(self, binary, directory, proxy):
         log = open(os.path.join(directory, "sandbox.log"), "ab")
         self.process = subprocess.Popen(
-            [binary, "sandbox", "--listen", "127.0.0.1:0", "--quota", "off", "--latency", "200ms"],
+            [binary, "sandbox", "--listen", "127.0.0.1:0", "--quota", QUOTA, "--latency", "200ms"],
             stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         self.url = self.process.stdout.readline().decode().strip()
         host, port = self.url.removeprefix("http://").split(":")
@@ -52,10 +54,10 @@ class Worker:
         properties = {
             "client.id": self.name, "fetch.wait.max.ms": 20}
         # One of three shares calls among what came together, so that calls are taken apart under chaos, too.
-        hosts = 4 if number % 3 == 2 else 1
+        hosts = 100 if QUOTA != "off" else 4 if number % 3 == 2 else 1
         self.command = [
             binary, "run", "--bootstrap-servers", broker.through_proxy, "--requests-topic", REQUESTS,
-            "--results-topic", RESULTS, "--group", GROUP, "--endpoint", sandbox.through_proxy, "--quota", "off",
+            "--results-topic", RESULTS, "--group", GROUP, "--endpoint", sandbox.through_proxy, "--quota", QUOTA,
             "--hosts-per-call", str(hosts), "--concurrency", "32", "--max-open", "1000", "--call-timeout", "8s",
             "--connect-timeout", "2s", "--retry-for", "2h", "--shutdown-timeout", f"{SHUTDOWN:.0f}s",
             "--session-timeout", f"{SESSION:.0f}s", "--admin-listen", "off", *os.environ.get("WORKER_FLAGS", "").split()]

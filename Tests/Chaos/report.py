@@ -1,13 +1,35 @@
 """Counts what is left after the run, and says whether it is as promised."""
 import collections
+import json
 import subprocess
 
-from calls import check_calls, moves
+from calls import check_calls, check_callers, moves
+from processes import QUOTA
 from cluster import REQUESTS, RESULTS
 from count import Findings, check_commits, check_results, parse
 
 # After these an owner can be cut off from the group while it runs: the one way to a second result.
 CUTS_OFF = {"stop", "hole-kafka"}
+
+
+
+def check_quota(stage, journal, findings):
+    """No sliding window at HSS holds more calls than it allows, and two workers never call at the same time."""
+    summary = json.loads(stage.sandbox.ask("summary"))
+    limit = int(QUOTA.split("/")[0])
+    over = findings.rule("windows with more calls than the quota, and calls refused for it")
+    most, refused = summary["most_starts_in_window"], summary["calls"].get("start 429", 0)
+    print(f"calls: {summary['start_calls']}, most in a window: {most} of {limit}, refused for the quota: {refused}")
+    if most > limit or refused:
+        over.append(f"{most} in a window, {refused} refused")
+    takeovers = 0
+    for worker in stage.workers:
+        with open(worker.log, encoding="utf-8", errors="replace") as lines:
+            takeovers += sum("this worker calls from now on" in line for line in lines)
+    callers = check_callers(journal)
+    print(f"changes of the caller: {len(callers) - 1}, takeovers: {takeovers}")
+    if len(callers) > takeovers:
+        findings.rule("calls of two workers at the same time").append(f"{len(callers)} runs, {takeovers} takeovers")
 
 
 def report(stage, topics, binary, directory, done):
@@ -31,6 +53,8 @@ def report(stage, topics, binary, directory, done):
     journal = stage.sandbox.ask("journal").decode()
     breaks = stage.breaks + moves(worker.log for worker in stage.workers)
     calls = check_calls(journal, requests, results, breaks, findings)
+    if QUOTA != "off":
+        check_quota(stage, journal, findings)
     findings.rule("workers that ended otherwise than they may").extend(stage.violations)
     findings.rule("what the program's own audit found").extend(audit(stage.broker.bootstrap, binary, repeated))
     print(f"repeated with the same ce_id: {repeated}")

@@ -129,7 +129,8 @@ package struct Quota: Equatable, Sendable {
             // It may have sent a call until now, which the server has a transit later. Where each record has its result,
             // none was made after the last of them.
             rest = (idleSince.map { uptime($0, now) } ?? now.uptime + transit) + limit.window
-            busy = busy.filter { $0 > now.uptime }
+            // A slot that was free again by now, whatever the clocks, may have been used for another call since.
+            busy = busy.filter { $0 - Self.clockTolerance * 2 > now.uptime }
             // A call that is on its way may still arrive.
             if idleSince == nil { hold(until: now.uptime + transit) }
         }

@@ -97,8 +97,13 @@ import Testing
     }
 
     @Test func `nothing is called before a call that is on its way must have arrived`() {
-        let quota = Self.taken(.unknown(idleSince: nil), calls: 1, answered: [41_000], at: .seconds(100))
+        let quota = Self.taken(.unknown(idleSince: nil), calls: 1, answered: [43_000], at: .seconds(100))
         #expect(quota.nextFree(Self.now(.seconds(100))) == .seconds(105))
+    }
+
+    @Test func `a slot that the caller before may have used again counts as spent`() {
+        let quota = Self.taken(.unknown(idleSince: nil), calls: 1, answered: [40_500], at: .seconds(100))
+        #expect(quota.nextFree(Self.now(.seconds(100))) == .seconds(165))
     }
 
     @Test func `requests that were deleted before anything was committed may have been in a call`() {

@@ -117,7 +117,7 @@ package struct Quota: Equatable, Sendable {
         _ previous: PreviousOwner, busyUntil: KeyPath<Handover, [Timestamp]>, answered: [Timestamp], _ now: Now
     ) {
         guard let limit else { return }
-        // Known calls hold a slot each for a window. What the previous owner may have done besides is `rest`.
+        // Known calls hold a slot each for a window. `rest`: until when every other slot counts as spent.
         var busy = answered.map { uptime($0, now) + limit.window }
         var rest = Duration.zero
         switch previous {
@@ -129,8 +129,8 @@ package struct Quota: Equatable, Sendable {
             // It may have sent a call until now, which the server has a transit later. Where each record has its result,
             // none was made after the last of them.
             rest = (idleSince.map { uptime($0, now) } ?? now.uptime + transit) + limit.window
-            // A slot that was free again by now, whatever the clocks, may have been used for another call since.
-            busy = busy.filter { $0 - Self.clockTolerance * 2 > now.uptime }
+            // Results tell when they were made, which can be long after their call was answered and its slot used again.
+            busy = []
             // A call that is on its way may still arrive.
             if idleSince == nil { hold(until: now.uptime + transit) }
         }

@@ -55,9 +55,11 @@ struct StatusReads {
     /// A refused scope waits for the read for so long, because the read says which of its next calls would be refused too.
     private static let longestHold: Duration = .seconds(2)
 
-    /// Until when no further call of the scope goes; nil where no read after a refusal is under way.
+    /// Until when no further call of the scope goes, in whatever lane but for halves; nil where no read after a refusal is
+    /// under way.
     func hold(_ scope: Scope) -> Duration? {
-        guard !(waiting.isEmpty && inFlight.isEmpty), scope.lane == .shared || scope.lane == .behind else { return nil }
+        guard !(waiting.isEmpty && inFlight.isEmpty) else { return nil }
+        if case .half = scope.lane { return nil }
         var until: Duration?
         for read in [waiting, Array(inFlight.values)].joined() {
             guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { continue }

@@ -52,9 +52,10 @@ struct Bench {
         }
     }
 
-    /// A record at the partition's next offset.
+    /// A record at the partition's next offset. `isLast`: nothing else was fetched with it.
     mutating func receive(
-        _ json: String, partition: Int32 = 0, key: String? = nil, headers: [Header] = [], skipping: Int64 = 0
+        _ json: String, partition: Int32 = 0, key: String? = nil, headers: [Header] = [], skipping: Int64 = 0,
+        isLast: Bool = true
     ) {
         let offset = (nextOffset[partition] ?? 0) + skipping
         nextOffset[partition] = offset + 1
@@ -63,17 +64,17 @@ struct Bench {
                 Record(
                     position: Position(partition: partition, offset: offset), timestamp: now.wall,
                     key: key.map { Array($0.utf8) }, value: Array(json.utf8), headers: headers)))
-        hand(.tick)
+        if isLast { hand(.tick) }
     }
 
     mutating func receive(
         key: String, hosts: [String] = ["h1"], project: String = "p", plugin: String = "ndr", partition: Int32 = 0,
-        recordKey: String? = nil, more: String = ""
+        recordKey: String? = nil, more: String = "", isLast: Bool = true
     ) {
         let list = hosts.map { "\"\($0)\"" }.joined(separator: ",")
         receive(
             #"{"idempotency_key":"\#(key)","project_id":"\#(project)","plugin_code":"\#(plugin)","host_id_list":[\#(list)]\#(more)}"#,
-            partition: partition, key: recordKey)
+            partition: partition, key: recordKey, isLast: isLast)
     }
 
     /// Answers the oldest call that is open.

@@ -58,20 +58,18 @@ package final class TakeoverLookup {
         let value = Mutex<Result<[Int32: Takeover], KafkaError>?>(nil)
         let descriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
         deinit { close(descriptor) }
+
+        func give(_ result: Result<[Int32: Takeover], KafkaError>) {
+            value.withLock { $0 = result }
+            var one: UInt64 = 1
+            unsafe _ = write(descriptor, &one, MemoryLayout<UInt64>.size)
+        }
     }
 
-    /// What the thread needs, given over to it.
-    private final class Question {
+    private struct Question: Sendable {
         let configuration: ClientConfiguration
         let subject: Subject
-        let answer: Answer
         private static let patience: Int32 = 5000
-
-        init(_ configuration: ClientConfiguration, _ subject: Subject, _ answer: Answer) {
-            self.configuration = configuration
-            self.subject = subject
-            self.answer = answer
-        }
 
         /// For each partition the first record at or after the asked time; absent where there is none.
         private func young(_ reader: Reader, _ partitions: [Int32]) throws(KafkaError) -> [Int32: Int64] {
@@ -127,15 +125,9 @@ package final class TakeoverLookup {
     }
 
     package init(_ configuration: ClientConfiguration, _ subject: Subject) {
-        let question = Question(configuration, subject, answer)
-        let context = unsafe Unmanaged.passRetained(question).toOpaque()
-        var thread = pthread_t()
-        if unsafe pthread_create(&thread, nil, askOnThread, context) == 0 {
-            pthread_detach(thread)
-        } else {
-            unsafe Unmanaged<Question>.fromOpaque(context).release()
-            finish(.failure(.timedOut), answer)
-        }
+        let question = Question(configuration: configuration, subject: subject)
+        let answer = answer
+        if !DetachedThread.start({ answer.give(question.ask()) }) { answer.give(.failure(.timedOut)) }
     }
 
     /// The answer, once it is there; once.
@@ -147,24 +139,4 @@ package final class TakeoverLookup {
             return value
         }
     }
-
-    fileprivate static func run(_ context: UnsafeMutableRawPointer) {
-        let question = unsafe Unmanaged<Question>.fromOpaque(context).takeRetainedValue()
-        finish(question.ask(), question.answer)
-    }
-
-    private static func finish(_ result: Result<[Int32: Takeover], KafkaError>, _ answer: Answer) {
-        answer.value.withLock { $0 = result }
-        var one: UInt64 = 1
-        unsafe _ = write(answer.descriptor, &one, MemoryLayout<UInt64>.size)
-    }
-
-    private func finish(_ result: Result<[Int32: Takeover], KafkaError>, _ answer: Answer) {
-        Self.finish(result, answer)
-    }
-}
-
-private func askOnThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    if let context = unsafe context { unsafe TakeoverLookup.run(context) }
-    return nil
 }

@@ -1,5 +1,4 @@
 internal import Core
-internal import Glibc
 internal import Kafka
 internal import Synchronization
 
@@ -16,27 +15,15 @@ final class ReadCheck: Sendable {
         self.kafka = kafka
         self.topic = topic
         self.partitions = partitions
-        let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        if unsafe pthread_create(&thread, nil, checkOnThread, context) == 0 {
-            pthread_detach(thread)
-        } else {
-            unsafe Unmanaged<ReadCheck>.fromOpaque(context).release()
-            answer.withLock { $0 = false }
-        }
+        if !DetachedThread.start({ self.run() }) { answer.withLock { $0 = false } }
     }
 
     /// Nil while it is asked.
     var mayRead: Bool? { answer.withLock { $0 } }
 
-    fileprivate func run() {
+    private func run() {
         let found = try? Cluster(kafka).unreadable(
             [(topic, partitions)], milliseconds: Self.patience, isStopped: { false })
         answer.withLock { $0 = found?.isEmpty ?? false }
     }
-}
-
-private func checkOnThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    if let context = unsafe context { unsafe Unmanaged<ReadCheck>.fromOpaque(context).takeRetainedValue().run() }
-    return nil
 }

@@ -63,6 +63,26 @@ internal import Core
         return unsafe Position(partition: entry.pointee.partition, offset: entry.pointee.offset)
     }
 
+    /// What a broker tells of one topic (nil: nothing), and which brokers there are. Asked by name, so that a cluster of very
+    /// many topics answers as fast; a consumer's `allow.auto.create.topics` keeps that from creating it. Blocks. `reason`: what
+    /// to throw where no broker answered.
+    func metadata(
+        of topic: String, milliseconds: Int32, reason: (rd_kafka_resp_err_t) -> KafkaError = { KafkaError($0) }
+    ) throws(KafkaError) -> (topic: (error: rd_kafka_resp_err_t, partitions: Int)?, brokers: Set<Int32>) {
+        guard let named = unsafe rd_kafka_topic_new(handle, topic, nil) else {
+            throw KafkaError(rd_kafka_last_error())
+        }
+        defer { unsafe rd_kafka_topic_destroy(named) }
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let code = unsafe rd_kafka_metadata(handle, 0, named, &metadata, milliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else { throw reason(code) }
+        defer { unsafe rd_kafka_metadata_destroy(found) }
+        let brokers = unsafe Set((0..<Int(found.pointee.broker_cnt)).map { unsafe found.pointee.brokers[$0].id })
+        guard unsafe found.pointee.topic_cnt == 1 else { return (nil, brokers) }
+        let entry = unsafe found.pointee.topics[0]
+        return unsafe ((entry.err, Int(entry.partition_cnt)), brokers)
+    }
+
     /// What an event of type ERROR says.
     func error(in event: OpaquePointer) -> KafkaError {
         var error = unsafe error(rd_kafka_event_error(event), text: rd_kafka_event_error_string(event))

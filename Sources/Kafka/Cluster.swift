@@ -28,25 +28,16 @@ package final class Cluster {
         self.configuration = configuration
     }
 
-    /// Asks for one topic by name, so that a cluster of very many answers as fast, and without leave to create it. Throws
-    /// where no broker answered, with the reason that the client met.
+    /// Throws where no broker answered, with the reason that the client met.
     package func state(of topic: String, milliseconds: Int32) throws(KafkaError) -> TopicState {
-        guard let named = unsafe rd_kafka_topic_new(client.handle, topic, nil) else {
-            throw KafkaError(rd_kafka_last_error())
-        }
-        defer { unsafe rd_kafka_topic_destroy(named) }
-        var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = unsafe rd_kafka_metadata(client.handle, 0, named, &metadata, milliseconds)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else { throw reason(for: code) }
-        defer { unsafe rd_kafka_metadata_destroy(found) }
-        brokers = unsafe Set((0..<Int(found.pointee.broker_cnt)).map { unsafe found.pointee.brokers[$0].id })
-        guard unsafe found.pointee.topic_cnt == 1 else { return .missing }
-        let entry = unsafe found.pointee.topics[0]
-        switch unsafe entry.err {
-        case RD_KAFKA_RESP_ERR_NO_ERROR: return unsafe .there(partitions: Int(entry.partition_cnt))
+        let found = try client.metadata(of: topic, milliseconds: milliseconds, reason: reason)
+        brokers = found.brokers
+        guard let (error, partitions) = found.topic else { return .missing }
+        switch error {
+        case RD_KAFKA_RESP_ERR_NO_ERROR: return .there(partitions: partitions)
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: return .hidden
         case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: return .missing
-        default: throw unsafe KafkaError(entry.err)
+        default: throw KafkaError(error)
         }
     }
 

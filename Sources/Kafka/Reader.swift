@@ -74,23 +74,30 @@ package final class Reader {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
-    /// For each partition the first offset at or after the time; its end where there is none; its beginning where the cluster
-    /// cannot look offsets up by time (librdkafka's mock), so that whoever reads has to look at the records' times. Blocks:
-    /// not for the loop.
-    package func offsets(
+    /// For each partition the first offset at or after the time; absent where there is none. Blocks: not for the loop.
+    package func firstOffsets(
         at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
-    ) throws(KafkaError) -> [(partition: Int32, start: Start)] {
+    ) throws(KafkaError) -> [Int32: Int64] {
         let list = TopicPartitions(topic: topic, offsets: partitions.map { ($0, time.milliseconds) })
         let code = unsafe rd_kafka_offsets_for_times(client.handle, list.list, milliseconds)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
-        let found = list.entries
-        guard found.contains(where: { $0.offset < 0 }) else { return found.map { ($0.partition, .offset($0.offset)) } }
-        let ever = TopicPartitions(topic: topic, offsets: found.map { ($0.partition, 0) })
-        let everCode = unsafe rd_kafka_offsets_for_times(client.handle, ever.list, milliseconds)
-        guard everCode == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(everCode) }
+        var found: [Int32: Int64] = [:]
+        for entry in list.entries where entry.offset >= 0 { found[entry.partition] = entry.offset }
+        return found
+    }
+
+    /// The same as places to read from: the end where there is none; the beginning where the cluster cannot look offsets up
+    /// by time (librdkafka's mock), so that whoever reads has to look at the records' times. Blocks: not for the loop.
+    package func offsets(
+        at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
+    ) throws(KafkaError) -> [(partition: Int32, start: Start)] {
+        let found = try firstOffsets(at: time, partitions, milliseconds: milliseconds)
         // No record of any time: the partition is empty, or times are not looked up.
-        return zip(found, ever.entries).map { at, ever in
-            (at.partition, at.offset >= 0 ? .offset(at.offset) : ever.offset >= 0 ? .end : .beginning)
+        let ever =
+            found.count < partitions.count
+            ? try firstOffsets(at: Timestamp(milliseconds: 0), partitions, milliseconds: milliseconds) : [:]
+        return partitions.map { partition in
+            (partition, found[partition].map(Start.offset) ?? (ever[partition] == nil ? .beginning : .end))
         }
     }
 
@@ -112,18 +119,11 @@ package final class Reader {
 
     /// How many partitions the topic has now. Blocks: not for the loop.
     package func partitionCount(milliseconds: Int32) throws(KafkaError) -> Int {
-        guard let handle = unsafe rd_kafka_topic_new(client.handle, topic, nil) else {
-            throw KafkaError(rd_kafka_last_error())
+        guard let (error, partitions) = try client.metadata(of: topic, milliseconds: milliseconds).topic else {
+            throw KafkaError.missing(topic)
         }
-        defer { unsafe rd_kafka_topic_destroy(handle) }
-        var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = unsafe rd_kafka_metadata(client.handle, 0, handle, &metadata, milliseconds)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else { throw KafkaError(code) }
-        defer { unsafe rd_kafka_metadata_destroy(found) }
-        guard unsafe found.pointee.topic_cnt == 1 else { throw KafkaError.missing(topic) }
-        let entry = unsafe found.pointee.topics[0]
-        guard unsafe entry.err == RD_KAFKA_RESP_ERR_NO_ERROR else { throw unsafe KafkaError(entry.err) }
-        return unsafe Int(entry.partition_cnt)
+        guard error == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(error) }
+        return partitions
     }
 
     /// First offset and end of a partition, asked of its leader. Blocks: not for the loop.

@@ -1,5 +1,4 @@
 internal import CLinux
-internal import CRdkafka
 package import Core
 internal import Glibc
 internal import Synchronization
@@ -73,13 +72,7 @@ package final class TakeoverLookup {
 
         /// For each partition the first record at or after the asked time; absent where there is none.
         private func young(_ reader: Reader, _ partitions: [Int32]) throws(KafkaError) -> [Int32: Int64] {
-            var found: [Int32: Int64] = [:]
-            for (partition, start) in try reader.offsets(
-                at: subject.since, partitions, milliseconds: Self.patience)
-            {
-                if case .offset(let offset) = start { found[partition] = offset }
-            }
-            return found
+            try reader.firstOffsets(at: subject.since, partitions, milliseconds: Self.patience)
         }
 
         /// Partitions of the requests topic, as far as the results topic has the same.

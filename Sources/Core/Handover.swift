@@ -81,9 +81,9 @@ package struct Handover: Equatable, Sendable {
     private static func list(_ times: [Timestamp], after base: Timestamp) -> String {
         var runs: [(delta: Int64, count: Int)] = []
         let size = (times.count + maximumTimes - 1) / maximumTimes
-        for (index, _) in times.enumerated() {
+        for index in times.indices {
             // A group's latest time stands for all of it: a slot is never said to be free too early.
-            let time = times[size > 1 ? min(times.count - 1, (index / size + 1) * size - 1) : index]
+            let time = times[min(times.count - 1, (index / size + 1) * size - 1)]
             let delta = (time - base).milliseconds
             if runs.last?.delta == delta { runs[runs.count - 1].count += 1 } else { runs.append((delta, 1)) }
         }

@@ -1,5 +1,5 @@
 /// Calls of one API that may be made now, such that no sliding window *at the server* holds more of them than the limit,
-/// whichever worker of the group makes them: one at a time does (`Lease`), and the next one knows of its calls.
+/// whichever worker of the group makes them: one at a time does (`Fact.leased`), and the next one knows of its calls.
 ///
 /// Each call of the limit is a slot. A slot is taken by one call at a time, and is free again one window after that call's
 /// *answer*: the server counted it no later than that, whatever the network did. So two calls of one slot are at least a
@@ -117,32 +117,27 @@ package struct Quota: Equatable, Sendable {
         _ previous: PreviousOwner, busyUntil: KeyPath<Handover, [Timestamp]>, answered: [Timestamp], _ now: Now
     ) {
         guard let limit else { return }
-        // Known calls hold a slot each for a window. `rest`: until when every other slot counts as spent.
-        var busy = answered.map { uptime($0, now) + limit.window }
-        var rest = Duration.zero
-        switch previous {
-        case .none: break
-        case .handedOver(let handover):
-            // A call that the results tell of is among these.
-            busy = handover[keyPath: busyUntil].map { uptime($0, now) }
-        case .unknown(let idleSince):
-            // It may have sent a call until now, which the server has a transit later. Where each record has its result,
-            // none was made after the last of them.
-            rest = (idleSince.map { uptime($0, now) } ?? now.uptime + transit) + limit.window
-            // Results tell when they were made, which can be long after their call was answered and its slot used again.
-            busy = []
-            // A call that is on its way may still arrive.
-            if idleSince == nil { hold(until: now.uptime + transit) }
-        }
         // No text and no clock can hold a slot for longer than a call that is sent now.
         let longest = now.uptime + transit + limit.window + Self.clockTolerance
-        var times = busy.map { min($0, longest) }.sorted(by: >).prefix(slots.count).map { $0 }
-        times += Array(repeating: min(rest, longest), count: slots.count - times.count)
-        times.sort(by: >)
+        let busy: [Duration]
+        switch previous {
+        case .none: busy = answered.map { uptime($0, now) + limit.window }
+        // A call that the results tell of is among these.
+        case .handedOver(let handover): busy = handover[keyPath: busyUntil].map { uptime($0, now) }
+        case .unknown(let idleSince):
+            // Every slot counts as spent. The previous owner may have sent a call until now, which the server has a transit
+            // later; where each record has its result, none was made after the last of them. Results do not tell more: they
+            // can be made long after their call was answered and its slot used again.
+            let until = (idleSince.map { uptime($0, now) } ?? now.uptime + transit) + limit.window
+            hold(until: min(until, longest))
+            heldUntil = max(heldUntil, slots.map(\.freeAt).min() ?? .zero)
+            return
+        }
         // Latest with latest: a slot that is known to be in use for one of them is not held for it once more.
         let order = slots.indices.sorted { slots[$0].freeAt > slots[$1].freeAt }
-        for (slot, time) in zip(order, times) { slots[slot].freeAt = max(slots[slot].freeAt, time) }
-        if case .unknown = previous { heldUntil = max(heldUntil, slots.map(\.freeAt).min() ?? .zero) }
+        for (slot, time) in zip(order, busy.sorted(by: >)) {
+            slots[slot].freeAt = max(slots[slot].freeAt, min(time, longest))
+        }
     }
 
     /// Until when the slots are in use: what the next caller has to know.

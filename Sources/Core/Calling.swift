@@ -28,14 +28,18 @@ extension Pipeline {
         dispatchReads(now)
     }
 
+    /// When a call of the scope may go, as far as credential and reads go; nil where an answer has to come first.
+    static func earliest(_ scope: Scope, _ gate: AuthGate, _ reads: StatusReads, now: Duration) -> Duration? {
+        gate.earliest(scope.subject(), now: now).map { max($0, reads.hold(scope) ?? $0) }
+    }
+
     private mutating func nextBatch(_ now: Now) -> Batch? {
         while coalescer.waitingCount > 0 {
             let (gate, reads) = (gate, reads)
             func next(_ isTried: @escaping (AuthGate.Subject) -> Bool) -> Batch? {
                 coalescer.next(now: now.uptime) { scope in
-                    let subject = scope.subject()
-                    return isTried(subject) && gate.allows(subject, now: now.uptime)
-                        && reads.hold(scope).map { $0 <= now.uptime } ?? true
+                    isTried(scope.subject())
+                        && Self.earliest(scope, gate, reads, now: now.uptime).map { $0 <= now.uptime } ?? false
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)

@@ -179,10 +179,7 @@ package struct Pipeline {
         guard coalescer.waitingCount > 0, !isDraining, hasRoom(now.uptime), breaker.state != .halfOpen,
             let free = quota.nextFree(now),
             let allowed = coalescer.nextEligible(
-                now: now.uptime,
-                earliest: { scope in
-                    gate.earliest(scope.subject(), now: now.uptime).map { max($0, reads.hold(scope) ?? $0) }
-                })
+                now: now.uptime, earliest: { Self.earliest($0, gate, reads, now: now.uptime) })
         else { return nil }
         return max(free, allowed, breaker.deadline ?? now.uptime)
     }

@@ -60,12 +60,15 @@ struct StatusReads {
     func hold(_ scope: Scope) -> Duration? {
         guard !(waiting.isEmpty && inFlight.isEmpty) else { return nil }
         if case .half = scope.lane { return nil }
-        var until: Duration?
-        for read in [waiting, Array(inFlight.values)].joined() {
-            guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { continue }
-            until = max(until ?? .zero, read.since + Self.longestHold)
+        var since: Duration?
+        func look(_ read: Read) {
+            guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { return }
+            since = max(since ?? .zero, read.since)
         }
-        return until
+        // No list of both: this is asked of every scope that waits.
+        waiting.forEach(look)
+        inFlight.values.forEach(look)
+        return since.map { $0 + Self.longestHold }
     }
 
     var count: Int { inFlight.count }

@@ -11,6 +11,18 @@ import Testing
         return 2 * depth + 4
     }
 
+    /// Plays to the end: calls of the plugin `bad` are refused, and no read blames a host. The calls in order.
+    static func play(_ bench: inout Bench, _ limit: Int) -> [StartCall] {
+        var calls: [StartCall] = []
+        bench.play(limit) { bench, call in
+            calls.append(call)
+            bench.answer(call.pluginCode == "bad" ? 400 : 200, code: "HSS.0001")
+        } read: {
+            $0.tell { _ in ("stopped", "online") }
+        }
+        return calls
+    }
+
     @Test(arguments: [false, true]) func `a request that is wrong as a whole leaves others their turns and ends soon`(
         _ isCritical: Bool
     ) {
@@ -18,13 +30,7 @@ import Testing
         let priority = isCritical ? #","priority":"critical""# : ""
         bench.receive(key: "wrong", hosts: (0..<100).map { "h\($0)" }, project: "w", plugin: "bad", more: priority)
         for n in 0..<3 { bench.receive(key: "k\(n)", project: "p\(n)", more: priority) }
-        var order: [String] = []
-        bench.play(1_000) { bench, call in
-            order.append(call.projectID)
-            bench.answer(call.pluginCode == "bad" ? 400 : 200, code: "HSS.0001")
-        } read: {
-            $0.tell { _ in ("stopped", "online") }
-        }
+        let order = Self.play(&bench, 1_000).map(\.projectID)
         #expect(order.prefix(6).filter { $0 != "w" }.count == 3, "\(order)")
         #expect(order.filter { $0 == "w" }.count <= 9, "\(order.count)")
         #expect(bench.statuses == [.succeeded, .succeeded, .succeeded, .failed])
@@ -56,13 +62,7 @@ import Testing
         var bench = Bench { $0.quota = RateLimit(calls: 1000, window: .seconds(60)) }
         for n in 0..<64 { bench.receive(key: "w\(n)", hosts: ["h\(n)"], plugin: "bad") }
         for n in 0..<60 { bench.receive(key: "g\(n)", project: n % 2 == 0 ? "p" : "q", plugin: "good\(n)") }
-        var order: [String] = []
-        bench.play(5_000) { bench, call in
-            order.append(call.pluginCode)
-            bench.answer(call.pluginCode == "bad" ? 400 : 200, code: "HSS.0001")
-        } read: {
-            $0.tell { _ in ("stopped", "online") }
-        }
+        let order = Self.play(&bench, 5_000).map(\.pluginCode)
         #expect(bench.pipeline.openCount == 0)
         #expect(bench.statuses.filter { $0 == .failed }.count == 64, "each is told what HSS says of it")
         #expect(order.prefix(60).filter { $0 == "bad" }.count <= 12, "\(order.prefix(60))")

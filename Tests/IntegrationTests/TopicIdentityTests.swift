@@ -23,6 +23,13 @@ extension OnARealBroker {
                 try audit.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }.last)
         }
 
+        /// A worker answers until there are so many results, and ends.
+        private static func answer(_ count: Int, _ bench: Bench) throws {
+            let worker = try bench.worker()
+            try bench.waitForResults(count, worker)
+            try stop(worker)
+        }
+
         private static func stop(_ worker: Executable) throws {
             worker.signal(SIGTERM)
             #expect(try worker.wait() == 0, "\(worker.errors)")
@@ -41,9 +48,7 @@ extension OnARealBroker {
         @Test func `two requests topics, one after the other, on one results topic`() throws {
             let bench = try Bench("renamed", partitions: 1)
             try bench.publish([.plain("a1"), .plain("a2"), .init(key: "bad", value: "{}")])
-            let first = try bench.worker()
-            try bench.waitForResults(3, first)
-            try Self.stop(first)
+            try Self.answer(3, bench)
 
             let other = try Bench(beside: bench)
             try other.publish([.plain("b1"), .plain("b2"), .plain("a1"), .plain("b3")])
@@ -61,9 +66,7 @@ extension OnARealBroker {
         @Test func `the requests topic is created again while the worker is stopped`() throws {
             let bench = try Bench("recreated", partitions: 1)
             try bench.publish((0..<50).map { .plain("a\($0)") })
-            let first = try bench.worker()
-            try bench.waitForResults(50, first)
-            try Self.stop(first)
+            try Self.answer(50, bench)
             try Self.delete(bench.topics.requests, bench)
             try Self.create(bench.topics.requests, bench)
             try bench.publish((0..<80).map { .plain("b\($0)") })
@@ -100,9 +103,7 @@ extension OnARealBroker {
         @Test func `requests that were deleted unread are told, and the others are answered`() throws {
             let bench = try Bench("deleted", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
-            let first = try bench.worker()
-            try bench.waitForResults(10, first)
-            try Self.stop(first)
+            try Self.answer(10, bench)
             try bench.publish((10..<30).map { .plain("a\($0)") })
             try bench.deleteRequests(below: 25)
             let second = try bench.worker(["--admin-listen", "127.0.0.1:0"])
@@ -120,9 +121,7 @@ extension OnARealBroker {
         @Test func `a committed offset beyond the end is told, and all is read again`() throws {
             let bench = try Bench("beyond", partitions: 1)
             try bench.publish((0..<20).map { .plain("a\($0)") })
-            let first = try bench.worker()
-            try bench.waitForResults(20, first)
-            try Self.stop(first)
+            try Self.answer(20, bench)
             try bench.publish((20..<30).map { .plain("a\($0)") })
             try bench.commit(1_000)
             let second = try bench.worker(["--admin-listen", "127.0.0.1:0"])
@@ -141,9 +140,7 @@ extension OnARealBroker {
         @Test func `forged headers for offsets that are not written yet answer nothing`() throws {
             let bench = try Bench("forged", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
-            let first = try bench.worker()
-            try bench.waitForResults(10, first)
-            try Self.stop(first)
+            try Self.answer(10, bench)
             let forged = (0..<60).flatMap { offset in
                 [
                     "starter-ledger=1;0/\(offset);rejected;;;invalid;0;;;\(Int(Date().timeIntervalSince1970) * 1000)",

@@ -76,8 +76,6 @@ package final class World {
     var kafka: SimulatedKafka
     var hss: SimulatedHSS
     var refusals = Refusals()
-    /// Partitions whose log was created again; once is enough.
-    var recreated: Set<Int32> = []
     var isHealed = false
     /// Facts that wait to be handed over, so that no pipeline is entered twice.
     private var inbox: [(member: Int, fact: Fact)] = []

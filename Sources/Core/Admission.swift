@@ -7,14 +7,6 @@ extension Pipeline {
             if configuration.mutation == .startsWithAnEmptyLedger { partitions[number] = Partition(ledger: Ledger()) }
             if configuration.mutation == .resumesWhatIsNotPaused, !intake.isPaused { effects.append(.resume([number])) }
         #endif
-        let horizon = configuration.quota.map { now.wall + (.zero - $0.window) } ?? now.wall
-        restoredCalls = restoredCalls.filter { $0.value > horizon }
-        // Calls that another process made: the server counts them still. One call can stand in the results of several
-        // partitions.
-        for (call, answeredAt) in ledger.calls where !call.hasPrefix(configuration.callPrefix) {
-            restoredCalls[call] = max(answeredAt, restoredCalls[call] ?? answeredAt)
-        }
-        if !configuration.needsLease { countCalls(of: .none, now) }
         if intake.isPaused {
             partitions[number]?.isPaused = true
             effects.append(.pause([number]))
@@ -26,7 +18,6 @@ extension Pipeline {
         guard partitions[0] != nil else { return }
         #if MUTATIONS
             let previous = configuration.mutation == .forgetsTheQuotaOnATakeover ? .none : previous
-            if configuration.mutation == .forgetsTheQuotaOnATakeover { restoredCalls = [:] }
         #endif
         hasTakenOver = true
         // What this worker left itself tells it nothing.
@@ -39,8 +30,8 @@ extension Pipeline {
         if case .handedOver(let handover) = previous, !handover.refusals.isEmpty {
             gate.takeOver(handover.refusals.map { min(now.uptime, now.uptime + ($0 - now.wall)) })
         }
-        quota.takeOver(previous, busyUntil: \.start, answered: Array(restoredCalls.values), now)
-        statusQuota.takeOver(previous, busyUntil: \.status, answered: [], now)
+        quota.takeOver(previous, busyUntil: \.start, now)
+        statusQuota.takeOver(previous, busyUntil: \.status, now)
     }
 
     mutating func admit(_ record: Record, _ now: Now) {

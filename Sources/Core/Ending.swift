@@ -113,7 +113,7 @@ extension Pipeline {
         }
         if now.uptime - lastLedgerExpiry >= .seconds(1) {
             lastLedgerExpiry = now.uptime
-            let horizon = Timestamp(milliseconds: now.wall.milliseconds - configuration.dedupeWindow.milliseconds)
+            let horizon = now.wall + (.zero - configuration.dedupeWindow)
             for number in partitions.keys { partitions[number]?.ledger.expire(before: horizon) }
         }
     }

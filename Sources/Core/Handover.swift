@@ -3,7 +3,7 @@ package enum PreviousOwner: Equatable, Sendable {
     /// Nobody had it: nothing was ever committed.
     case none
     case handedOver(Handover)
-    /// It went without a word. `idleSince`: when the last result was made, where each record has one.
+    /// It went without a word. `idleSince`: when the last result was made, where all requests are committed.
     case unknown(idleSince: Timestamp?)
 }
 
@@ -22,29 +22,54 @@ extension PreviousOwner {
         }
     }
 
-    /// `metadata`: the text beside partition 0's committed offset.
-    package init(metadata: String, _ partitions: [Trace]) {
+    /// `metadata`: the text beside partition 0's committed offset; nil where none is committed.
+    package init(metadata: String?, _ partitions: [Trace]) {
+        guard let metadata else {
+            // Offsets go with a topic that is deleted, and the text beside them; results stay.
+            let wasThere = partitions.contains { $0.hasResults || $0.committed != nil }
+            self = wasThere ? .unknown(idleSince: nil) : .none
+            return
+        }
         if let handover = Handover(metadata) {
             self = .handedOver(handover)
             return
         }
-        guard partitions.contains(where: { $0.committed != nil }) else {
-            // Offsets go with a topic that is deleted, results stay.
-            self = partitions.contains(where: \.hasResults) ? .unknown(idleSince: nil) : .none
-            return
-        }
-        var last = Timestamp(milliseconds: 0)
+        var last = Self.lastInherited(metadata)
         for partition in partitions {
-            // Deleted requests count, from the first one on where none is committed: a call may be under way for one.
-            let next = partition.committed ?? 0
-            let end = partition.requests.upperBound
-            guard next <= end, let idleSince = partition.ledger?.idleSince(next..<end) else {
+            // A call may be under way for any request that is not committed, also where it is deleted by now.
+            guard partition.committed ?? 0 == partition.requests.upperBound, let ledger = partition.ledger else {
                 self = .unknown(idleSince: nil)
                 return
             }
-            last = max(last, idleSince)
+            last = max(last, ledger.lastResultAt)
         }
         self = .unknown(idleSince: last)
+    }
+}
+
+extension PreviousOwner {
+    /// What a caller says beside each of its commits, should it go without a word: when the last call of the callers before it
+    /// was made at the latest. The offsets that it commits may cover up what showed that: requests deleted before they had a
+    /// result. `3;MILLISECONDS`; empty where there was no caller.
+    package func inherited(_ now: Timestamp, _ configuration: Pipeline.Configuration) -> String {
+        #if MUTATIONS
+            if configuration.mutation == .forgetsEarlierCallers { return "" }
+        #endif
+        let last: Timestamp?
+        switch self {
+        case .none: last = nil
+        case .handedOver(let handover):
+            last = handover.start.last.map { $0 + (.zero - (configuration.quota?.window ?? .zero)) }
+        case .unknown(let idleSince): last = idleSince ?? now + configuration.transit
+        }
+        return last.map { "3;\($0.milliseconds)" } ?? ""
+    }
+
+    private static func lastInherited(_ metadata: String) -> Timestamp {
+        guard metadata.hasPrefix("3;"), let milliseconds = Int64(metadata.dropFirst(2)),
+            (0..<1 << 53).contains(milliseconds)
+        else { return Timestamp(milliseconds: 0) }
+        return Timestamp(milliseconds: milliseconds)
     }
 }
 

@@ -33,10 +33,8 @@ package struct Ledger: Sendable {
     private var codes: [String] = [""]
     private var numbers: [String: UInt16] = [:]
     private static let maximumCodes = 4096
-    /// Calls that restored results tell of, by id: when they were answered.
-    package private(set) var calls: [String: Timestamp] = [:]
     /// When the last restored result was made.
-    private var lastResultAt = Timestamp(milliseconds: 0)
+    package private(set) var lastResultAt = Timestamp(milliseconds: 0)
 
     /// `records`: from the committed offset to the end of the log. `start`: where the partition is read from, which is later
     /// where the first of them were deleted.
@@ -56,11 +54,6 @@ package struct Ledger: Sendable {
 
     /// How many of the offsets below this one, from the committed one on, have a result.
     package func answeredCount(below offset: Int64) -> Int { answered.count(below: offset) }
-
-    /// When the last result was made, where all of these records have one; nil where one has none.
-    package func idleSince(_ offsets: Range<Int64>) -> Timestamp? {
-        offsets.allSatisfy(answered.holds) ? lastResultAt : nil
-    }
 
     enum Answer {
         /// There is no result for this offset.
@@ -124,18 +117,14 @@ package struct Ledger: Sendable {
         keys.expire(before: UInt32(clamping: time.milliseconds / 1000))
     }
 
-    /// Takes one result of this partition, in the order of the results topic. `callsSince`: calls answered later than that
-    /// are kept for the quota. `now`: an entry of a clock that was ahead counts as of now, since it would hold up the expiry
-    /// of all that came after it.
-    package mutating func restore(_ entry: LedgerEntry, callsSince: Timestamp, now: Timestamp? = nil) {
+    /// Takes one result of this partition, in the order of the results topic. `now`: an entry of a clock that was ahead counts
+    /// as of now, since it would hold up the expiry of all that came after it.
+    package mutating func restore(_ entry: LedgerEntry, now: Timestamp? = nil) {
         var entry = entry
         if let now { entry.completedAt = min(entry.completedAt, now) }
         lastResultAt = max(lastResultAt, entry.completedAt)
-        if let call = entry.call, entry.completedAt > callsSince, calls.count < 100_000 {
-            calls[call] = entry.completedAt
-        }
         if let source = entry.source {
-            // Whatever its topic, its call was a call; but what a repeat points to must be in this topic.
+            // Whatever its topic, it tells when something was called; but what a repeat points to must be in this topic.
             guard source.topic == topic else {
                 ofOtherTopics += 1
                 return

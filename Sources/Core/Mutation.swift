@@ -12,8 +12,10 @@
         case forgetsTheQuotaOnATakeover
         case callsWithoutALease
         case leavesWithoutAHandover
+        case forgetsEarlierCallers
         case readsResultsBeforeItsOwnHaveLanded
         case takesTheOffsetForTheRecord
+        case believesEachStepOfAClock
         case probesTheSameProject
         case probesWithCallsOnly
     }

@@ -62,8 +62,6 @@ package struct Pipeline {
     var chains: [Chain: Queue<RequestID>] = [:]
     var nextRequest: RequestID = 0
     var nextCall: CallID = 0
-    /// Calls of the last window that other processes made, by id, as restored results tell of them: when they were answered.
-    var restoredCalls: [String: Timestamp] = [:]
     /// Calls may be sent until then, by uptime; where a lease is needed.
     var leasedUntil: Duration = .zero
     /// Whether this worker knows of the previous caller's calls, so that what it would leave is all there is to know.

@@ -112,17 +112,16 @@ package struct Quota: Equatable, Sendable {
 
     // MARK: Another worker called before
 
-    /// Takes over from the previous caller. `answered`: when those of its calls were answered that the results tell of.
+    /// Takes over from the previous caller.
     package mutating func takeOver(
-        _ previous: PreviousOwner, busyUntil: KeyPath<Handover, [Timestamp]>, answered: [Timestamp], _ now: Now
+        _ previous: PreviousOwner, busyUntil: KeyPath<Handover, [Timestamp]>, _ now: Now
     ) {
         guard let limit else { return }
         // No text and no clock can hold a slot for longer than a call that is sent now.
         let longest = now.uptime + transit + limit.window + Self.clockTolerance
         let busy: [Duration]
         switch previous {
-        case .none: busy = answered.map { uptime($0, now) + limit.window }
-        // A call that the results tell of is among these.
+        case .none: return
         case .handedOver(let handover): busy = handover[keyPath: busyUntil].map { uptime($0, now) }
         case .unknown(let idleSince):
             // Every slot counts as spent. The previous owner may have sent a call until now, which the server has a transit

@@ -5,7 +5,7 @@ package struct RetryPolicy: Equatable, Sendable {
     package var base: Duration = .seconds(1)
     /// The bound on any pause.
     package var cap: Duration = .seconds(60)
-    /// From the first attempt to giving up.
+    /// From the first failure that can pass to giving up.
     package var budget: Duration
 
     package init(budget: Duration) { self.budget = budget }

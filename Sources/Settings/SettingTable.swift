@@ -42,7 +42,7 @@ package enum SettingTable {
         "how long a key is remembered after its result")
     package static let retryFor = Setting(
         "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run, .plan],
-        "from a request's first call to giving up on failures that can pass")
+        "from a request's first failure that can pass to giving up on it; what it waited in line before does not count")
     package static let quarantine = Setting(
         "quarantine", .duration(.zero...(.seconds(86_400))), default: "10m", [.run, .plan],
         "how long a host that cost a shared call is called apart from others")

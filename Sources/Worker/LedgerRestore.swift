@@ -14,7 +14,6 @@ final class LedgerRestore {
     private(set) var failure: KafkaError?
     private var unreported: KafkaError?
     private let kafka: ClientConfiguration
-    private let callsSince: Timestamp
     private var lookup: TakeoverLookup
     private var reader: Reader?
     /// Partitions whose results are not read to their end; nil until it is known which there are.
@@ -22,18 +21,16 @@ final class LedgerRestore {
     private var lookAgainAt: Duration?
     let began = Clock.uptime
 
-    /// `callsSince`: calls answered later count for the quota.
-    init(_ subject: TakeoverLookup.Subject, kafka: ClientConfiguration, callsSince: Timestamp) {
+    init(_ subject: TakeoverLookup.Subject, kafka: ClientConfiguration) {
         self.subject = subject
         self.kafka = kafka
-        self.callsSince = callsSince
         lookup = TakeoverLookup(kafka, subject)
     }
 
     /// What is known of the calls of the previous owner of all partitions.
     var previousOwner: PreviousOwner {
         PreviousOwner(
-            metadata: takeovers[0]?.metadata ?? "",
+            metadata: takeovers[0].flatMap { $0.committed == nil ? nil : $0.metadata },
             takeovers.map { partition, takeover in
                 .init(
                     committed: takeover.committed, requests: takeover.requests, hasResults: takeover.resultsFrom != nil,
@@ -51,8 +48,8 @@ final class LedgerRestore {
 
     /// Does what can be done now, so much at most. True where there is more to do at once; throws what delays it, which is
     /// tried again.
-    func turn(budget: Int) throws(KafkaError) -> Bool {
-        if let reader { return try drain(reader, budget) }
+    func turn(budget: Int, now: Timestamp) throws(KafkaError) -> Bool {
+        if let reader { return try drain(reader, budget, now) }
         if let at = lookAgainAt {
             guard Clock.uptime >= at else { return false }
             lookAgainAt = nil
@@ -84,9 +81,8 @@ final class LedgerRestore {
         }
     }
 
-    private func drain(_ reader: Reader, _ budget: Int) throws(KafkaError) -> Bool {
+    private func drain(_ reader: Reader, _ budget: Int, _ now: Timestamp) throws(KafkaError) -> Bool {
         reader.acknowledge()
-        let now = Clock.wall
         for _ in 0..<budget {
             switch reader.next() {
             case .record(let record):
@@ -96,7 +92,7 @@ final class LedgerRestore {
                     foreign += 1
                     continue
                 }
-                ledgers[entry.position.partition]?.restore(entry, callsSince: callsSince, now: now)
+                ledgers[entry.position.partition]?.restore(entry, now: now)
             case .end(let partition):
                 open?.remove(partition)
                 if isDone { return false }

@@ -37,6 +37,8 @@ final class OffsetCommits {
     private var lastID: UInt = 0
     private var nextAt: Duration = .zero
     private var takeover: PreviousOwner?
+    /// What is said beside partition 0's offset of the callers before this one (`PreviousOwner.inherited`).
+    var inherited = ""
     /// Whether this worker holds the lease, or asks for it.
     private var isCaller = false
     private let interval: Duration
@@ -62,8 +64,9 @@ final class OffsetCommits {
     }
 
     /// Asks for the caller's place: the next commit says so.
-    func takeOver(from previous: PreviousOwner) {
+    func takeOver(from previous: PreviousOwner, inherited: String) {
         (isCaller, takeover, nextAt) = (true, previous, .zero)
+        self.inherited = inherited
         // A commit that is under way was sent before.
         underWay?.purpose = .last([])
     }
@@ -82,7 +85,8 @@ final class OffsetCommits {
         guard positions[partition] != nil, handover != nil || changed.contains(partition) || isUnderWay(partition)
         else { return false }
         if partition == 0 { (isCaller, takeover) = (false, nil) }
-        leaving[partition] = Leaving(metadata: handover?.text ?? "", until: now + Self.timeout)
+        leaving[partition] = Leaving(
+            metadata: handover?.text ?? (partition == 0 ? inherited : ""), until: now + Self.timeout)
         nextAt = min(nextAt, now)
         return true
     }
@@ -156,7 +160,7 @@ final class OffsetCommits {
         lastID += 1
         nextAt = now + interval
         let error = consumer.commit(
-            offsets.map { ($0.key, $0.value, leaving[$0.key]?.metadata ?? "") }, id: lastID)
+            offsets.map { ($0.key, $0.value, leaving[$0.key]?.metadata ?? ($0.key == 0 ? inherited : "")) }, id: lastID)
         guard error == nil else { return nextAt = now + Self.pause }
         changed.subtract(offsets.keys)
         underWay = (lastID, offsets, isLast ? .last(Array(partitions)) : .regular, now)

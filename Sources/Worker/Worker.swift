@@ -78,6 +78,9 @@ package final class Worker {
     private var refused: [(RequestID, KafkaError)] = []
     private var toStore: [Int32: Int64] = [:]
     private let commits: OffsetCommits
+    private var clock = SteadyClock()
+    /// What the core goes by; whoever talks to a server goes by the system's clock.
+    private var now: Now { clock.now(Clock.now) }
     private var health = ClientHealth()
     private var rebuilding = Backoff()
     private var lag = Lag()
@@ -176,7 +179,7 @@ package final class Worker {
             (consumerHasMore && takesRecords) || producerHasMore || restoreHasMore || !refused.isEmpty
         if hasWork { return .zero }
         var wake = isSnapshotStale ? max(now, snapshotAt + Self.snapshotInterval) : now + .seconds(1)
-        if let deadline = pipeline.deadline(Clock.now) { wake = min(wake, deadline) }
+        if let deadline = pipeline.deadline(self.now) { wake = min(wake, deadline) }
         if let deadline = commits.deadline { wake = min(wake, deadline) }
         if let deadline = hss.deadline { wake = min(wake, deadline) }
         if let deadline = restore?.deadline { wake = min(wake, deadline) }
@@ -213,7 +216,7 @@ package final class Worker {
         takeAnswers()
         advanceRestore()
         takeRecords()
-        if let deadline = pipeline.deadline(Clock.now), deadline <= Clock.uptime { hand(.tick) }
+        if let deadline = pipeline.deadline(now), deadline <= Clock.uptime { hand(.tick) }
         retryPublishing()
         storeOffsets()
         rejoinIfNeeded()
@@ -228,13 +231,13 @@ package final class Worker {
 
     /// The one way into the core, and out of it.
     private func hand(_ fact: Fact) {
-        let now = Clock.now
+        let now = now
         for effect in pipeline.handle(fact, now: now) {
             switch effect {
-            case .call(let call): hss.start(call, now: now)
+            case .call(let call): hss.start(call, now: Clock.now)
             case .query(let query):
                 narrator.metrics.reads += 1
-                hss.status(query, now: now)
+                hss.status(query, now: Clock.now)
             case .publish(let request, let result): publish(request, result)
             case .store(let partition, let offset): toStore[partition] = offset
             case .takeAnew(let partition, let offset): takeAnew(partition, from: offset)
@@ -387,10 +390,11 @@ package final class Worker {
             accept([:], [:])
             return
         }
-        let now = Clock.wall
         let subject = TakeoverLookup.Subject(
             requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic, group: options.group,
-            partitions: wanted, since: now + (.zero - options.pipeline.dedupeWindow))
+            partitions: wanted,
+            // The last results tell when the last call was made.
+            since: now.wall + (.zero - max(options.pipeline.dedupeWindow, options.pipeline.quota?.window ?? .zero)))
         awaited = subject
         beginRestore()
     }
@@ -400,16 +404,14 @@ package final class Worker {
     private func beginRestore() {
         guard let subject = awaited, producer.pending == 0, backlog.isEmpty else { return }
         awaited = nil
-        restore = LedgerRestore(
-            subject, kafka: options.kafka,
-            callsSince: Clock.wall + (.zero - (options.pipeline.quota?.window ?? .zero)))
+        restore = LedgerRestore(subject, kafka: options.kafka)
         restoreHasMore = true
     }
 
     private func advanceRestore() {
         beginRestore()
         guard let restore else { return }
-        do throws(KafkaError) { restoreHasMore = try restore.turn(budget: Budget.restored) } catch {
+        do throws(KafkaError) { restoreHasMore = try restore.turn(budget: Budget.restored, now: now.wall) } catch {
             restoreHasMore = false
             report(error, .read, options.resultsTopic)
         }
@@ -453,7 +455,10 @@ package final class Worker {
         commits.stored(restore.takeovers.filter(\.value.isBeyondEnd).mapValues(\.start), again: true)
         narrator.tell(restore, restore.ledgers)
         accept(starts, restore.ledgers)
-        if consumer.holdsLease { commits.takeOver(from: restore.previousOwner) }
+        if consumer.holdsLease {
+            let previous = restore.previousOwner
+            commits.takeOver(from: previous, inherited: previous.inherited(now.wall, options.pipeline))
+        }
     }
 
     private func accept(_ starts: [Int32: Int64], _ ledgers: [Int32: Ledger]) {
@@ -496,6 +501,10 @@ package final class Worker {
     private func takeAnew(_ partition: Int32, from offset: Int64) {
         toStore[partition] = nil
         commits.stored([partition: offset], again: true)
+        // Calls may be under way for records that are gone.
+        if options.pipeline.needsLease {
+            commits.inherited = PreviousOwner.unknown(idleSince: nil).inherited(now.wall, options.pipeline)
+        }
         mustRejoin = true
     }
 

@@ -116,7 +116,7 @@ struct Play {
         _ = pipeline.gate.accepted(1, AuthGate.Subject(project: ExactText("p")))
         var ledger = Ledger(topic: History.topic)
         for record in history.results {
-            if let entry = LedgerEntry(record) { ledger.restore(entry, callsSince: now.wall) }
+            if let entry = LedgerEntry(record) { ledger.restore(entry) }
         }
         hand(.assigned(0, ledger))
         for record in history.requests where record.position.offset >= committed { hand(.received(record)) }

@@ -65,7 +65,7 @@ import Testing
                 continue
             }
             var ledger = Ledger()
-            ledger.restore(entry, callsSince: Timestamp(milliseconds: 0))
+            ledger.restore(entry)
         }
         #expect(refused > 5_000)
     }
@@ -78,7 +78,7 @@ import Testing
         before.answer(400, code: "HSS.1001", text: "no agent")
         var ledger = Ledger()
         for result in before.results {
-            ledger.restore(LedgerEntry(result, topic: ""), callsSince: Timestamp(milliseconds: 0))
+            ledger.restore(LedgerEntry(result, topic: ""))
         }
 
         var after = Bench(partitions: [])
@@ -110,35 +110,9 @@ import Testing
             let key = Self.key(UInt64(offset))
             let time = (now + .seconds(ahead)).milliseconds
             let text = "1;0/\(offset);succeeded;\(key);\(key);;0;;;\(time)"
-            ledger.restore(try #require(LedgerEntry(Array(text.utf8))), callsSince: now, now: now)
+            ledger.restore(try #require(LedgerEntry(Array(text.utf8))), now: now)
         }
         ledger.expire(before: now + .seconds(1))
         #expect(ledger.count == 0)
-    }
-
-    @Test func `restored calls count against the quota`() {
-        var before = Bench { $0.quota = RateLimit(calls: 2, window: .seconds(60)) }
-        before.receive(key: "a", plugin: "x")
-        before.receive(key: "b", plugin: "y")
-        before.answer(200)
-        before.answer(200)
-        var ledger = Ledger()
-        for result in before.results {
-            ledger.restore(LedgerEntry(result, topic: ""), callsSince: Timestamp(milliseconds: 0))
-        }
-        var after = Bench(partitions: []) {
-            $0.quota = RateLimit(calls: 2, window: .seconds(60))
-            $0.callPrefix = "another"
-        }
-        after.now = before.now
-        after.hand(.assigned(0, ledger))
-        after.hand(.assigned(1, ledger))
-        after.hand(.assigned(2, Ledger()))
-        after.receive(key: "c", partition: 2)
-        #expect(after.calls.isEmpty)
-        after.pass(.seconds(60))
-        #expect(after.calls.isEmpty, "a second more, because clocks differ")
-        after.pass(.seconds(1))
-        #expect(after.calls.count == 1)
     }
 }

@@ -318,6 +318,33 @@ import Testing
         #expect(bench.results[2].failure?.code == "HTTP 503")
     }
 
+    @Test func `the time at which a call would go decides, by the wall clock of then`() {
+        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        bench.receive(key: "a", plugin: "x")
+        bench.answer(200)
+        bench.receive(key: "b", plugin: "y", more: #","expires_at":"\#(bench.now.wall + .seconds(3600))""#)
+        bench.pass(.seconds(30))
+        bench.now.wall = bench.now.wall + .seconds(3600)
+        bench.pass(.seconds(31))
+        #expect(bench.statuses == [.succeeded, .expired] && bench.calls.isEmpty)
+    }
+
+    @Test func `the time in line does not count against the retry budget`() {
+        var bench = Bench {
+            $0.retryFor = .seconds(100)
+            $0.quota = RateLimit(calls: 1, window: .seconds(600))
+        }
+        bench.receive(key: "a", plugin: "x")
+        bench.answer(200)
+        bench.receive(key: "b", plugin: "y")
+        bench.pass(.seconds(600))
+        bench.answer(503)
+        #expect(bench.statuses == [.succeeded], "its first failure, ten minutes after it came")
+        bench.pass(.seconds(600))
+        bench.answer(503)
+        #expect(bench.statuses == [.succeeded, .failed], "the budget is over")
+    }
+
     @Test func `when calls fail in a row one probe at a time goes out, and nothing fails within the budget`() {
         var bench = Bench { $0.retryFor = .seconds(900) }
         for n in 0..<10 { bench.receive(key: "k\(n)", plugin: "x\(n)") }

@@ -61,11 +61,10 @@ import Testing
         start: [90_000, 30_000].map(Timestamp.init(milliseconds:)), status: [Timestamp(milliseconds: 1)])
 
     static func taken(
-        _ previous: PreviousOwner, calls: Int = 2, answered: [Int64] = [], at now: Duration
+        _ previous: PreviousOwner, calls: Int = 2, at now: Duration
     ) -> Quota {
         var quota = Quota(RateLimit(calls: calls, window: .seconds(60)), transit: .seconds(5))
-        quota.takeOver(
-            previous, busyUntil: \.start, answered: answered.map(Timestamp.init(milliseconds:)), Self.now(now))
+        quota.takeOver(previous, busyUntil: \.start, Self.now(now))
         return quota
     }
 
@@ -90,8 +89,32 @@ import Testing
     }
 
     @Test func `after a caller without a word every slot counts as spent until a call of now must have arrived`() {
-        let quota = Self.taken(.unknown(idleSince: nil), calls: 3, answered: [50_000, 10_000], at: .seconds(100))
+        let quota = Self.taken(.unknown(idleSince: nil), calls: 3, at: .seconds(100))
         #expect(Self.free(quota, from: .seconds(100)) == Array(repeating: .seconds(165), count: 3))
+    }
+
+    @Test func `who took over says what he found, so that his own commits do not cover it up`() {
+        let now = Timestamp(milliseconds: 1_000_000)
+        let configuration = Pipeline.Configuration(quota: RateLimit(calls: 2, window: .seconds(60)))
+        func trace(_ committed: Int64?, end: Int64, results: Bool = true) -> PreviousOwner.Trace {
+            .init(committed: committed, requests: 0..<end, hasResults: results, ledger: Ledger())
+        }
+        func next(_ previous: PreviousOwner) -> PreviousOwner {
+            PreviousOwner(metadata: previous.inherited(now, configuration), [trace(3, end: 3)])
+        }
+        #expect(next(.none) == .unknown(idleSince: Timestamp(milliseconds: 0)))
+        #expect(next(.unknown(idleSince: nil)) == .unknown(idleSince: now + .seconds(5)), "and a transit later")
+        #expect(next(.unknown(idleSince: now)) == .unknown(idleSince: now))
+        #expect(next(.handedOver(Self.handover)) == .unknown(idleSince: Timestamp(milliseconds: 30_000)))
+
+        #expect(PreviousOwner(metadata: nil, [trace(nil, end: 3, results: false)]) == .none)
+        #expect(PreviousOwner(metadata: nil, [trace(nil, end: 0)]) == .unknown(idleSince: nil), "the topic is another")
+        #expect(PreviousOwner(metadata: "", [trace(2, end: 3)]) == .unknown(idleSince: nil), "one may be in a call")
+        #expect(PreviousOwner(metadata: "", [trace(9, end: 3)]) == .unknown(idleSince: nil))
+        for text in ["3;", "3;-1", "3;x", "3;99999999999999999999", "4;7"] {
+            let previous = PreviousOwner(metadata: text, [trace(3, end: 3)])
+            #expect(previous == .unknown(idleSince: Timestamp(milliseconds: 0)), "\(text)")
+        }
     }
 
     @Test func `an idle crash costs nothing`() {

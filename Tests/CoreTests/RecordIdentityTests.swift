@@ -31,7 +31,7 @@ import Testing
     private func takeOver(_ before: Bench, topic: String = "t", form: (LedgerEntry) -> LedgerEntry = { $0 }) -> Bench {
         var ledger = Ledger(topic: topic)
         for result in before.results {
-            ledger.restore(form(LedgerEntry(result, topic: "t")), callsSince: Timestamp(milliseconds: 0))
+            ledger.restore(form(LedgerEntry(result, topic: "t")))
         }
         var after = Bench(partitions: []) { $0.requestsTopic = topic }
         after.now = before.now
@@ -76,15 +76,16 @@ import Testing
         #expect(after.statuses == [.succeeded, .succeeded])
     }
 
-    @Test func `calls that results of another requests topic tell of count against the quota`() {
+    @Test func `results of another requests topic tell when the last call was made`() {
         var before = Bench { $0.requestsTopic = "t" }
         before.receive(key: "a")
         before.answer(200)
         var ledger = Ledger(topic: "u")
         for result in before.results {
-            ledger.restore(LedgerEntry(result, topic: "t"), callsSince: Timestamp(milliseconds: 0))
+            ledger.restore(LedgerEntry(result, topic: "t"))
         }
-        #expect(ledger.calls.count == 1 && ledger.ofOtherTopics == 1 && ledger.count == 0)
+        #expect(ledger.ofOtherTopics == 1 && ledger.count == 0)
+        #expect(ledger.lastResultAt == before.results[0].completedAt)
     }
 
     private static func versionOne(_ entry: LedgerEntry) -> LedgerEntry {

@@ -140,6 +140,6 @@ func check(_ result: StartResult) throws {
     let entry = try need(LedgerEntry(stored), "a restore reads the result")
     try hold(entry == LedgerEntry(result, topic: "topic"), "a restore reads what was written")
     var ledger = Ledger(topic: "topic")
-    ledger.restore(entry, callsSince: Timestamp(milliseconds: 0))
+    ledger.restore(entry)
     try hold(ledger.answeredCount(below: result.position.offset + 1) == 1, "a restored request has its answer")
 }

@@ -28,7 +28,7 @@ extension World {
     /// Whoever is not refused has an answer in time: what the quota demands of all who wait, and a few windows.
     private func serveTheSound() {
         let window = settings.quota?.window ?? .seconds(60)
-        let calls = kafka.unanswered.reduce(0) { $0 + callsAtMost(for: $1) }
+        let calls = (kafka.unanswered + kafka.gone).reduce(0) { $0 + callsAtMost(for: $1) }
         let needed = settings.quota.map { (calls + $0.calls - 1) / $0.calls } ?? 0
         let bound = time + window * (needed + Self.fairness)
         while violation == nil, let sound = kafka.unanswered.first(where: { !isRefused($0) }) {

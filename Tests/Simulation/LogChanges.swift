@@ -11,15 +11,17 @@ extension SimulatedKafka {
 
     /// An unclean election loses the last records. `isRead`: by a consumer that notices at once. Without one the log could
     /// grow beyond the committed offset before anyone looks, and no worker would know that it was ever shorter.
-    mutating func truncate(_ partition: Int32, by count: Int, isRead: Bool) {
-        let floor = max(first[Int(partition)], isRead ? 0 : committed[partition]?.offset ?? 0)
+    mutating func truncate(_ partition: Int32, by count: Int, keeping: Int64, isRead: Bool) {
+        let floor = max(first[Int(partition)], keeping, isRead ? 0 : committed[partition]?.offset ?? 0)
         let end = Int(end(partition))
         cut(partition, to: min(end, max(Int(floor), end - count)))
     }
 
     /// Retention, or `kafka-delete-records`.
     mutating func deleteRecords(_ partition: Int32, below offset: Int64) {
-        first[Int(partition)] = min(max(first[Int(partition)], offset), end(partition))
+        let low = first[Int(partition)]
+        first[Int(partition)] = min(max(low, offset), end(partition))
+        loseSight(of: low..<first[Int(partition)], partition)
     }
 
     func end(_ partition: Int32) -> Int64 { Int64(requests[Int(partition)].count) }
@@ -31,7 +33,15 @@ extension SimulatedKafka {
         return max(committed, low)
     }
 
+    /// A worker may have taken them.
+    private mutating func loseSight(of offsets: Range<Int64>, _ partition: Int32) {
+        for offset in offsets where answered[Int(partition)][offset] == nil {
+            gone.append(requests[Int(partition)][Int(offset)])
+        }
+    }
+
     private mutating func cut(_ partition: Int32, to count: Int) {
+        loseSight(of: max(first[Int(partition)], Int64(count))..<max(end(partition), Int64(count)), partition)
         requests[Int(partition)].removeSubrange(count...)
         answered[Int(partition)] = answered[Int(partition)].filter { $0.key < count }
     }
@@ -39,13 +49,18 @@ extension SimulatedKafka {
 
 extension World {
     func changeLog(_ step: Step) {
-        // What the last owner said of the quota stands beside the committed offset, and goes with it.
-        guard settings.quota == nil || step.kind == .delete else { return }
         let partition = Int32(Int(step.a) % settings.partitions)
+        var changed = [partition]
         switch step.kind {
         case .recreate:
-            met["recreated", default: 0] += 1
-            kafka.recreate(partition)
+            if settings.quota != nil {
+                // What a caller said of the quota goes with the topic. Where there is no result either, nobody can know that
+                // anything was called.
+                guard kafka.hasResults else { return }
+                changed = (0..<Int32(kafka.requests.count)).map { $0 }
+            }
+            met[settings.quota == nil ? "recreated" : "recreated with a quota", default: 0] += 1
+            for partition in changed { kafka.recreate(partition) }
         case .truncate:
             met["truncated", default: 0] += 1
             // By its owner in the group's view: who was expelled and does not know it yet tells the group nothing.
@@ -54,22 +69,26 @@ extension World {
                     !members[$0].isSilent && !members[$0].isDraining && !members[$0].isExpelled
                         && members[$0].owned[partition].map { $0.revokedUntil == nil } ?? false
                 } ?? false
-            kafka.truncate(partition, by: 1 + Int(step.b % 4), isRead: isRead)
+            // With a quota nothing that a call may be under way for: a call for what nobody can see is not counted.
+            let kept = settings.quota.flatMap { _ in
+                kafka.unanswered.last { $0.position.partition == partition }?.position.offset
+            }
+            kafka.truncate(partition, by: 1 + Int(step.b % 4), keeping: (kept ?? -1) + 1, isRead: isRead)
         default:
             met["deleted", default: 0] += 1
-            // With a quota not what may be in a call: the next caller sees that it is gone, and its own commit covers that up
-            // for the one after it.
-            let open = settings.quota.flatMap { _ in kafka.unanswered.first { $0.position.partition == partition } }
-            kafka.deleteRecords(
-                partition, below: min(kafka.end(partition) - Int64(step.b % 3), open?.position.offset ?? .max))
+            kafka.deleteRecords(partition, below: kafka.end(partition) - Int64(step.b % 3))
         }
+        // Positions name other records now.
+        for index in members.indices { members[index].isUnsure = true }
+        for partition in changed { logChanged(partition) }
+    }
+
+    private func logChanged(_ partition: Int32) {
         if let mark = kafka.committed[partition], mark.offset > kafka.end(partition) {
             met["committed beyond the end", default: 0] += 1
         }
         note("the log of \(partition) is now \(kafka.first[Int(partition)])..<\(kafka.end(partition))")
         for index in members.indices {
-            // Positions name other records now.
-            members[index].isUnsure = true
             guard let owned = members[index].owned[partition] else { continue }
             let isBeyond = owned.fetchFrom > kafka.end(partition)
             if isBeyond || owned.fetchFrom < kafka.first[Int(partition)] {
@@ -100,7 +119,10 @@ extension World {
         guard let owned = members[member].owned[partition] else { return }
         met["read anew", default: 0] += 1
         members[member].owned[partition]?.stored = offset
-        if kafka.group.owner[partition] == member { kafka.committed[partition] = (offset, "") }
+        inherit(member, .unknown(idleSince: nil))
+        if kafka.group.owner[partition] == member {
+            kafka.committed[partition] = (offset, partition == 0 ? members[member].inherited : "")
+        }
         if owned.revokedUntil == nil { giveBack([partition], member) }
     }
 }

@@ -25,7 +25,10 @@ final class Member {
 
     var pipeline: Pipeline
     let offset: Duration
-    let skew: Duration
+    var skew: Duration
+    /// Its clock is wrong.
+    var hasStepped = false
+    private var clock = SteadyClock()
     var isAlive = true
     var isFrozen = false
     /// The group has gone on without it.
@@ -38,6 +41,8 @@ final class Member {
     var term = 0
     /// The caller before it, until the coordinator has acknowledged that it took over.
     var previous: PreviousOwner?
+    /// What it says of the callers before it beside each commit.
+    var inherited = ""
     var isSilent: Bool { !isAlive || isFrozen || isCut }
     var isDraining = false
     /// Drained: it gives back whatever it has and gets.
@@ -55,11 +60,20 @@ final class Member {
     /// When it asked to be woken after the last fact, by the world's clock.
     private var deadline: Duration?
 
-    init(_ pipeline: Pipeline, offset: Duration, skew: Duration) {
+    /// It has seen its clock for long enough to know it.
+    init(_ pipeline: Pipeline, offset: Duration, skew: Duration, at time: Duration) {
         (self.pipeline, self.offset, self.skew) = (pipeline, offset, skew)
+        _ = now(time - SteadyClock.patience)
     }
 
-    func now(_ time: Duration) -> Now { Now(uptime: time - offset, wall: World.wall(time) + skew) }
+    func uptime(_ time: Duration) -> Duration { time - offset }
+
+    func now(_ time: Duration) -> Now {
+        #if MUTATIONS
+            if pipeline.configuration.mutation == .believesEachStepOfAClock { clock = SteadyClock() }
+        #endif
+        return clock.now(Now(uptime: uptime(time), wall: World.wall(time) + skew))
+    }
 
     func handle(_ fact: Fact, at time: Duration) -> [Effect] {
         let now = now(time)
@@ -90,13 +104,15 @@ extension World {
         configuration.maximumOpen = settings.maximumOpen
         configuration.concurrency = 3
         configuration.retryFor = .seconds(240)
+        configuration.dedupeWindow = settings.dedupeWindow
         configuration.callPrefix = "m\(members.count)"
         configuration.seed = generator.next()
         #if MUTATIONS
             configuration.mutation = settings.mutation
         #endif
         members.append(
-            Member(Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400)))
+            Member(
+                Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400), at: time))
         members[members.count - 1].lastContact = time
         // Mostly the clocks agree on who was there first.
         let isBehind = Int.random(in: 0..<8, using: &generator) == 0
@@ -114,7 +130,7 @@ extension World {
                 members[member].owned[partition]?.revokedUntil = time + .seconds(25)
             }
             if members[member].isAlive {
-                let deadline = members[member].now(time).uptime + .seconds(25)
+                let deadline = members[member].uptime(time) + .seconds(25)
                 hand(member, .revoked(partitions, isLost: false, deadline: deadline))
             }
         }
@@ -130,6 +146,7 @@ extension World {
         let previous = kafka.previousOwner(all)
         note("\(member) takes over: \(previous)")
         members[member].previous = previous
+        inherit(member, previous)
         sendCommit(member)
         schedule(.renews(member: member, term: members[member].term), after: renewal)
     }
@@ -168,9 +185,15 @@ extension World {
             return
         }
         members[member].lastContact = time
-        if let rule = kafka.commit(0, owned.stored, "") { broken(rule) }
+        if !owned.isOutdated, let rule = kafka.commit(0, owned.stored, members[member].inherited) { broken(rule) }
         schedule(
             .committed(member: member, term: term, sentAt: time), after: milliseconds(0...300))
+    }
+
+    func inherit(_ member: Int, _ previous: PreviousOwner) {
+        guard settings.quota != nil else { return }
+        members[member].inherited = previous.inherited(
+            members[member].now(time).wall, members[member].pipeline.configuration)
     }
 
     func renew(_ member: Int, _ term: Int) {
@@ -190,7 +213,7 @@ extension World {
             members[member].previous = nil
             hand(member, .tookOver(previous))
         }
-        hand(member, .leased(until: members[member].now(sentAt + lease(member)).uptime))
+        hand(member, .leased(until: members[member].uptime(sentAt + lease(member))))
     }
 
     func cut(_ member: Int) {
@@ -217,9 +240,7 @@ extension World {
     }
 
     private func assign(_ partition: Int32, to member: Int) -> Ledger {
-        let now = members[member].now(time)
-        let window = settings.quota?.window ?? .zero
-        let ledger = kafka.restore(partition, callsSince: now.wall + (.zero - window))
+        let ledger = kafka.restore(partition, now: members[member].now(time).wall)
         let from = kafka.start(partition)
         if let mark = kafka.committed[partition], mark.offset > from {
             kafka.committed[partition] = (from, mark.metadata)
@@ -346,7 +367,12 @@ extension World {
                 send(member, .start(call))
             case .query(let query): send(member, .status(query))
             case .publish(let request, let result):
-                if members[member].ended.insert(request).inserted { compareAttempts(member, result) }
+                if members[member].ended.insert(request).inserted {
+                    compareAttempts(member, result)
+                    if abs((result.completedAt - Self.wall(time)).milliseconds) > 1000 {
+                        broken("\(result.position) is answered at \(result.completedAt), by a clock that is wrong")
+                    }
+                }
                 note("\(member) answers \(result.position): \(result.status), \(result.attempts) attempts")
                 members[member].pending.append(
                     .init(request: request, result: result, isFromZombie: members[member].isExpelled))
@@ -385,7 +411,7 @@ extension World {
         for partition in partitions { members[member].owned[partition]?.revokedUntil = time + .seconds(25) }
         hand(
             member,
-            .revoked(partitions, isLost: false, deadline: members[member].now(time).uptime + .seconds(25)))
+            .revoked(partitions, isLost: false, deadline: members[member].uptime(time) + .seconds(25)))
     }
 
     private func send(_ member: Int, _ sent: Sent) {
@@ -405,7 +431,12 @@ extension World {
             members[member].isUnsure = true
         }
         guard kafka.group.owner[partition] == member else { return }
-        if !owned.isOutdated, let rule = kafka.commit(partition, owned.stored, handover?.text ?? "") { broken(rule) }
+        if !owned.isOutdated,
+            let rule = kafka.commit(
+                partition, owned.stored, handover?.text ?? (partition == 0 ? members[member].inherited : ""))
+        {
+            broken(rule)
+        }
         kafka.group.owner[partition] = nil
         rebalance()
     }

@@ -5,7 +5,7 @@ package import Core
 package struct Step: Equatable, Sendable, CustomStringConvertible {
     package enum Kind: String, CaseIterable, Sendable {
         case request, fetch, append, acknowledge, refuse, commit, time, longTime, crash, start, stop, freeze, thaw,
-            fault, cut, mend, addPartition, recreate, truncate, delete
+            fault, cut, mend, addPartition, recreate, truncate, delete, clock
     }
 
     package var kind: Kind
@@ -17,7 +17,7 @@ package struct Step: Equatable, Sendable, CustomStringConvertible {
     private static let weights: [(Kind, Int)] = [
         (.request, 24), (.fetch, 18), (.append, 10), (.acknowledge, 10), (.refuse, 2), (.commit, 8), (.time, 14),
         (.longTime, 6), (.crash, 3), (.start, 4), (.stop, 3), (.freeze, 2), (.thaw, 2), (.fault, 5),
-        (.cut, 2), (.mend, 3), (.addPartition, 1), (.recreate, 3), (.truncate, 3), (.delete, 1),
+        (.cut, 2), (.mend, 3), (.addPartition, 1), (.recreate, 3), (.truncate, 3), (.delete, 3), (.clock, 1),
     ]
 
     static func random(using generator: inout SplitMix64) -> Step {

@@ -15,16 +15,20 @@ struct SimulatedKafka {
     /// The first offset that is still there, by partition.
     var first: [Int64]
     private var results: [[Result]]
+    /// Records that went without a result.
+    var gone: [Record] = []
     /// How often each record that is there was answered.
     var answered: [[Int64: Int]]
     /// The first outcome of each key, by partition.
     private var outcomes: [Fingerprint: StartResult] = [:]
+    private let dedupeWindow: Duration
     var committed: [Int32: (offset: Int64, metadata: String)] = [:]
     var group: Group
     /// Second results of one record, from members that were cut off and did not know.
     private(set) var repeats = 0
 
-    init(partitions: Int, isCooperative: Bool, isExclusive: Bool) {
+    init(partitions: Int, isCooperative: Bool, isExclusive: Bool, dedupeWindow: Duration) {
+        self.dedupeWindow = dedupeWindow
         requests = Array(repeating: [], count: partitions)
         first = Array(repeating: 0, count: partitions)
         results = Array(repeating: [], count: partitions)
@@ -72,8 +76,9 @@ struct SimulatedKafka {
         guard let key = result.scopedKey, [.succeeded, .partiallySucceeded, .failed].contains(result.status) else {
             return nil
         }
-        if let first = outcomes[key], first.failure?.isRetryable != true, !isFromZombie,
-            !results[partition].contains(where: \.isFromZombie)
+        // A second less, because clocks differ.
+        if let first = outcomes[key], result.completedAt - first.completedAt < dedupeWindow - .seconds(1),
+            first.failure?.isRetryable != true, !isFromZombie, !results[partition].contains(where: \.isFromZombie)
         {
             return "the key of \(position) has an outcome already, from \(first.position)"
         }
@@ -93,12 +98,18 @@ struct SimulatedKafka {
     }
 
     /// What a new owner reads before it works.
-    func restore(_ partition: Int32, callsSince: Timestamp) -> Ledger {
+    func restore(_ partition: Int32, now: Timestamp) -> Ledger {
         let low = start(partition)
         let start = committed[partition].map { $0.offset <= end(partition) ? min($0.offset, low) : low } ?? low
         var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)), start: low)
-        for result in results[Int(partition)] {
-            if let entry = result.entry { ledger.restore(entry, callsSince: callsSince) }
+        // As `TakeoverLookup` asks: all where a request is open from before the window.
+        let since = now + (.zero - dedupeWindow)
+        let isOld = { (record: Record) in record.timestamp.map { $0 < since } ?? true }
+        let wantsAll =
+            (committed[partition]?.offset ?? 0) > end(partition)
+            || requests[Int(partition)].dropFirst(Int(low)).contains(where: isOld)
+        for result in results[Int(partition)] where wantsAll || result.result.completedAt >= since {
+            if let entry = result.entry { ledger.restore(entry, now: now) }
         }
         return ledger
     }
@@ -106,7 +117,7 @@ struct SimulatedKafka {
     /// What a new caller knows of the one before.
     func previousOwner(_ ledgers: [Int32: Ledger]) -> PreviousOwner {
         PreviousOwner(
-            metadata: committed[0]?.metadata ?? "",
+            metadata: committed[0]?.metadata,
             ledgers.map { partition, ledger in
                 .init(
                     committed: committed[partition]?.offset, requests: first[Int(partition)]..<end(partition),
@@ -123,6 +134,8 @@ struct SimulatedKafka {
         group.partitions += 1
         group.plan()
     }
+
+    var hasResults: Bool { results.contains { !$0.isEmpty } }
 
     var open: [String] { unanswered.map { "\($0.position)" } }
 

@@ -10,6 +10,8 @@ package final class World {
         package var isCooperative: Bool
         package var hostsPerCall: Int
         package var maximumOpen: Int
+        /// How long keys are remembered: for longer than any schedule lasts, or not.
+        package var dedupeWindow: Duration
         /// What HSS refuses at the end for as long as anybody else has work.
         var lasting: SimulatedHSS.Fault?
         package var seed: UInt64
@@ -27,6 +29,7 @@ package final class World {
             isCooperative = Bool.random(using: &generator)
             hostsPerCall = Int.random(in: 1...6, using: &generator)
             maximumOpen = Int.random(in: 3...12, using: &generator)
+            dedupeWindow = Int.random(in: 0..<4, using: &generator) == 0 ? .seconds(200) : .seconds(86_400)
             let faults: [SimulatedHSS.Fault] = [.refusesOneProject, .refusesOnePlugin, .blamesHostsOfOnePlugin]
             let drawn = Int.random(in: 0..<12, using: &generator)
             lasting = drawn < faults.count ? faults[drawn] : nil
@@ -45,6 +48,7 @@ package final class World {
         /// A commit of the caller is acknowledged; when it was sent.
         case committed(member: Int, term: Int, sentAt: Duration)
         case renews(member: Int, term: Int)
+        case setsClockRight(member: Int, by: Duration)
     }
 
     enum Sent {
@@ -88,7 +92,8 @@ package final class World {
         trace = isTraced ? ["\(settings)"] : nil
         generator = SplitMix64(seed: settings.seed)
         kafka = SimulatedKafka(
-            partitions: settings.partitions, isCooperative: settings.isCooperative, isExclusive: settings.quota != nil)
+            partitions: settings.partitions, isCooperative: settings.isCooperative, isExclusive: settings.quota != nil,
+            dedupeWindow: settings.dedupeWindow)
         hss = SimulatedHSS(quota: settings.quota)
         for _ in 0..<settings.members { start() }
     }
@@ -136,9 +141,22 @@ package final class World {
         case .mend: for index in members.indices where members[index].isCut { mend(index) }
         case .addPartition: addPartition()
         case .recreate, .truncate, .delete: changeLog(step)
+        case .clock: if let member { stepClock(member, step) }
         }
         for index in members.indices { tellOfResets(index) }
         deliver()
+    }
+
+    /// A clock goes wrong, and is put right before that is believed.
+    private func stepClock(_ member: Int, _ step: Step) {
+        // Two steps can last for longer than one.
+        guard !members[member].hasStepped else { return }
+        members[member].hasStepped = true
+        let isForward = step.b % 3 > 0
+        met[isForward ? "a clock steps forward" : "a clock steps back", default: 0] += 1
+        let by: Duration = .seconds((isForward ? 1 : -1) * (Int64(step.b >> 4) % 200_000))
+        members[member].skew += by
+        schedule(.setsClockRight(member: member, by: by), after: .seconds(Int64(step.a % 590)))
     }
 
     private func request(_ step: Step) {
@@ -212,6 +230,9 @@ package final class World {
             for index in members[member].pending.indices { members[member].pending[index].isFromZombie = true }
             leave(member)
         case .renews(let member, let term): renew(member, term)
+        case .setsClockRight(let member, let step):
+            members[member].skew -= step
+            members[member].hasStepped = false
         case .committed(let member, let term, let sentAt): acknowledged(member, term, sentAt: sentAt)
         case .told(let member):
             guard members[member].isAlive, members[member].isExpelled, !members[member].isCut else { return }

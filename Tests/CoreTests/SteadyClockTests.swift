@@ -1,0 +1,44 @@
+import Testing
+
+@testable import Core
+
+@Suite struct SteadyClockTests {
+    /// What the system's clocks say, so long after the start; `off`: what the wall clock is wrong by.
+    static func seen(_ uptime: Duration, off: Duration = .zero) -> Now {
+        Now(uptime: .seconds(5000) + uptime, wall: Timestamp(milliseconds: 1_767_225_600_000) + uptime + off)
+    }
+
+    @Test(arguments: [3600, -3600, 172_800] as [Int64])
+    func `a step counts once it has lasted for ten minutes`(_ seconds: Int64) {
+        var clock = SteadyClock()
+        let off: Duration = .seconds(seconds)
+        #expect(clock.now(Self.seen(.zero)) == Self.seen(.zero))
+        #expect(clock.now(Self.seen(.seconds(1000), off: off)) == Self.seen(.seconds(1000)))
+        #expect(clock.now(Self.seen(.seconds(1599), off: off)) == Self.seen(.seconds(1599)))
+        #expect(clock.now(Self.seen(.seconds(1600), off: off)) == Self.seen(.seconds(1600), off: off))
+    }
+
+    @Test func `a step that is taken back leaves nothing behind`() {
+        var clock = SteadyClock()
+        _ = clock.now(Self.seen(.zero))
+        _ = clock.now(Self.seen(.seconds(1000), off: .seconds(3600)))
+        #expect(clock.now(Self.seen(.seconds(1500))) == Self.seen(.seconds(1500)))
+        let again = clock.now(Self.seen(.seconds(1700), off: .seconds(3600)))
+        #expect(again == Self.seen(.seconds(1700)), "the ten minutes begin anew")
+    }
+
+    @Test func `a clock that is put right soon after the start is believed as soon`() {
+        var clock = SteadyClock()
+        _ = clock.now(Self.seen(.zero, off: .seconds(-7200)))
+        #expect(clock.now(Self.seen(.seconds(20))) == Self.seen(.seconds(20), off: .seconds(-7200)))
+        #expect(clock.now(Self.seen(.seconds(40))) == Self.seen(.seconds(40)))
+    }
+
+    @Test func `what is corrected bit by bit is followed`() {
+        var clock = SteadyClock()
+        for second in 0..<1000 as Range<Int64> {
+            let seen = Self.seen(.seconds(second), off: .milliseconds(second * 100))
+            #expect(clock.now(seen) == seen)
+        }
+    }
+}

@@ -17,8 +17,9 @@ package struct ClientConfiguration: Sendable {
         ("metadata.broker.list", "use --bootstrap-servers"),
         ("group.id", "use --group"),
         ("session.timeout.ms", "use --session-timeout"),
-        ("enable.auto.commit", "offsets are committed from what was stored"),
-        ("auto.commit.enable", "offsets are committed from what was stored"),
+        ("enable.auto.commit", "the worker commits offsets by itself"),
+        ("auto.commit.enable", "the worker commits offsets by itself"),
+        ("auto.commit.interval.ms", "the worker commits offsets by itself, each second"),
         ("enable.auto.offset.store", "an offset is stored when its result is acknowledged"),
         ("enable.partition.eof", "the worker sets it where it reads to the end"),
         ("enable.idempotence", "results are always written by an idempotent producer"),
@@ -49,7 +50,6 @@ package struct ClientConfiguration: Sendable {
     /// Why a property cannot be passed through; nil where it can.
     package static func refusal(of name: String, value: String = "") -> String? {
         if let own = controlled.first(where: { $0.name == name }) { return "is the worker's own: \(own.instead)" }
-        if name == "auto.commit.interval.ms", Int(value) ?? 0 < 1 { return "must be 1 or more: 0 commits nothing" }
         guard ["sasl.mechanism", "sasl.mechanisms"].contains(name), value.uppercased() == "OAUTHBEARER",
             crashesOnOAuth
         else { return nil }

@@ -2,14 +2,12 @@ internal import Kafka
 
 /// How far each partition is behind: from the first request that is not finished to the end.
 struct Lag {
-    /// What was committed of each partition and where it ended, when it was taken over.
+    /// Where each partition was read from and where it ended, when it was taken over.
     private var taken: [Int32: Range<Int64>] = [:]
 
     mutating func took(_ takeovers: [Int32: Takeover]) {
         for (partition, takeover) in takeovers {
-            let there = takeover.requests
-            let start = max(takeover.committed ?? there.lowerBound, there.lowerBound)
-            taken[partition] = start..<max(start, there.upperBound)
+            taken[partition] = takeover.start..<max(takeover.start, takeover.requests.upperBound)
         }
     }
 

@@ -25,6 +25,8 @@ import Testing
         #expect(clock.now(Self.seen(.seconds(1500))) == Self.seen(.seconds(1500)))
         let again = clock.now(Self.seen(.seconds(1700), off: .seconds(3600)))
         #expect(again == Self.seen(.seconds(1700)), "the ten minutes begin anew")
+        let other = clock.now(Self.seen(.seconds(2400), off: .seconds(7200)))
+        #expect(other == Self.seen(.seconds(2400)), "and so they do when it steps on")
     }
 
     @Test func `a clock that is put right soon after the start is believed as soon`() {

@@ -29,7 +29,9 @@ extension World {
     private func serveTheSound() {
         let window = settings.quota?.window ?? .seconds(60)
         let calls = (kafka.unanswered + kafka.gone).reduce(0) { $0 + callsAtMost(for: $1) }
-        let needed = settings.quota.map { (calls + $0.calls - 1) / $0.calls } ?? 0
+        // Without a quota a 429 has set one of 5 calls.
+        let limit = settings.quota?.calls ?? 5
+        let needed = (calls + limit - 1) / limit
         let bound = time + window * (needed + Self.fairness)
         while violation == nil, let sound = kafka.unanswered.first(where: { !isRefused($0) }) {
             guard time <= bound else {

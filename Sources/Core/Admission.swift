@@ -3,10 +3,8 @@ extension Pipeline {
     mutating func assigned(_ number: Int32, _ ledger: Ledger, _ now: Now) {
         partitions[number] = Partition(ledger: ledger)
         revoked.remove(number)
-        #if MUTATIONS
-            if configuration.mutation == .startsWithAnEmptyLedger { partitions[number] = Partition(ledger: Ledger()) }
-            if configuration.mutation == .resumesWhatIsNotPaused, !intake.isPaused { effects.append(.resume([number])) }
-        #endif
+        if configuration.mutations.has(.startsWithAnEmptyLedger) { partitions[number] = Partition(ledger: Ledger()) }
+        if configuration.mutations.has(.resumesWhatIsNotPaused), !intake.isPaused { effects.append(.resume([number])) }
         if intake.isPaused {
             partitions[number]?.isPaused = true
             effects.append(.pause([number]))
@@ -16,22 +14,9 @@ extension Pipeline {
     mutating func tookOver(from previous: PreviousOwner, _ now: Now) {
         // The place may be gone again.
         guard partitions[0] != nil else { return }
-        #if MUTATIONS
-            let previous = configuration.mutation == .forgetsTheQuotaOnATakeover ? .none : previous
-        #endif
-        hasTakenOver = true
-        // What this worker left itself tells it nothing.
-        if leftHandover.map({ previous != .handedOver($0) }) ?? true { countCalls(of: previous, now) }
-        let free = quota.nextFree(now)
+        permits.takeOver(from: previous, now)
+        let free = permits.calls.nextFree(now)
         effects.append(.log(.tookOver(previous, until: free.flatMap { $0 > now.uptime ? $0 : nil })))
-    }
-
-    private mutating func countCalls(of previous: PreviousOwner, _ now: Now) {
-        if case .handedOver(let handover) = previous, !handover.refusals.isEmpty {
-            gate.takeOver(handover.refusals.map { min(now.uptime, now.uptime + ($0 - now.wall)) })
-        }
-        quota.takeOver(previous, busyUntil: \.start, now)
-        statusQuota.takeOver(previous, busyUntil: \.status, now)
     }
 
     mutating func admit(_ record: Record, _ now: Now) {
@@ -49,43 +34,28 @@ extension Pipeline {
         case .anothers: effects.append(.log(.anothersResult(record.position)))
         case .none: break
         }
-        nextRequest += 1
-        let id = nextRequest
         var entry = OpenRequest(
             position: record.position, identity: identity, timestamp: record.timestamp, recordKey: record.key,
             size: record.size,
             admittedAt: now.uptime)
-        #if MUTATIONS
-            if configuration.mutation == .losesTheRetryCountOnARebalance { carried = [:] }
-        #endif
-        if let before = carried.removeValue(forKey: record.position), before.identity == identity {
-            (entry.attempts, entry.failingSince) = (before.attempts, before.failingSince)
-            (entry.failure, entry.call) = (before.failure, before.call)
-        }
-        intake.add(entry.size)
-        partitions[number]?.requests.insert(id)
+        if configuration.mutations.has(.losesTheRetryCountOnARebalance) { open.forgetAttempts() }
         switch decoded {
         case .failure(let rejection):
-            open[id] = entry
+            let id = open.insert(entry)
             end(id, .rejected, failure: Failure(rejection), fields: rejection.fields, now)
         case .success(let request):
             entry.request = request
-            entry.scopedKey = request.scopedKey
-            entry.fingerprint = request.fingerprint
-            open[id] = entry
-            judge(id, now)
+            deduplicate(open.insert(entry), now)
         }
     }
 
     private func answer(
         to record: Record, _ identity: Fingerprint, _ decoded: Result<StartRequest, Rejection>
     ) -> Ledger.Answer {
-        #if MUTATIONS
-            if configuration.mutation == .takesTheOffsetForTheRecord {
-                return partitions[record.position.partition]?.ledger.holds(record.position.offset) ?? false
-                    ? .itsOwn : .none
-            }
-        #endif
+        if configuration.mutations.has(.takesTheOffsetForTheRecord) {
+            return partitions[record.position.partition]?.ledger.holds(record.position.offset) ?? false
+                ? .itsOwn : .none
+        }
         var request: StartRequest?
         if case .success(let valid) = decoded { request = valid }
         return partitions[record.position.partition]?.ledger.answer(to: record, identity, request) ?? .none
@@ -106,7 +76,7 @@ extension Pipeline {
         partitions[position.partition]?.isStale = true
         effects.append(
             .log(
-                .wentBack(position, highest: partition.tracker.next - 1, open: partition.requests.count)))
+                .wentBack(position, highest: partition.tracker.next - 1, open: open.ids(of: position.partition).count)))
         let from = min(position.offset, partition.tracker.firstOpen ?? position.offset)
         effects.append(.takeAnew(partition: position.partition, from: from))
     }
@@ -123,40 +93,38 @@ extension Pipeline {
     }
 
     /// Decides what a valid request is: a first time, a repeat, a conflict, too late.
-    mutating func judge(_ id: RequestID, _ now: Now) {
+    mutating func deduplicate(_ id: RequestID, _ now: Now) {
         guard let entry = open[id], let request = entry.request, let key = entry.scopedKey,
             let partition = partitions[entry.position.partition]
         else { return }
         if let expiresAt = request.expiresAt, expiresAt <= now.wall {
             // Where calls were made before it came back here, they are what it failed of.
             let isCalled = entry.attempts > 0
-            if isCalled && partition.holders[key] == nil { partitions[entry.position.partition]?.holders[key] = id }
+            if isCalled && open.owner(of: key, in: entry.partition) == nil { open.occupyKey(id) }
             end(id, isCalled ? .failed : .expired, failure: entry.failure ?? .expired(expiresAt), now)
             return
         }
-        #if MUTATIONS
-            if configuration.mutation == .remembersBeforeTheAcknowledgement,
-                let outcome = partition.ledger.outcome(for: key, now: now.wall, window: configuration.dedupeWindow)
-            {
-                return repeated(id, of: outcome, now)
-            }
-        #endif
-        if let holder = partition.holders[key] {
-            open[id]?.stage = .parked
-            open[holder]?.followers.append(id)
+        if configuration.mutations.has(.remembersBeforeTheAcknowledgement),
+            let outcome = partition.ledger.outcome(for: key, now: now.wall, window: configuration.dedupeWindow)
+        {
+            return repeated(id, of: outcome, now)
+        }
+        if let owner = open.owner(of: key, in: entry.partition) {
+            open.update(id) { $0.stage = .waitingForKey }
+            open.update(owner) { $0.waitingDuplicates.append(id) }
         } else if let outcome = partition.ledger.outcome(
             for: key, now: now.wall, window: configuration.dedupeWindow)
         {
             repeated(id, of: outcome, now)
         } else {
-            partitions[entry.position.partition]?.holders[key] = id
+            open.occupyKey(id)
             lineUp(id, request, now)
         }
     }
 
     /// Ends a request whose key has an outcome.
     mutating func repeated(_ id: RequestID, of outcome: Ledger.Outcome, _ now: Now) {
-        let isSame = open[id]?.fingerprint?.high == outcome.fingerprint.high
+        let isSame = open[id]?.request?.fingerprint.high == outcome.fingerprint.high
         end(
             id, isSame ? .duplicate : .conflict,
             failure: isSame ? outcome.failure : .conflict, now,
@@ -164,36 +132,30 @@ extension Pipeline {
     }
 
     private mutating func lineUp(_ id: RequestID, _ request: StartRequest, _ now: Now) {
-        open[id]?.unsettled = request.operateAll ? 1 : request.hostIDs.count
-        noteExpiry(id, now)
-        guard configuration.keepsKeyOrder, let chain = chain(of: id) else {
+        open.update(id) { $0.unsettled = request.operateAll ? 1 : request.hostIDs.count }
+        scheduleExpiry(id, now)
+        if configuration.keepsKeyOrder, let entry = open[id], !order.enter(id, entry) {
+            open.update(id) { $0.stage = .waitingForOrder }
+        } else {
             enqueue(id, now.uptime)
-            return
         }
-        let isFirst = chains[chain]?.isEmpty ?? true
-        chains[chain, default: Queue()].append(id)
-        if isFirst { enqueue(id, now.uptime) } else { open[id]?.stage = .chained }
     }
 
-    /// Has a look at the request when its time is over. Most end before: their entries are dropped when there are too many.
-    mutating func noteExpiry(_ id: RequestID, _ now: Now) {
-        guard expiries.count <= 2 * open.count + 64 else {
-            expiries = Heap()
-            for id in open.keys { noteExpiry(id, now) }
-            return
-        }
+    /// Schedules a look at the request for when it expires. Rebuilds the queue where stale entries dominate.
+    mutating func scheduleExpiry(_ id: RequestID, _ now: Now) {
+        guard expiries.isStale(openCount: open.count) else { return schedule(id, now) }
+        expiries.removeAll()
+        for id in open.ids { schedule(id, now) }
+    }
+
+    private mutating func schedule(_ id: RequestID, _ now: Now) {
         guard let expiresAt = open[id]?.request?.expiresAt else { return }
-        expiries.insert(Expiry(at: now.uptime + (expiresAt - now.wall), request: id))
-    }
-
-    func chain(of id: RequestID) -> Chain? {
-        guard let entry = open[id], let key = entry.recordKey else { return nil }
-        return Chain(partition: entry.position.partition, key: key)
+        expiries.schedule(id, at: now.uptime + (expiresAt - now.wall))
     }
 
     mutating func enqueue(_ id: RequestID, _ now: Duration) {
         guard let request = open[id]?.request else { return }
-        open[id]?.stage = .calling
+        open.update(id) { $0.stage = .calling }
         let scope = Scope(request)
         let faulty = request.hostIDs.filter { isolation.isQuarantined($0, of: scope.project, now: now) }
         enqueue(id, request.hostIDs, Set(faulty.map(ExactText.init)), scope)

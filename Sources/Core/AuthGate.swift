@@ -76,9 +76,7 @@ package struct AuthGate: Equatable, Sendable {
     private var lastBeforeRenewal: CallID = 0
     /// Whether calls in flight are bounded too. Without a quota they are not: whoever switches it off wants speed.
     private let boundsFlight: Bool
-    #if MUTATIONS
-        package var mutation: Mutation?
-    #endif
+    private let mutations: Mutations
 
     /// Not more refusals in a row than this in `window`.
     static let maximumRefusals = 3
@@ -87,7 +85,10 @@ package struct AuthGate: Equatable, Sendable {
     private static let longestPauseOfOne: Duration = .seconds(300)
     private static let maximumSubjects = 10_000
 
-    package init(boundsFlight: Bool = true) { self.boundsFlight = boundsFlight }
+    package init(boundsFlight: Bool = true, mutations: Mutations = Mutations()) {
+        self.boundsFlight = boundsFlight
+        self.mutations = mutations
+    }
 
     // MARK: May a call go?
 
@@ -99,9 +100,7 @@ package struct AuthGate: Equatable, Sendable {
 
     /// When a call or read may go; nil where an answer has to come first.
     func earliest(_ subject: Subject, now: Duration) -> Duration? {
-        #if MUTATIONS
-            if mutation == .probesTheSameProject { return now }
-        #endif
+        if mutations.has(.probesTheSameProject) { return now }
         if state == .probing { return nil }
         var time = now
         let pause = pauses[subject]
@@ -128,9 +127,7 @@ package struct AuthGate: Equatable, Sendable {
     /// Where only one project was refused, another one shows whether the credential is; a read of it too, since nothing else
     /// of it may wait.
     private func mayProbeAtOnce(_ subject: Subject) -> Bool {
-        #if MUTATIONS
-            if mutation == .probesWithCallsOnly && subject.isRead { return false }
-        #endif
+        if mutations.has(.probesWithCallsOnly) && subject.isRead { return false }
         return refusedCalls.count == 1 && isUntried(subject)
             && (!subject.isRead || !streak.contains { $0.subject?.project == subject.project })
     }

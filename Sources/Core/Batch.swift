@@ -58,8 +58,6 @@ struct Batch {
     var scope: Scope
     var hosts: [String]
     var parts: [Part]
-    /// The slot of the quota that its call takes.
-    var slot: Int?
     var sentAt: Duration = .zero
 
     /// These hosts are covered for a request too, which has one part of the batch.

@@ -1,57 +1,34 @@
 /// Calls go out, answers come back, requests are settled host by host.
 extension Pipeline {
-    /// Whether one more call or read may be on its way, as far as credential and settings go.
-    func hasRoom(_ now: Duration) -> Bool {
-        isLeased(now) && calls.count < configuration.concurrency
-            && (configuration.quota == nil || calls.count + reads.count < gate.room(now: now))
-    }
-
-    /// Whether no other worker of the group can be calling.
-    package func isLeased(_ now: Duration) -> Bool {
-        #if MUTATIONS
-            if configuration.mutation == .callsWithoutALease { return !configuration.needsLease || hasTakenOver }
-        #endif
-        return !configuration.needsLease || now < leasedUntil
-    }
-
     /// Sends what may go now: quota, gate and concurrency allow it and something waits.
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
         expireWhatIsTooLate(now)
         // A call tells more of the credential than a read.
-        if gate.state == .accepted { dispatchReads(now) }
-        while hasRoom(now.uptime), gate.state != .probing, breaker.allows(now: now.uptime), quota.isFree(now),
-            let batch = nextBatch(now)
-        {
-            send(batch, now)
-        }
+        if permits.gate.state == .accepted { dispatchReads(now) }
+        while permits.canCall(now), let batch = nextBatch(now) { send(batch, now) }
         dispatchReads(now)
     }
 
     /// When a call of the scope may go, as far as credential and reads go; nil where an answer has to come first.
-    static func earliest(_ scope: Scope, _ gate: AuthGate, _ reads: StatusReads, now: Duration) -> Duration? {
-        gate.earliest(scope.subject(), now: now).map { max($0, reads.hold(scope) ?? $0) }
+    func earliest(_ scope: Scope, _ now: Duration) -> Duration? {
+        permits.earliest(scope.subject(), now).map { max($0, reads.hold(scope) ?? $0) }
     }
 
     private mutating func nextBatch(_ now: Now) -> Batch? {
         while coalescer.waitingCount > 0 {
-            let (gate, reads) = (gate, reads)
+            let (gate, reads) = (permits.gate, reads)
             func next(_ isTried: @escaping (AuthGate.Subject) -> Bool) -> Batch? {
                 coalescer.next(now: now.uptime) { scope in
-                    isTried(scope.subject())
-                        && Self.earliest(scope, gate, reads, now: now.uptime).map { $0 <= now.uptime } ?? false
+                    isTried(scope.subject()) && gate.allows(scope.subject(), now: now.uptime)
+                        && reads.hold(scope).map { $0 <= now.uptime } ?? true
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
-            #if MUTATIONS
-                let readsProbe = configuration.mutation != .probesWithCallsOnly
-            #else
-                let readsProbe = true
-            #endif
-            if untried == nil && gate.state != .accepted && readsProbe {
+            if untried == nil && gate.state != .accepted && !configuration.mutations.has(.probesWithCallsOnly) {
                 // A read tells more than one more probe of what was refused, which would come first again and again.
                 dispatchReads(now)
-                guard self.gate == gate else { return nil }
+                guard permits.gate == gate else { return nil }
             }
             guard var batch = untried ?? next({ _ in true }) else { return nil }
             if batch.scope.operateAll {
@@ -75,13 +52,11 @@ extension Pipeline {
 
     private mutating func send(_ batch: Batch, _ now: Now) {
         nextCall += 1
-        gate.sent(nextCall, batch.scope.subject())
-        breaker.sent(nextCall)
+        permits.acquireCall(nextCall, batch.scope.subject(), now)
         var batch = batch
-        batch.slot = quota.sent(now)
         batch.sentAt = now.uptime
         calls[nextCall] = batch
-        for part in batch.parts { open[part.request]?.inFlight += 1 }
+        for part in batch.parts { open.update(part.request) { $0.inFlight += 1 } }
         let call = StartCall(
             id: nextCall, projectID: batch.scope.project.text, enterpriseProjectID: batch.scope.enterpriseProject?.text,
             pluginCode: batch.scope.plugin.text, operateAll: batch.scope.operateAll, hostIDs: batch.hosts)
@@ -90,29 +65,31 @@ extension Pipeline {
     }
 
     mutating func answered(_ call: CallID, _ reply: Reply, _ now: Now) {
+        if let limit = permits.release(call, reply, now) { effects.append(.log(.limitLearned(limit))) }
         if let read = reads.answered(call) {
             readAnswered(call, read, reply, now)
             return
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
-        if reply.mayHaveArrived { quota.answered(batch.slot, now) } else { quota.unused(batch.slot) }
-        if let named = reply.rateLimit, reply.source == .hss { learn(named, now) }
         let summary = StartResult.CallSummary(
             id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
             requests: batch.parts.count, hosts: batch.hosts.count, latency: reply.latency)
         let failure = Failure(reply)
         for part in batch.parts {
-            open[part.request]?.inFlight -= 1
-            open[part.request]?.call = summary
-            if failure.map({ $0.disposition == .retry || $0.disposition == .refuse }) ?? true {
-                open[part.request]?.attempts += 1
+            let isAttempt = failure.map { $0.disposition == .retry || $0.disposition == .refuse } ?? true
+            open.update(part.request) { entry in
+                entry.inFlight -= 1
+                entry.call = summary
+                if isAttempt { entry.attempts += 1 }
             }
         }
         // What was in a call when its time came was passed over then.
-        defer { for part in batch.parts where open[part.request]?.stage == .calling { noteExpiry(part.request, now) } }
+        defer {
+            for part in batch.parts where open[part.request]?.stage == .calling { scheduleExpiry(part.request, now) }
+        }
         guard let failure else {
             accepted(call, batch.scope.subject(), now)
-            breaker.answered()
+            permits.serviceAnswered()
             coalescer.succeeded(batch.scope)
             if case .half = batch.scope.lane { move(batch, from: .held, to: .behind) }
             if batch.scope.lane == .quarantined { isolation.mended(batch.hosts, of: batch.scope.project) }
@@ -132,7 +109,7 @@ extension Pipeline {
             credentialWasNotRefused(call, batch.scope.subject(), reply, now)
         }
         let isOutage = failure.disposition == .retry && failure.scope != .host
-        if !isOutage { breaker.answered() }
+        if !isOutage { permits.serviceAnswered() }
         switch failure.disposition {
         case .refuse:
             coalescer.succeeded(batch.scope)
@@ -145,9 +122,9 @@ extension Pipeline {
             isolate(batch, failure, now)
         case .retry:
             let failures = coalescer.failed(batch.scope, sentAt: batch.sentAt, now: now.uptime)
-            let rounds = breaker.failed(call, sentAt: batch.sentAt, now: now.uptime)
+            let rounds = permits.outageFailed(call, sentAt: batch.sentAt, now.uptime)
             let pause = retry.pause(after: max(failures, rounds), using: &generator)
-            breaker.pause(until: now.uptime + pause)
+            permits.pauseProbes(until: now.uptime + pause)
             if failure.effectUnknown && !batch.scope.operateAll {
                 // It may be done: the hosts are looked at before they are called again.
                 ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures), now)
@@ -155,8 +132,8 @@ extension Pipeline {
                 putBack(batch, failure, notBefore: now.uptime + pause, failures: failures, now)
             }
         case .wait:
-            quota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
-            effects.append(.log(.throttled(reply.rateLimit, until: quota.nextFree(now))))
+            permits.throttled(isRead: false, reply, now)
+            effects.append(.log(.throttled(reply.rateLimit, until: permits.calls.nextFree(now))))
             putBack(batch, failure, notBefore: now.uptime, failures: coalescer.failures(batch.scope), now)
         case .stop:
             refused(call, batch.scope.subject(), failure, reply, now)
@@ -173,24 +150,25 @@ extension Pipeline {
         if reply.transport == nil && reply.source == .hss {
             accepted(call, subject, now)
         } else {
-            gate.inconclusive(call, subject)
+            permits.inconclusive(call, subject)
         }
     }
 
     mutating func accepted(_ call: CallID, _ subject: AuthGate.Subject, _ now: Now) {
-        let acceptance = gate.accepted(call, subject)
+        let acceptance = permits.accepted(call, subject)
         if acceptance.opens { effects.append(.log(.gateOpened)) }
         if acceptance.mends { effects.append(.log(.projectAccepted(subject.project.text))) }
         for other in acceptance.refusedAlone {
-            effects.append(.log(.projectRefused(other.project.text, until: gate.pausedUntil(other) ?? now.uptime)))
+            effects.append(
+                .log(.projectRefused(other.project.text, until: permits.gate.pausedUntil(other) ?? now.uptime)))
         }
     }
 
     mutating func refused(
         _ call: CallID, _ subject: AuthGate.Subject, _ failure: Failure, _ reply: Reply, _ now: Now
     ) {
-        let closes = gate.refused(call, subject, isToken: reply.source == .iam, now: now.uptime)
-        if closes, case .closed(let until) = gate.state {
+        let closes = permits.refused(call, subject, isToken: reply.source == .iam, now.uptime)
+        if closes, case .closed(let until) = permits.gate.state {
             effects.append(.log(.gateClosed(failure, serverDate: reply.serverDate, until: until)))
         }
     }
@@ -203,12 +181,13 @@ extension Pipeline {
         var notBefore = notBefore
         for part in batch.parts {
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }
-            open[part.request]?.failure = failure
-            if failure.disposition == .retry && entry.failingSince == nil {
-                open[part.request]?.failingSince = now.uptime
+            let isPassing = failure.disposition == .retry
+            open.update(part.request) { entry in
+                entry.failure = failure
+                if isPassing && entry.failingSince == nil { entry.failingSince = now.uptime }
             }
             let budgetEnds = (entry.failingSince ?? now.uptime) + retry.budget
-            let isOver = failure.disposition == .retry && now.uptime >= budgetEnds
+            let isOver = isPassing && now.uptime >= budgetEnds
             if isOver || isGivenUp(entry) {
                 settle(part, failure: failure, now)
             } else {
@@ -227,7 +206,7 @@ extension Pipeline {
         guard !gone.isEmpty else { return batch }
         // A result may be on its way for what expired while its hosts were looked at: that is waited for.
         for part in gone where open[part.request].map({ $0.inFlight == 0 && !$0.isPublishing }) ?? false {
-            leaveBehind(part.request)
+            abandon(part.request)
         }
         let requests = Set(gone.map(\.request))
         return batch.without(requests.contains)
@@ -243,7 +222,7 @@ extension Pipeline {
         guard var entry = open[part.request], let request = entry.request, entry.stage == .calling else { return }
         if isGivenUp(entry), let failure, failure.isRetryable {
             // No outcome yet, and none will come here: the next owner calls again, once all of its calls are answered.
-            if entry.inFlight == 0 { leaveBehind(part.request) }
+            if entry.inFlight == 0 { abandon(part.request) }
             return
         }
         let count = request.operateAll ? 1 : part.hosts.count
@@ -258,10 +237,10 @@ extension Pipeline {
             entry.failingSince = nil
             if entry.unsettled > 0 { entry.started += part.hosts }
         }
-        open[part.request] = entry
+        open.update(part.request) { $0 = entry }
         guard entry.unsettled <= 0 else {
             // The rest of it will not be called here any more.
-            if isGivenUp(entry) && entry.inFlight == 0 { leaveBehind(part.request) }
+            if isGivenUp(entry) && entry.inFlight == 0 { abandon(part.request) }
             return
         }
         let status: Status =
@@ -274,14 +253,13 @@ extension Pipeline {
     /// Whom no call can reach in time is told so at once.
     private mutating func expireWhatIsTooLate(_ now: Now) {
         // A gate can open sooner than it says, and so can an outage end.
-        let next = quota.earliestPossible(now)
-        while let first = expiries.first, first.at <= next {
-            expiries.popFirst()
+        let next = permits.calls.earliestPossible(now)
+        while let id = expiries.takeDue(next) {
             // The clock may have been set back since.
-            if let expiresAt = open[first.request]?.request?.expiresAt, expiresAt > now.wall + (next - now.uptime) {
-                noteExpiry(first.request, now)
+            if let expiresAt = open[id]?.request?.expiresAt, expiresAt > now.wall + (next - now.uptime) {
+                scheduleExpiry(id, now)
             } else {
-                expire(first.request, now)
+                expire(id, now)
             }
         }
     }
@@ -294,15 +272,9 @@ extension Pipeline {
         return true
     }
 
-    private mutating func learn(_ named: RateLimit, _ now: Now) {
-        let before = quota.limit
-        quota.learn(named, now)
-        if let limit = quota.limit, limit != before { effects.append(.log(.limitLearned(limit))) }
-    }
-
     /// `expires_at` has come, or no call can be made before it.
     mutating func expire(_ id: RequestID, _ now: Now) {
-        guard let entry = open[id], entry.stage == .calling || entry.stage == .chained, entry.inFlight == 0,
+        guard let entry = open[id], entry.stage == .calling || entry.stage == .waitingForOrder, entry.inFlight == 0,
             let expiresAt = entry.request?.expiresAt
         else { return }
         coalescer.remove(id)
@@ -311,14 +283,16 @@ extension Pipeline {
             return
         }
         // Calls were made: what they came to is the result, with the hosts that are left as failed.
-        open[id]?.unsettled = 0
+        open.update(id) { $0.unsettled = 0 }
         let failure = entry.failure ?? .expired(expiresAt)
         let settled = Set((entry.failedHosts.map(\.hostID) + entry.started).map(ExactText.init))
         if entry.succeeded == 0 {
             end(id, .failed, failure: failure, now)
         } else {
             let left = (entry.request?.hostIDs ?? []).filter { !settled.contains(ExactText($0)) }
-            open[id]?.failedHosts.append(contentsOf: left.map { .init(hostID: $0, failure: .expired(expiresAt)) })
+            open.update(id) { entry in
+                entry.failedHosts += left.map { .init(hostID: $0, failure: .expired(expiresAt)) }
+            }
             end(id, .partiallySucceeded, failure: failure, now)
         }
     }

@@ -12,41 +12,43 @@ extension Pipeline {
             // A call that was throttled or refused for its credential did nothing for it.
             call: status == .expired ? nil : entry.call,
             failedHosts: status == .partiallySucceeded ? entry.failedHosts : [], failure: failure, original: original,
-            evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey, fingerprint: entry.fingerprint,
+            evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey,
+            fingerprint: entry.request?.fingerprint,
             priority: entry.request?.priority, record: entry.identity)
-        open[id]?.stage = .publishing(result)
-        unwritten.append((id, now.uptime))
+        open.update(id) { $0.stage = .publishing(result) }
+        outbox.send(id, now.uptime)
         effects.append(.publish(id, result))
-        #if MUTATIONS
-            if configuration.mutation == .remembersBeforeTheAcknowledgement, let key = entry.scopedKey,
-                partitions[entry.position.partition]?.holders[key] == id, let outcome = outcome(of: result)
-            {
-                partitions[entry.position.partition]?.ledger.remember(outcome, for: key)
-            }
-        #endif
+        if configuration.mutations.has(.remembersBeforeTheAcknowledgement), let key = entry.scopedKey,
+            open.ownsKey(id), let outcome = outcome(of: result)
+        {
+            partitions[entry.position.partition]?.ledger.remember(outcome, for: key)
+        }
     }
 
     mutating func published(_ id: RequestID, _ now: Now) {
-        guard let entry = open.removeValue(forKey: id), case .publishing(let result) = entry.stage else { return }
-        intake.remove(entry.size)
-        partitions[entry.position.partition]?.requests.remove(id)
+        guard let (entry, result, ownedKey) = open.complete(id) else { return }
+        outbox.remove(id)
         effects.append(.log(.ended(result, took: now.uptime - entry.admittedAt)))
         done(entry.position)
-        advanceChain(of: entry, id, now)
-        guard let key = entry.scopedKey, partitions[entry.position.partition]?.holders[key] == id else { return }
-        partitions[entry.position.partition]?.holders[key] = nil
+        if configuration.keepsKeyOrder, let next = order.leave(id, entry, isOpen: { open[$0] != nil }),
+            open[next]?.stage == .waitingForOrder
+        {
+            enqueue(next, now.uptime)
+        }
+        guard ownedKey, let key = entry.scopedKey else { return }
+        let duplicates = entry.waitingDuplicates.filter { open[$0]?.stage == .waitingForKey }
         if let outcome = outcome(of: result) {
             partitions[entry.position.partition]?.ledger.remember(outcome, for: key)
-            // Who waited for this end gets it, even where a new try would be free to whoever comes now.
-            for follower in entry.followers where open[follower]?.stage == .parked {
-                if outcome.freesKey && open[follower]?.fingerprint != outcome.fingerprint {
-                    judge(follower, now)
+            // Waiting duplicates get this outcome, even if the key is free again now.
+            for duplicate in duplicates {
+                if outcome.freesKey && open[duplicate]?.request?.fingerprint != outcome.fingerprint {
+                    deduplicate(duplicate, now)
                 } else {
-                    repeated(follower, of: outcome, now)
+                    repeated(duplicate, of: outcome, now)
                 }
             }
         } else {
-            for follower in entry.followers where open[follower]?.stage == .parked { judge(follower, now) }
+            for duplicate in duplicates { deduplicate(duplicate, now) }
         }
     }
 
@@ -64,51 +66,34 @@ extension Pipeline {
     mutating func publishFailed(_ id: RequestID, _ reason: String, _ isTooLarge: Bool, _ now: Now) {
         guard let entry = open[id], case .publishing(let result) = entry.stage else { return }
         if isTooLarge, let shorter = result.shorter {
-            open[id]?.stage = .publishing(shorter)
+            open.update(id) { $0.stage = .publishing(shorter) }
             effects.append(.publish(id, shorter))
             effects.append(.log(.publishFailed(entry.position, reason: reason)))
             return
         }
-        republish.append((now.uptime + .seconds(1), id))
+        outbox.retry(id, now.uptime)
         effects.append(.log(.publishFailed(entry.position, reason: reason)))
     }
 
     /// The record needs nothing more.
     mutating func done(_ position: Position) {
-        #if MUTATIONS
-            if configuration.mutation == .commitsTheHighestSeen, let tracker = partitions[position.partition]?.tracker {
-                effects.append(.store(partition: position.partition, offset: tracker.next))
-            }
-            if configuration.mutation == .commitsPastTheEndAfterARestore,
-                partitions[position.partition]?.ledger.holds(position.offset) ?? false
-            {
-                effects.append(.store(partition: position.partition, offset: position.offset + 2))
-                return
-            }
-        #endif
+        if configuration.mutations.has(.commitsTheHighestSeen), let next = partitions[position.partition]?.tracker.next
+        {
+            effects.append(.store(partition: position.partition, offset: next))
+        }
+        if configuration.mutations.has(.commitsPastTheEndAfterARestore),
+            partitions[position.partition]?.ledger.holds(position.offset) ?? false
+        {
+            return effects.append(.store(partition: position.partition, offset: position.offset + 2))
+        }
         guard let offset = partitions[position.partition]?.tracker.done(position.offset),
             !(partitions[position.partition]?.isStale ?? true)
         else { return }
         effects.append(.store(partition: position.partition, offset: offset))
     }
 
-    /// The next record with the same Kafka key may be called.
-    private mutating func advanceChain(of entry: OpenRequest, _ id: RequestID, _ now: Now) {
-        guard configuration.keepsKeyOrder, let key = entry.recordKey else { return }
-        let chain = Chain(partition: entry.position.partition, key: key)
-        guard chains[chain] != nil else { return }
-        while let first = chains[chain]?.first, first == id || open[first] == nil { chains[chain]?.popFirst() }
-        if let next = chains[chain]?.first {
-            if open[next]?.stage == .chained { enqueue(next, now.uptime) }
-        } else {
-            chains[chain] = nil
-        }
-    }
-
     mutating func tick(_ now: Now) {
-        let due = republish.filter { $0.at <= now.uptime }
-        republish.removeAll { $0.at <= now.uptime }
-        for (_, id) in due {
+        for id in outbox.takeDue(now.uptime) {
             if case .publishing(let result) = open[id]?.stage { effects.append(.publish(id, result)) }
         }
         if now.uptime - lastLedgerExpiry >= .seconds(1) {

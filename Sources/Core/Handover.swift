@@ -52,9 +52,7 @@ extension PreviousOwner {
     /// was made at the latest. The offsets that it commits may cover up what showed that: requests deleted before they had a
     /// result. `3;MILLISECONDS`; empty where there was no caller.
     package func inherited(_ now: Timestamp, _ configuration: Pipeline.Configuration) -> String {
-        #if MUTATIONS
-            if configuration.mutation == .forgetsEarlierCallers { return "" }
-        #endif
+        if configuration.mutations.has(.forgetsEarlierCallers) { return "" }
         let last: Timestamp?
         switch self {
         case .none: last = nil

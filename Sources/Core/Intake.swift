@@ -2,29 +2,20 @@
 /// pauses the partitions, so that the consumer's queue can be read for other events; half empty resumes them. Results that
 /// their topic does not take are as if it was full.
 struct Intake: Equatable {
-    var count = 0
-    var bytes = 0
     private(set) var isFull = false
     private(set) var isPaused = false
     private var fullSince: Duration?
     /// Full for this long pauses.
     static let patience: Duration = .seconds(1)
 
-    mutating func add(_ size: Int) {
-        count += 1
-        bytes += size
-    }
-
-    mutating func remove(_ size: Int) {
-        count -= 1
-        bytes -= size
-    }
-
     var deadline: Duration? { isPaused ? nil : fullSince.map { $0 + Self.patience } }
 
     enum Change { case pause, resume }
 
-    mutating func balance(maximumCount: Int, maximumBytes: Int, isStuck: Bool, now: Duration) -> Change? {
+    mutating func balance(
+        _ open: OpenRequests, maximumCount: Int, maximumBytes: Int, isStuck: Bool, now: Duration
+    ) -> Change? {
+        let (count, bytes) = (open.count, open.bytes)
         if count >= maximumCount || bytes >= maximumBytes || isStuck {
             isFull = true
             if fullSince == nil { fullSince = now }
@@ -44,18 +35,15 @@ struct Intake: Equatable {
 }
 
 extension Pipeline {
-    /// A result that waits for its topic for longer stops the intake.
-    static let longestWrite: Duration = .seconds(5)
-
     mutating func balanceIntake(_ now: Duration) {
         switch intake.balance(
-            maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes,
+            open, maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes,
             isStuck: areResultsStuck(now), now: now)
         {
         case .pause:
             let running = partitions.filter { !$0.value.isPaused && $0.value.revokedBy == nil }.keys.sorted()
             for number in running { partitions[number]?.isPaused = true }
-            effects.append(.log(.full(openCount: intake.count, bytes: intake.bytes)))
+            effects.append(.log(.full(openCount: open.count, bytes: open.bytes)))
             if !running.isEmpty { effects.append(.pause(running)) }
         case .resume:
             let paused = partitions.filter { $0.value.isPaused && $0.value.revokedBy == nil }.keys.sorted()

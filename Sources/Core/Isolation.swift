@@ -156,7 +156,7 @@ extension Pipeline {
             let hosts = open[part.request]?.request?.hostIDs.count ?? 0
             let planned = (open[part.request]?.halves ?? 0) + 2
             guard planned < Isolation.callsForOne(hosts: hosts) else { return settle(part, failure: failure, now) }
-            open[part.request]?.halves = planned
+            open.update(part.request) { $0.halves = planned }
         }
         for (half, place) in zip(halves(of: batch), [2 * index, 2 * index + 1]) {
             var half = half

@@ -79,9 +79,7 @@ package struct Ledger: Sendable {
         return .anothers
     }
 
-    #if MUTATIONS
-        func holds(_ offset: Int64) -> Bool { answered.holds(offset) }
-    #endif
+    func holds(_ offset: Int64) -> Bool { answered.holds(offset) }
 
     /// No record below this offset will be read again.
     mutating func passed(_ offset: Int64) { answered.passed(offset) }

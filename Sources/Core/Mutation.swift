@@ -1,22 +1,32 @@
-#if MUTATIONS
-    /// Faults that the simulation has to find: each is one rule of delivery or quota left out. Compiled into tests only.
-    package enum Mutation: String, CaseIterable, Sendable {
-        case commitsTheHighestSeen
-        case commitsPastTheEndAfterARestore
-        case storesAfterARevoke
-        case fencesBeforeDraining
-        case remembersBeforeTheAcknowledgement
-        case startsWithAnEmptyLedger
-        case resumesWhatIsNotPaused
-        case losesTheRetryCountOnARebalance
-        case forgetsTheQuotaOnATakeover
-        case callsWithoutALease
-        case leavesWithoutAHandover
-        case forgetsEarlierCallers
-        case readsResultsBeforeItsOwnHaveLanded
-        case takesTheOffsetForTheRecord
-        case believesEachStepOfAClock
-        case probesTheSameProject
-        case probesWithCallsOnly
-    }
-#endif
+/// Seeded faults that the simulation has to find: each leaves out one rule of delivery or quota.
+package enum Mutation: String, CaseIterable, Sendable {
+    case commitsTheHighestSeen
+    case commitsPastTheEndAfterARestore
+    case storesAfterARevoke
+    case fencesBeforeDraining
+    case remembersBeforeTheAcknowledgement
+    case startsWithAnEmptyLedger
+    case resumesWhatIsNotPaused
+    case losesTheRetryCountOnARebalance
+    case forgetsTheQuotaOnATakeover
+    case callsWithoutALease
+    case leavesWithoutAHandover
+    case forgetsEarlierCallers
+    case readsResultsBeforeItsOwnHaveLanded
+    case takesTheOffsetForTheRecord
+    case believesEachStepOfAClock
+    case probesTheSameProject
+    case probesWithCallsOnly
+}
+
+/// The one seam for mutations. Without `-DMUTATIONS` none can be set, and the compiler removes what they would do.
+package struct Mutations: Equatable, Sendable {
+    #if MUTATIONS
+        package var active: Mutation?
+        package func has(_ mutation: Mutation) -> Bool { active == mutation }
+    #else
+        package func has(_ mutation: Mutation) -> Bool { false }
+    #endif
+
+    package init() {}
+}

@@ -1,20 +1,16 @@
 /// Partitions go, or the worker does: drain first, fence second.
 extension Pipeline {
-    private static let maximumCarried = 10_000
-
     mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Duration) {
         for number in numbers where partitions[number] != nil {
-            #if MUTATIONS
-                if configuration.mutation == .storesAfterARevoke, isLost {
-                    effects.append(.release(number, isLost: true, handover: nil))
-                    continue
-                }
-                if configuration.mutation == .fencesBeforeDraining, !isLost {
-                    effects.append(.release(number, isLost: false, handover: nil))
-                    partitions[number] = nil
-                    continue
-                }
-            #endif
+            if configuration.mutations.has(.storesAfterARevoke), isLost {
+                effects.append(.release(number, isLost: true, handover: nil))
+                continue
+            }
+            if configuration.mutations.has(.fencesBeforeDraining), !isLost {
+                effects.append(.release(number, isLost: false, handover: nil))
+                partitions[number] = nil
+                continue
+            }
             if isLost {
                 giveUp(number, isLost: true)
             } else {
@@ -26,65 +22,43 @@ extension Pipeline {
     }
 
     mutating func drain() {
-        isDraining = true
+        lifecycle = .draining
         for number in partitions.keys { abandonWaiting(of: number) }
     }
 
     /// Lets go of what no call or result is under way for; the next owner has it again from its topic.
-    private mutating func abandonWaiting(of number: Int32) { leaveBehind(of: number) { $0.inFlight == 0 } }
+    private mutating func abandonWaiting(of number: Int32) { abandon(of: number) { $0.inFlight == 0 } }
 
     /// Lets go of what has no result yet, with calls in flight or without.
-    private mutating func leaveUnansweredBehind(of number: Int32) { leaveBehind(of: number) { _ in true } }
+    private mutating func abandonUnanswered(of number: Int32) { abandon(of: number) { _ in true } }
 
-    private mutating func leaveBehind(of number: Int32, where isMeant: (OpenRequest) -> Bool) {
+    private mutating func abandon(of number: Int32, where isMeant: (OpenRequest) -> Bool) {
         var count = 0
-        for id in partitions[number]?.requests ?? [] {
+        for id in open.ids(of: number) {
             guard let entry = open[id], isMeant(entry) else { continue }
             if case .publishing = entry.stage { continue }
-            leaveBehind(id)
+            abandon(id)
             count += 1
         }
         if count > 0 { effects.append(.log(.leftBehind(partition: number, count: count))) }
     }
 
     /// Drops a request without a result: its offset stays open here for good.
-    mutating func leaveBehind(_ id: RequestID) {
-        guard let entry = open.removeValue(forKey: id) else { return }
-        if entry.attempts > 0 || entry.failingSince != nil {
-            if carried.count >= Self.maximumCarried { carried = [:] }
-            carried[entry.position] = Carried(
-                identity: entry.identity, attempts: entry.attempts, failingSince: entry.failingSince,
-                failure: entry.failure,
-                call: entry.call)
-        }
+    mutating func abandon(_ id: RequestID) {
+        guard open.abandon(id) != nil else { return }
         coalescer.remove(id)
-        intake.remove(entry.size)
-        partitions[entry.position.partition]?.requests.remove(id)
-        if let key = entry.scopedKey, partitions[entry.position.partition]?.holders[key] == id {
-            partitions[entry.position.partition]?.holders[key] = nil
-        }
+        outbox.remove(id)
     }
 
     /// Everything of a partition, at once. Answers and acknowledgements that come later find nothing: whether the next owner
     /// has answered already cannot be known here, and it will answer.
     private mutating func giveUp(_ number: Int32, isLost: Bool, handover: Handover? = nil) {
-        for id in partitions[number]?.requests ?? [] { leaveBehind(id) }
+        for id in open.ids(of: number) { abandon(id) }
         partitions[number] = nil
         revoked.remove(number)
-        if number == 0 { (leasedUntil, hasTakenOver, leftHandover) = (.zero, false, handover) }
+        if number == 0 { permits.endLease(handover) }
         effects.append(.release(number, isLost: isLost, handover: handover))
-        chains = chains.filter { $0.key.partition != number }
-    }
-
-    /// Nil where this worker made no call: what the one before it left still stands.
-    private func handover(_ now: Now) -> Handover? {
-        guard hasTakenOver else { return nil }
-        #if MUTATIONS
-            if configuration.mutation == .leavesWithoutAHandover { return Handover(start: [], status: []) }
-        #endif
-        return Handover(
-            start: quota.handOver(now), status: statusQuota.handOver(now),
-            refusals: gate.recentRefusals(now.uptime).map { now.wall + ($0 - now.uptime) })
+        order.forget(number)
     }
 
     /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
@@ -92,8 +66,8 @@ extension Pipeline {
         // Partition 0 goes last, because the lease goes with it.
         for number in revoked.sorted(by: >) {
             guard let deadline = partitions[number]?.revokedBy else { continue }
-            if now.uptime >= deadline { leaveUnansweredBehind(of: number) }
-            guard partitions[number]?.requests.isEmpty ?? true else {
+            if now.uptime >= deadline { abandonUnanswered(of: number) }
+            guard open.ids(of: number).isEmpty else {
                 // Results that are on their way are waited for as long as the group lets us: one that arrives after the next
                 // owner has read the results would be a second one.
                 if now.uptime >= deadline { partitions[number]?.revokedBy = now.uptime + .seconds(1) }
@@ -101,10 +75,10 @@ extension Pipeline {
             }
             let isLast = !configuration.needsLease || number > 0 || (partitions.count == 1 && calls.isEmpty)
             guard isLast || now.uptime >= deadline else { continue }
-            giveUp(number, isLost: false, handover: number == 0 ? handover(now) : nil)
+            giveUp(number, isLost: false, handover: number == 0 ? permits.handover(now) : nil)
         }
-        if isDraining && !saidDrained && open.isEmpty && calls.isEmpty {
-            saidDrained = true
+        if lifecycle == .draining && open.isEmpty && calls.isEmpty {
+            lifecycle = .drained
             effects.append(.drained)
         }
     }

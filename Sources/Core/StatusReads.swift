@@ -15,8 +15,6 @@ struct StatusReads {
         /// Hosts not asked for yet, and the states told so far.
         var toAsk: ArraySlice<String> = []
         var states: [ExactText: HostStatus] = [:]
-        /// The slot of the quota that it takes.
-        var slot: Int?
         /// Not sent before this time.
         var notBefore: Duration = .zero
         /// When it was asked for.
@@ -107,15 +105,14 @@ extension Pipeline {
     mutating func dispatchReads(_ now: Now) {
         guard !isDraining else { return }
         while let read = nextRead({ $0.isHopeless(gate: $1, now.uptime) }) { conclude(read, hasEvidence: false, now) }
-        while hasRoom(now.uptime), statusQuota.isFree(now),
+        while permits.canRead(now),
             var read = nextRead({ $0.notBefore <= now.uptime && $1.allows($0.subject, now: now.uptime) })
         {
             read.batch = withoutGivenUp(read.batch)
             if read.batch.hosts.isEmpty { continue }
             if read.toAsk.isEmpty { begin(&read, now) }
             nextCall += 1
-            gate.sent(nextCall, read.subject)
-            read.slot = statusQuota.sent(now)
+            permits.acquireRead(nextCall, read.subject, now)
             let hosts = Array(read.toAsk.prefix(StatusReads.hostsPerRead))
             read.toAsk = read.toAsk.dropFirst(hosts.count)
             reads.sent(nextCall, read)
@@ -129,7 +126,7 @@ extension Pipeline {
     }
 
     private mutating func nextRead(_ isReady: (StatusReads.Read, AuthGate) -> Bool) -> StatusReads.Read? {
-        let gate = gate
+        let gate = permits.gate
         return reads.next { isReady($0, gate) }
     }
 
@@ -148,7 +145,6 @@ extension Pipeline {
 
     mutating func readAnswered(_ call: CallID, _ answered: StatusReads.Read, _ reply: Reply, _ now: Now) {
         var read = answered
-        if reply.mayHaveArrived { statusQuota.answered(read.slot, now) } else { statusQuota.unused(read.slot) }
         guard let failure = Failure(reply) else {
             accepted(call, read.subject, now)
             for host in reply.hosts { read.states[ExactText(host.hostID)] = host }
@@ -164,7 +160,7 @@ extension Pipeline {
         }
         switch failure.disposition {
         case .wait:
-            statusQuota.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
+            permits.throttled(isRead: true, reply, now)
             reads.wait(read)
         case .stop: reads.wait(read)
         case .retry where read.failures + 1 < read.maximumFailures:
@@ -248,7 +244,7 @@ extension Pipeline {
     /// The read shows these hosts as started.
     private mutating func observed(_ batch: Batch, _ now: Now) {
         for part in batch.parts {
-            open[part.request]?.isObserved = true
+            open.update(part.request) { $0.isObserved = true }
             settle(part, failure: nil, now)
         }
     }

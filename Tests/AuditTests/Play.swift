@@ -113,7 +113,7 @@ struct Play {
     }
 
     private mutating func start() {
-        _ = pipeline.gate.accepted(1, AuthGate.Subject(project: ExactText("p")))
+        _ = pipeline.permits.accepted(1, AuthGate.Subject(project: ExactText("p")))
         var ledger = Ledger(topic: History.topic)
         for record in history.results {
             if let entry = LedgerEntry(record) { ledger.restore(entry) }

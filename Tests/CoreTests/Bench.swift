@@ -24,7 +24,7 @@ struct Bench {
         change(&configuration)
         pipeline = Pipeline(configuration)
         // As after a first good answer; the gate has tests of its own.
-        _ = pipeline.gate.accepted(1, AuthGate.Subject(project: ExactText("p")))
+        _ = pipeline.permits.accepted(1, AuthGate.Subject(project: ExactText("p")))
         for partition in partitions { hand(.assigned(partition, Ledger())) }
     }
 

@@ -26,20 +26,20 @@ import Testing
         bench.receive(key: "k")
         for _ in 0..<5 {
             _ = Self.notes(&bench, Self.failed(nil, .notSent("refused")))
-            #expect(bench.pipeline.quota.isFree(bench.now))
+            #expect(bench.pipeline.permits.calls.isFree(bench.now))
             bench.pass((bench.pipeline.deadline(bench.now) ?? .zero) - bench.now.uptime)
             #expect(bench.calls.count == 1, "tried again after the back-off")
         }
         _ = Self.notes(&bench, Self.failed(nil, .lost("reset")))
-        #expect(!bench.pipeline.quota.isFree(bench.now), "one that may have arrived takes it")
+        #expect(!bench.pipeline.permits.calls.isFree(bench.now), "one that may have arrived takes it")
     }
 
     @Test func `a void token costs a slot, and closes no gate`() {
         var bench = Bench { $0.quota = Self.quota }
         bench.receive(key: "k")
         _ = Self.notes(&bench, Self.failed(nil, .tokenVoid("expired")))
-        #expect(!bench.pipeline.quota.isFree(bench.now))
-        #expect(bench.pipeline.gate.allows(AuthGate.Subject(project: ExactText("p")), now: bench.now.uptime))
+        #expect(!bench.pipeline.permits.calls.isFree(bench.now))
+        #expect(bench.pipeline.permits.gate.allows(AuthGate.Subject(project: ExactText("p")), now: bench.now.uptime))
         #expect(bench.queries.isEmpty, "it had no effect, so there is nothing to look up")
     }
 
@@ -49,7 +49,7 @@ import Testing
         var reply = Self.failed(401)
         reply.source = .iam
         _ = Self.notes(&bench, reply)
-        #expect(bench.pipeline.quota.isFree(bench.now))
+        #expect(bench.pipeline.permits.calls.isFree(bench.now))
     }
 
     @Test(arguments: [

@@ -69,9 +69,7 @@ final class Member {
     func uptime(_ time: Duration) -> Duration { time - offset }
 
     func now(_ time: Duration) -> Now {
-        #if MUTATIONS
-            if pipeline.configuration.mutation == .believesEachStepOfAClock { clock = SteadyClock() }
-        #endif
+        if pipeline.configuration.mutations.has(.believesEachStepOfAClock) { clock = SteadyClock() }
         return clock.now(Now(uptime: uptime(time), wall: World.wall(time) + skew))
     }
 
@@ -107,9 +105,7 @@ extension World {
         configuration.dedupeWindow = settings.dedupeWindow
         configuration.callPrefix = "m\(members.count)"
         configuration.seed = generator.next()
-        #if MUTATIONS
-            configuration.mutation = settings.mutation
-        #endif
+        configuration.mutations = settings.mutations
         members.append(
             Member(
                 Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400), at: time))
@@ -158,12 +154,10 @@ extension World {
         }
         guard members[member].pending.contains(where: isPending) else { return }
         met["regained a partition with results on their way", default: 0] += 1
-        #if MUTATIONS
-            if settings.mutation == .readsResultsBeforeItsOwnHaveLanded {
-                for index in members[member].pending.indices { members[member].pending[index].isFromZombie = false }
-                return
-            }
-        #endif
+        if settings.mutations.has(.readsResultsBeforeItsOwnHaveLanded) {
+            for index in members[member].pending.indices { members[member].pending[index].isFromZombie = false }
+            return
+        }
         for index in members[member].pending.indices where isPending(members[member].pending[index]) {
             appendOne(member, index)
         }

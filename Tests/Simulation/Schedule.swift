@@ -52,7 +52,7 @@ package struct Schedule: Sendable {
     #if MUTATIONS
         package init(seed: UInt64, mutation: Mutation) {
             self.init(seed: seed)
-            settings.mutation = mutation
+            settings.mutations.active = mutation
         }
     #endif
 

@@ -15,9 +15,7 @@ package final class World {
         /// What HSS refuses at the end for as long as anybody else has work.
         var lasting: SimulatedHSS.Fault?
         package var seed: UInt64
-        #if MUTATIONS
-            package var mutation: Mutation?
-        #endif
+        package var mutations = Mutations()
 
         init(using generator: inout SplitMix64, members: ClosedRange<Int>?) {
             let count = members ?? (Int.random(in: 0..<8, using: &generator) == 0 ? 4...12 : 1...3)
@@ -154,7 +152,7 @@ package final class World {
         members[member].hasStepped = true
         let isForward = step.b % 3 > 0
         met[isForward ? "a clock steps forward" : "a clock steps back", default: 0] += 1
-        let by: Duration = .seconds((isForward ? 1 : -1) * (Int64(step.b >> 4) % 200_000))
+        let by: Duration = .seconds((isForward ? 1 : -1) * (10 + Int64(step.b >> 4) % 200_000))
         members[member].skew += by
         schedule(.setsClockRight(member: member, by: by), after: .seconds(Int64(step.a % 590)))
     }

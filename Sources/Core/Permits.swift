@@ -1,0 +1,172 @@
+/// Decides whether and when the next call or read may go. Dispatch and the pipeline's deadline ask the same questions, so
+/// the loop cannot sleep through a free slot or spin on a taken one.
+///
+/// Five things have to agree: the lease, the credential's gate, the circuit breaker, the quota of the API, and the number
+/// of calls in flight.
+struct Permits {
+    /// A call or read in flight.
+    private struct Permit {
+        var subject: AuthGate.Subject
+        /// The quota's slot that it occupies; nil where there is no limit.
+        var slot: Int?
+        var sentAt: Duration
+    }
+
+    /// Whether other workers may call with the same quota, so that calls need a lease.
+    private let needsLease: Bool
+    private let hasQuota: Bool
+    /// Calls in flight at most.
+    private let concurrency: Int
+    private let mutations: Mutations
+    private(set) var calls: Quota
+    /// ListPluginStatus has a quota of its own.
+    private(set) var reads: Quota
+    private(set) var gate: AuthGate
+    private(set) var breaker = CircuitBreaker()
+    private var permits: [CallID: Permit] = [:]
+    private var callCount = 0
+    /// Calls may be sent until then, by uptime; where a lease is needed.
+    private var leasedUntil: Duration = .zero
+    /// Whether this worker knows of the previous caller's calls, so that its own handover is complete.
+    private var hasTakenOver = false
+    /// What this worker handed over when it was the caller last.
+    private var lastHandover: Handover?
+
+    init(_ configuration: Pipeline.Configuration) {
+        needsLease = configuration.needsLease
+        hasQuota = configuration.quota != nil
+        concurrency = configuration.concurrency
+        mutations = configuration.mutations
+        calls = Quota(configuration.quota, transit: configuration.transit)
+        reads = calls
+        gate = AuthGate(boundsFlight: hasQuota, mutations: mutations)
+    }
+
+    // MARK: When
+
+    /// When the next call may go, whatever its scope, by uptime; nil where an answer or a lease has to come first.
+    func nextCall(_ now: Now) -> Duration? {
+        guard hasRoom(now.uptime), gate.state != .probing, breaker.state != .halfOpen, let free = calls.nextFree(now)
+        else { return nil }
+        return max(free, breaker.deadline ?? now.uptime)
+    }
+
+    func canCall(_ now: Now) -> Bool { nextCall(now).map { $0 <= now.uptime } ?? false }
+
+    /// When the next read may go, whatever it asks for, by uptime; nil where an answer or a lease has to come first.
+    func nextRead(_ now: Now) -> Duration? { hasRoom(now.uptime) ? reads.nextFree(now) : nil }
+
+    func canRead(_ now: Now) -> Bool { nextRead(now).map { $0 <= now.uptime } ?? false }
+
+    /// When the credential allows a call or read of this subject; nil where an answer has to come first.
+    func earliest(_ subject: AuthGate.Subject, _ now: Duration) -> Duration? { gate.earliest(subject, now: now) }
+
+    /// Whether no other worker of the group can be calling.
+    func isLeased(_ now: Duration) -> Bool {
+        if mutations.has(.callsWithoutALease) { return !needsLease || hasTakenOver }
+        return !needsLease || now < leasedUntil
+    }
+
+    private func hasRoom(_ now: Duration) -> Bool {
+        isLeased(now) && callCount < concurrency && (!hasQuota || permits.count < gate.room(now: now))
+    }
+
+    // MARK: Calls and reads
+
+    mutating func acquireCall(_ call: CallID, _ subject: AuthGate.Subject, _ now: Now) {
+        gate.sent(call, subject)
+        breaker.sent(call)
+        callCount += 1
+        permits[call] = Permit(subject: subject, slot: calls.sent(now), sentAt: now.uptime)
+    }
+
+    mutating func acquireRead(_ call: CallID, _ subject: AuthGate.Subject, _ now: Now) {
+        gate.sent(call, subject)
+        permits[call] = Permit(subject: subject, slot: reads.sent(now), sentAt: now.uptime)
+    }
+
+    /// Frees the quota's slot: a window after the answer, or at once where the server cannot have counted the call. Returns
+    /// the limit that the answer named, where that is kept to from now on.
+    mutating func release(_ call: CallID, _ reply: Reply, _ now: Now) -> RateLimit? {
+        guard let permit = permits.removeValue(forKey: call) else { return nil }
+        if permit.subject.isRead {
+            if reply.mayHaveArrived { reads.answered(permit.slot, now) } else { reads.unused(permit.slot) }
+            return nil
+        }
+        callCount -= 1
+        if reply.mayHaveArrived { calls.answered(permit.slot, now) } else { calls.unused(permit.slot) }
+        guard let named = reply.rateLimit, reply.source == .hss else { return nil }
+        let before = calls.limit
+        calls.learn(named, now)
+        return calls.limit == before ? nil : calls.limit
+    }
+
+    /// The server refused a call or read for too many.
+    mutating func throttled(isRead: Bool, _ reply: Reply, _ now: Now) {
+        if isRead {
+            reads.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
+        } else {
+            calls.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
+        }
+    }
+
+    // MARK: Credential
+
+    mutating func accepted(_ call: CallID, _ subject: AuthGate.Subject) -> AuthGate.Acceptance {
+        gate.accepted(call, subject)
+    }
+
+    /// The call or read shows nothing of the credential.
+    mutating func inconclusive(_ call: CallID, _ subject: AuthGate.Subject) { gate.inconclusive(call, subject) }
+
+    /// The credential was refused. True where that closed the gate.
+    mutating func refused(_ call: CallID, _ subject: AuthGate.Subject, isToken: Bool, _ now: Duration) -> Bool {
+        gate.refused(call, subject, isToken: isToken, now: now)
+    }
+
+    mutating func credentialChanged(_ now: Duration) { gate.renewed(now: now) }
+
+    // MARK: Outages
+
+    /// HSS answered a call, with whatever but an outage's failure.
+    mutating func serviceAnswered() { breaker.answered() }
+
+    /// A call failed as in an outage. Returns how many rounds in a row have.
+    mutating func outageFailed(_ call: CallID, sentAt: Duration, _ now: Duration) -> Int {
+        breaker.failed(call, sentAt: sentAt, now: now)
+    }
+
+    mutating func pauseProbes(until: Duration) { breaker.pause(until: until) }
+
+    // MARK: Lease
+
+    /// The group cannot make another worker the caller before this time.
+    mutating func lease(until: Duration) { if hasTakenOver { leasedUntil = max(leasedUntil, until) } }
+
+    /// Takes the calls of the caller before into account.
+    mutating func takeOver(from previous: PreviousOwner, _ now: Now) {
+        hasTakenOver = true
+        let previous = mutations.has(.forgetsTheQuotaOnATakeover) ? .none : previous
+        // Its own handover tells this worker nothing new.
+        if let lastHandover, previous == .handedOver(lastHandover) { return }
+        if case .handedOver(let handover) = previous, !handover.refusals.isEmpty {
+            gate.takeOver(handover.refusals.map { min(now.uptime, now.uptime + ($0 - now.wall)) })
+        }
+        calls.takeOver(previous, busyUntil: \.start, now)
+        reads.takeOver(previous, busyUntil: \.status, now)
+    }
+
+    /// What the next caller has to know; nil where this worker never took over, so that the former handover still stands.
+    func handover(_ now: Now) -> Handover? {
+        guard hasTakenOver else { return nil }
+        if mutations.has(.leavesWithoutAHandover) { return Handover(start: [], status: []) }
+        return Handover(
+            start: calls.handOver(now), status: reads.handOver(now),
+            refusals: gate.recentRefusals(now.uptime).map { now.wall + ($0 - now.uptime) })
+    }
+
+    /// This worker is no longer the caller.
+    mutating func endLease(_ handover: Handover?) {
+        (leasedUntil, hasTakenOver, lastHandover) = (.zero, false, handover)
+    }
+}

@@ -32,7 +32,10 @@ import Testing
         for document in documents {
             for link in document.links where !link.isExternal {
                 count += 1
-                let path = try #require(document.resolve(link.file), "\(document.path): \(link.target) leads outside")
+                guard let path = document.resolve(link.file) else {
+                    Issue.record("\(document.path): \(link.target) leads out of the repository")
+                    continue
+                }
                 #expect(Document.exists(path), "\(document.path): \(link.target)")
                 guard let fragment = link.fragment else { continue }
                 let anchors = path.hasSuffix(".md") && Document.exists(path) ? try Document(path).anchors : []
@@ -50,8 +53,8 @@ import Testing
                     Document.exists(path)
                 else { continue }
                 count += 1
-                let source = try Document.text(path)
-                #expect(source.contains(link.text.dropFirst().dropLast()), "\(document.path): \(link.text) in \(path)")
+                let isHeld = try Document.text(path).contains(link.text.dropFirst().dropLast())
+                #expect(isHeld, "\(document.path): \(link.text) in \(path)")
             }
         }
         #expect(count > 10)
@@ -80,7 +83,8 @@ import Testing
     @Test(arguments: [
         ("Start request", "start-request"), ("What it costs: `make bench`", "what-it-costs-make-bench"),
         ("Errors: by code first, by status second", "errors-by-code-first-by-status-second"),
-        ("See [the contract](docs/contract.md)", "see-the-contract"), ("`starter-ledger`, version 2", "starter-ledger-version-2"),
+        ("See [the contract](docs/contract.md)", "see-the-contract"),
+        ("`starter-ledger`, version 2", "starter-ledger-version-2"),
     ]) func `a heading has GitHub's anchor`(_ heading: String, _ anchor: String) {
         #expect(Document.anchor(heading) == anchor)
     }
@@ -88,7 +92,8 @@ import Testing
     @Test func `what a text links to and names is found`() {
         let document = Document(
             path: "docs/x.md",
-            text: "# A\n```\n# B\n`Tests/no.swift`\n```\n# A\nSee [`b`](../c.swift#d) and `Sources/e.swift f/g.json x*/h.py`.\n")
+            text: "# A\n```\n# B\n`Tests/no.swift`\n```\n# A\nSee [`b`](../c.swift#d) and "
+                + "`Sources/e.swift f/g.json x*/h.py`.\n")
         #expect(document.anchors == ["a", "a-1"])
         #expect(document.links.map(\.target) == ["../c.swift#d"])
         #expect(document.links.first?.fragment == "d")

@@ -1,4 +1,4 @@
-/// Help texts and the README's table, made from the table of settings.
+/// Help texts and the table of docs/settings.md, made from the table of settings.
 package enum Help {
     package static var overview: String {
         var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requests from Kafka ask for it.\n\n"
@@ -32,7 +32,7 @@ package enum Help {
         return out
     }
 
-    /// The README's table.
+    /// The table of docs/settings.md.
     package static var markdownTable: String {
         var out = "| setting | default | commands | what it is |\n|---|---|---|---|\n"
         for row in SettingTable.rows {

@@ -1,4 +1,4 @@
-/// Every setting there is. Flags, environment, YAML keys, defaults, help and the README's table are made from it.
+/// Every setting there is. Flags, environment, YAML keys, defaults, help and docs/settings.md are made from it.
 package enum SettingTable {
     private static let kafka: [Command] = [.run, .request, .results, .audit, .plan]
 

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-storm \
+.PHONY: help deps test-deps swift build release demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-storm \
 	bench-ledger bench-restore clean
 
 help: ## lists these commands
@@ -48,6 +48,9 @@ demo: build ## the worker beside an embedded broker and a sandbox; a table that 
 test: swift test-deps ## all tests; those on a real broker where there is one (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	swift build --build-tests $(FLAGS)
 	SWIFT_DETERMINISTIC_HASHING=1 VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
+
+kafka: ## fetches an Apache Kafka release for the tests on a real broker, and prints its KAFKA_HOME
+	@Tests/fetch-kafka
 
 SEEDS ?= 1000000
 # New seeds for each day's commits; the tests run the first few.

@@ -115,6 +115,13 @@ package struct Reply: Equatable, Sendable {
         return source == .hss
     }
 
+    /// Whether the server looked at the credential before it gave this answer, where that is no refusal of the credential: a
+    /// gateway that is overloaded or throttles may not.
+    var acceptsCredential: Bool {
+        guard transport == nil, source == .hss, let httpStatus else { return false }
+        return httpStatus < 500 && httpStatus != 429
+    }
+
     /// A 2xx answer; the body does not matter for a start.
     package var isSuccess: Bool { transport == nil && (httpStatus.map { (200..<300).contains($0) } ?? false) }
 }

@@ -143,11 +143,11 @@ extension Pipeline {
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
     }
 
-    /// Whatever HSS itself answers but a refusal of the credential accepts it.
+    /// An answer that is no refusal of the credential accepts it, where the server looked at the credential to give it.
     mutating func credentialWasNotRefused(
         _ call: CallID, _ subject: AuthGate.Subject, _ reply: Reply, _ now: Now
     ) {
-        if reply.transport == nil && reply.source == .hss {
+        if reply.acceptsCredential {
             accepted(call, subject, now)
         } else {
             permits.inconclusive(call, subject)

@@ -21,7 +21,9 @@ extension OnARealBroker {
             try eventually("twenty seconds are over", seconds: 30) { Date() >= back }
             try bench.broker.start()
             try bench.waitForResults(4_000, seconds: 120, worker)
-            try eventually("readyz is well again", seconds: 15) {
+            try eventually(
+                "readyz is well again", seconds: 30, otherwise: { (try? run("curl", ["-s", "\(admin)/readyz"])) ?? "" }
+            ) {
                 try run("curl", ["-s", "\(admin)/readyz"]) == "ok\n"
             }
             try eventually("offsets are committed to the end", seconds: 30) { try bench.committedLag() == 0 }

@@ -1,0 +1,199 @@
+internal import Core
+internal import Kafka
+
+/// What an operator sees: the log, the metrics, and why the worker is not ready.
+final class StatusReporter {
+    /// What the parts of the worker know of themselves when a picture is made.
+    struct State {
+        var isStopping = false
+        var isStandby = false
+        /// Why the group has given this worker nothing to do yet; nil where it has.
+        var waitsFor: String?
+        /// Whether the group has confirmed lately that this worker calls; true where that is not needed.
+        var isConfirmed = true
+        var hasBacklog = false
+        var lag: [Int32: Int64] = [:]
+    }
+
+    private let options: Worker.Options
+    private(set) var narrator: Narrator
+    private var health = ClientHealth()
+    private var readCheck: ReadCheck?
+    private var requestPartitions = 0
+    private let box: SnapshotBox
+    private var shownAt: Duration = .zero
+    /// Whether something may have happened that the last snapshot does not show.
+    private var isStale = true
+    private static let interval: Duration = .milliseconds(200)
+
+    init(_ options: Worker.Options, _ log: Log) {
+        self.options = options
+        narrator = Narrator(log: log)
+        box = SnapshotBox(
+            Snapshot(turnedAt: Clock.uptime, notReady: ["the broker has not answered yet"], metrics: Metrics()))
+    }
+
+    var router: AdminRouter { AdminRouter(box: box) }
+
+    /// When a picture is due; at the latest after a second, so that the admin endpoint sees the loop alive.
+    func deadline(_ now: Duration) -> Duration { isStale ? max(now, shownAt + Self.interval) : now + .seconds(1) }
+
+    func changed() { isStale = true }
+
+    // MARK: Log
+
+    func log(_ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = []) {
+        narrator.log.write(level, message, facts)
+    }
+
+    /// The same at most once in a while.
+    func log(
+        _ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = [], atMostEvery pause: Duration,
+        as name: String
+    ) {
+        if narrator.mayRepeat(name, every: pause, Clock.uptime) { log(level, message, facts) }
+    }
+
+    func flush() { narrator.log.flush() }
+    func finish() { narrator.log.finish() }
+
+    /// Reports what the core did or found.
+    func record(_ note: Note, call: (CallID) -> String, _ now: Now) { narrator.tell(note, call: call, now: now) }
+    func record(_ restore: LedgerRestore) { narrator.tell(restore, restore.ledgers) }
+    func lost(_ partition: Int32, _ offsets: Range<Int64>) { narrator.lost(partition, offsets) }
+    func restored(_ count: Int) { narrator.metrics.restored = count }
+    func readSent() { narrator.metrics.reads += 1 }
+
+    func commitFailed(_ error: KafkaError) {
+        narrator.metrics.commitFailures += 1
+        if error.right != nil { report(error) }
+        log(.info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))])
+    }
+
+    /// A line of librdkafka's log.
+    func pass(_ line: LibraryLog) {
+        // Passing a consumer's property to the producer, and the reverse, is how one list serves both.
+        guard line.facility != "CONFWARN" else { return }
+        let isRepeated = !narrator.mayRepeat("library \(line.facility)", every: .seconds(10), Clock.uptime)
+        log(
+            isRepeated ? .debug : line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
+            [(.facility, .string(line.facility)), (.detail, .string(line.text))])
+    }
+
+    // MARK: Health of the Kafka clients
+
+    func worked(_ part: ClientHealth.Part) { health.worked(part) }
+    func sawConnection(_ isConnected: Bool) { health.sawConnection(isConnected, Clock.wall) }
+    func checked(partitions: Int) { requestPartitions = partitions }
+
+    func attempt(_ body: () throws(KafkaError) -> Void) {
+        do throws(KafkaError) { try body() } catch { report(error) }
+    }
+
+    /// `operation` and `topic`: what was tried.
+    func report(_ error: KafkaError, _ operation: Right.Operation = .read, _ topic: String? = nil) {
+        narrator.metrics.kafkaErrors += 1
+        if let right = error.right(
+            operation, topic: topic ?? options.requestsTopic, group: options.group, options.kafka)
+        {
+            let part: ClientHealth.Part = operation == .read ? (error.right == .group ? .group : .requests) : .results
+            health.failed(part, right.description, Clock.wall)
+            return log(
+                .error, "a right is missing", [(.detail, .string(right.description))], atMostEvery: .seconds(60),
+                as: right.description)
+        }
+        health.lost(error, Clock.wall)
+        guard error.isFatal || narrator.mayRepeat("kafka \(error.name)", every: .seconds(10), Clock.uptime) else {
+            return
+        }
+        log(
+            error.isFatal || error.kind == .notPermitted ? .error : .warning, "Kafka client error",
+            [(.error, .string(error.name)), (.detail, .string(error.text))])
+    }
+
+    /// Asks again from time to time for a topic that may not be read.
+    func checkRights() {
+        if let mayRead = readCheck?.mayRead {
+            readCheck = nil
+            if mayRead { health.worked(.requests) }
+        }
+        guard health.isStanding(.requests), readCheck == nil,
+            narrator.mayRepeat("read check", every: .seconds(10), Clock.uptime)
+        else { return }
+        readCheck = ReadCheck(options.kafka, topic: options.requestsTopic, partitions: requestPartitions)
+    }
+
+    // MARK: The picture for the admin endpoint
+
+    /// Hands a picture of the loop to the admin endpoint, a few times a second. `pipeline`: nil before there is any work.
+    func show(_ pipeline: Pipeline?, _ state: @autoclosure () -> State) {
+        let now = Clock.uptime
+        guard now - shownAt >= Self.interval else { return }
+        (shownAt, isStale) = (now, false)
+        guard let pipeline else {
+            return box.set(
+                Snapshot(turnedAt: now, notReady: ["the broker has not answered yet"], metrics: narrator.metrics))
+        }
+        let state = state()
+        measure(pipeline, state, now)
+        box.set(
+            Snapshot(
+                turnedAt: now, notReady: notReady(pipeline, state), isStandby: state.isStandby, notes: notes(pipeline),
+                metrics: narrator.metrics))
+    }
+
+    private func measure(_ pipeline: Pipeline, _ state: State, _ now: Duration) {
+        narrator.metrics.logLinesDropped = narrator.log.dropped
+        narrator.metrics.open = pipeline.openCount
+        narrator.metrics.openBytes = pipeline.openBytes
+        narrator.metrics.waiting = pipeline.waitingCount
+        narrator.metrics.inFlight = pipeline.inFlight
+        narrator.metrics.isPaused = !pipeline.wantsRecords
+        narrator.metrics.unwrittenFor = pipeline.unwrittenFor(now)
+        if case .closed = pipeline.gateState {
+            narrator.metrics.isGateOpen = false
+        } else {
+            narrator.metrics.isGateOpen = true
+        }
+        narrator.metrics.isActive = !pipeline.assignedPartitions.isEmpty
+        narrator.metrics.assigned = pipeline.assignedPartitions.count
+        narrator.metrics.lag = state.lag
+        if pipeline.areResultsStuck(now) {
+            log(
+                .error, "results are not written: they wait, and nothing more is fetched",
+                [(.topic, .string(options.resultsTopic)), (.count, .integer(Int64(pipeline.openCount)))],
+                atMostEvery: .seconds(10), as: "unwritten")
+        }
+    }
+
+    private func notReady(_ pipeline: Pipeline, _ state: State) -> [String] {
+        var reasons: [String] = []
+        if let cause = state.waitsFor { reasons.append(cause) }
+        if state.isStopping { reasons.append("stopping") }
+        if case .closed = pipeline.gateState {
+            reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
+        }
+        let (now, held) = (Clock.now, pipeline.heldUntil)
+        if !state.isStandby, held > now.uptime {
+            let wait = held - now.uptime
+            reasons.append(
+                "no call before \(now.wall + wait) (in \(Int(wait.seconds.rounded(.up))) s): the quota is held")
+        }
+        if !state.isConfirmed { reasons.append("the group has not confirmed lately that this worker calls") }
+        reasons += health.reasons
+        if let since = pipeline.unansweredSince {
+            reasons.append("HSS does not answer, since \(now.wall + (since - now.uptime))")
+        }
+        if pipeline.hasUnpublished || state.hasBacklog || pipeline.areResultsStuck(now.uptime) {
+            reasons.append("results cannot be written; they wait")
+        }
+        return reasons
+    }
+
+    private func notes(_ pipeline: Pipeline) -> [String] {
+        let projects = pipeline.refusedProjects
+        guard let first = projects.first else { return [] }
+        let name = String(decoding: JSON.string(first).bytes, as: UTF8.self).escapingDeceptive
+        return ["\(projects.count) projects are refused alone, their requests wait, such as \(name)"]
+    }
+}

@@ -5,7 +5,7 @@ package struct Findings: Equatable, Sendable {
     package var requests = 0
     package var results = 0
     package var statuses: [Status: Int] = [:]
-    package var offences: [Rule: Int] = [:]
+    package var violations: [Rule: Int] = [:]
     /// Requests without a result that are too young to want one.
     package var open = 0
     /// Results of requests that lie before the range, or that retention has deleted.
@@ -23,7 +23,7 @@ package struct Findings: Equatable, Sendable {
         sum.requests += more.requests
         sum.results += more.results
         sum.statuses.merge(more.statuses, uniquingKeysWith: +)
-        sum.offences.merge(more.offences, uniquingKeysWith: +)
+        sum.violations.merge(more.violations, uniquingKeysWith: +)
         sum.open += more.open
         sum.beforeTheRange += more.beforeTheRange
         sum.ofOtherRecords += more.ofOtherRecords
@@ -33,15 +33,15 @@ package struct Findings: Equatable, Sendable {
 
     /// Whether the history keeps every rule; with `allowingRepeats` a result that was published twice is none's business.
     package func isProven(allowingRepeats: Bool) -> Bool {
-        offences.allSatisfy { $0.value == 0 || $0.key == .repeated && allowingRepeats }
+        violations.allSatisfy { $0.value == 0 || $0.key == .repeated && allowingRepeats }
     }
 
-    /// Each number under its name, in the order to show them; offences that there are none of too.
+    /// Each number under its name, in the order to show them; violations that there are none of too.
     package var rows: [(name: String, count: Int)] {
         var rows = [("requests", requests), ("results", results)]
         rows += Status.allCases.map { ($0.rawValue, statuses[$0] ?? 0) }
         rows += others
-        return rows + Rule.allCases.map { ($0.rawValue, offences[$0] ?? 0) }
+        return rows + Rule.allCases.map { ($0.rawValue, violations[$0] ?? 0) }
     }
 
     private var others: [(name: String, count: Int)] {
@@ -52,7 +52,7 @@ package struct Findings: Equatable, Sendable {
         ]
     }
 
-    /// One JSON object: `requests`, `results`, what is neither, `statuses` and `offences` by name.
+    /// One JSON object: `requests`, `results`, what is neither, `statuses` and `violations` by name.
     package func json(proven: Bool) -> JSON {
         func members(_ rows: [(name: String, count: Int)]) -> [JSON.Member] {
             rows.map { .init($0.name.replacing("-", with: "_"), .integer(Int64($0.count))) }
@@ -63,8 +63,8 @@ package struct Findings: Equatable, Sendable {
             .init("statuses", .object(members(Status.allCases.map { ($0.rawValue, statuses[$0] ?? 0) }))))
         all.append(
             .init(
-                "offences",
-                .object(Rule.allCases.map { .init($0.rawValue, .integer(Int64(offences[$0] ?? 0))) })))
+                "violations",
+                .object(Rule.allCases.map { .init($0.rawValue, .integer(Int64(violations[$0] ?? 0))) })))
         return .object(all)
     }
 }

@@ -65,25 +65,25 @@ package struct PartitionAudit: Sendable {
     /// The next record of the results partition; what it offends against.
     package mutating func take(
         result record: Record, _ reading: Result<ResultReading, ResultReading.Unreadable>
-    ) -> [Offence] {
+    ) -> [Violation] {
         resultsRead = record.position.offset + 1
         findings.results += 1
-        let found: [Offence]
+        let found: [Violation]
         switch reading {
         case .failure(let error):
-            found = [Offence(.unreadable, request: nil, result: record.position, key: nil, error.reason)]
+            found = [Violation(.unreadable, request: nil, result: record.position, key: nil, error.reason)]
         case .success(let result):
             findings.statuses[result.status, default: 0] += 1
             found = judge(result)
             forget(result)
         }
-        for offence in found { findings.offences[offence.rule, default: 0] += 1 }
+        for violation in found { findings.violations[violation.rule, default: 0] += 1 }
         return found
     }
 
     /// All was read that there was at `now`: which requests should have been answered by then.
-    package mutating func finish(now: Timestamp, olderThan age: Duration) -> [Offence] {
-        var found: [Offence] = []
+    package mutating func finish(now: Timestamp, olderThan age: Duration) -> [Violation] {
+        var found: [Violation] = []
         for (offset, facts) in open.sorted(by: { $0.key < $1.key }) {
             // A time far ahead tells nothing of the age, and must not excuse a request for ever.
             if let timestamp = facts.timestamp, now - timestamp <= age, timestamp - now <= age {
@@ -92,22 +92,22 @@ package struct PartitionAudit: Sendable {
             }
             let detail = facts.timestamp.map { "it has no result, and is of \($0)" } ?? "it has no result"
             found.append(
-                Offence(
+                Violation(
                     .unanswered, request: Position(partition: partition, offset: offset), result: nil, key: facts.key,
                     detail))
         }
-        if !found.isEmpty { findings.offences[.unanswered, default: 0] += found.count }
+        if !found.isEmpty { findings.violations[.unanswered, default: 0] += found.count }
         return found
     }
 
     // MARK: One result
 
-    private mutating func judge(_ result: ResultReading) -> [Offence] {
-        func offence(_ rule: Rule, _ detail: String) -> Offence {
-            Offence(rule, request: result.request, result: result.position, key: result.key, detail)
+    private mutating func judge(_ result: ResultReading) -> [Violation] {
+        func violation(_ rule: Rule, _ detail: String) -> Violation {
+            Violation(rule, request: result.request, result: result.position, key: result.key, detail)
         }
         guard result.request.partition == partition else {
-            return [offence(.wrongPartition, "it stands in partition \(partition)")]
+            return [violation(.wrongPartition, "it stands in partition \(partition)")]
         }
         if result.isOfAnotherTopic(than: rules.requestsTopic) {
             findings.ofOtherRecords += 1
@@ -122,23 +122,23 @@ package struct PartitionAudit: Sendable {
         let offset = result.request.offset
         let facts = open.removeValue(forKey: offset)
         if let facts { faults += facts.disagreements(with: result) }
-        var found = faults.isEmpty ? [] : [offence(.altered, faults.joined(separator: "; "))]
+        var found = faults.isEmpty ? [] : [violation(.altered, faults.joined(separator: "; "))]
         if let facts {
             answers.set(offset, result.status, result.completedAt)
-            found += judgeKey(result, facts.scopedKey, facts.action).map { offence($0.rule, $0.detail) }
+            found += judgeKey(result, facts.scopedKey, facts.action).map { violation($0.rule, $0.detail) }
         } else if let first = answers[offset] {
             // The same status is the same id: the id is made from nothing else but the request's position.
             found.append(
                 first == result.status
-                    ? offence(.repeated, "it was published before")
-                    : offence(.answeredTwice, "the request was answered \(first.rawValue) before"))
+                    ? violation(.repeated, "it was published before")
+                    : violation(.answeredTwice, "the request was answered \(first.rawValue) before"))
         } else if offset < begin {
             findings.beforeTheRange += 1
             learn(result)
         } else if offset < answers.base {
-            found.append(offence(.answeredTwice, "the request was answered more than a dedupe window before"))
+            found.append(violation(.answeredTwice, "the request was answered more than a dedupe window before"))
         } else {
-            found.append(offence(.noRequest, "there is no such request"))
+            found.append(violation(.noRequest, "there is no such request"))
         }
         return found
     }

@@ -84,7 +84,7 @@ final class PartitionOwnership {
 
     /// The group gave these partitions. Their results are read first: the assignment is not answered before, so that nothing
     /// is fetched.
-    func assigned(_ partitions: [Int32], isRunning: Bool, _ now: Now) -> [Fact] {
+    func assigned(_ partitions: [Int32], isRunning: Bool, _ now: Now) -> [Event] {
         let isCaller = consumer.holdsLease
         isStandby = options.pipeline.needsLease && !isCaller
         // With a lease all partitions there are, or none that are not ours already.
@@ -99,7 +99,7 @@ final class PartitionOwnership {
     }
 
     /// The group takes these partitions away. `pipeline`: what the core has of them.
-    func revoked(_ partitions: [Int32], isLost: Bool, _ pipeline: Pipeline) -> [Fact] {
+    func revoked(_ partitions: [Int32], isLost: Bool, _ pipeline: Pipeline) -> [Event] {
         isRebalancing = true
         unassignedSince = Clock.uptime
         if pipeline.stalePartitions.allSatisfy(partitions.contains) { mustRejoin = false }
@@ -177,8 +177,8 @@ final class PartitionOwnership {
     /// Reads results, commits what is due, and takes what commits have shown. `isIdle`: no result of ours is on its way.
     /// Those that this worker wrote before it lost a partition are waited for: a record whose result lands after the
     /// results were read would be answered again.
-    func poll(_ now: Now, isIdle: Bool, isRunning: Bool) -> [Fact] {
-        var facts: [Fact] = []
+    func poll(_ now: Now, isIdle: Bool, isRunning: Bool) -> [Event] {
+        var facts: [Event] = []
         if let subject = awaited, isIdle {
             awaited = nil
             restore = LedgerRestore(subject, kafka: options.kafka)
@@ -216,7 +216,7 @@ final class PartitionOwnership {
     }
 
     /// Answers the assignment, with what was restored or, in a drain, with nothing.
-    func endRestore(isRunning: Bool, _ now: Now) -> [Fact] {
+    func endRestore(isRunning: Bool, _ now: Now) -> [Event] {
         if awaited != nil {
             awaited = nil
             return accept([:], [:], isRunning)
@@ -241,7 +241,7 @@ final class PartitionOwnership {
         return facts
     }
 
-    private func accept(_ starts: [Int32: Int64], _ ledgers: [Int32: Ledger], _ isRunning: Bool) -> [Fact] {
+    private func accept(_ starts: [Int32: Int64], _ ledgers: [Int32: Ledger], _ isRunning: Bool) -> [Event] {
         status.attempt { () throws(KafkaError) in try consumer.accept(starts) }
         let partitions = starts.keys.sorted()
         status.log(
@@ -257,8 +257,8 @@ final class PartitionOwnership {
 
     // MARK: Commits
 
-    private func pollCommits(_ now: Duration) -> [Fact] {
-        commits.poll(consumer, now: now).flatMap { outcome -> [Fact] in
+    private func pollCommits(_ now: Duration) -> [Event] {
+        commits.poll(consumer, now: now).flatMap { outcome -> [Event] in
             switch outcome {
             case .tookOver(let previous): return [.tookOver(previous)]
             case .acknowledged(let sentAt):

@@ -16,7 +16,7 @@ final class StatusReporter {
     }
 
     private let options: Worker.Options
-    private(set) var narrator: Narrator
+    private(set) var telemetry: Telemetry
     private var health = ClientHealth()
     private var readCheck: ReadCheck?
     private var requestPartitions = 0
@@ -28,7 +28,7 @@ final class StatusReporter {
 
     init(_ options: Worker.Options, _ log: Log) {
         self.options = options
-        narrator = Narrator(log: log)
+        telemetry = Telemetry(log: log)
         box = SnapshotBox(
             Snapshot(turnedAt: Clock.uptime, notReady: ["the broker has not answered yet"], metrics: Metrics()))
     }
@@ -43,7 +43,7 @@ final class StatusReporter {
     // MARK: Log
 
     func log(_ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = []) {
-        narrator.log.write(level, message, facts)
+        telemetry.log.write(level, message, facts)
     }
 
     /// The same at most once in a while.
@@ -51,21 +51,23 @@ final class StatusReporter {
         _ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = [], atMostEvery pause: Duration,
         as name: String
     ) {
-        if narrator.mayRepeat(name, every: pause, Clock.uptime) { log(level, message, facts) }
+        if telemetry.mayRepeat(name, every: pause, Clock.uptime) { log(level, message, facts) }
     }
 
-    func flush() { narrator.log.flush() }
-    func finish() { narrator.log.finish() }
+    func flush() { telemetry.log.flush() }
+    func finish() { telemetry.log.finish() }
 
     /// Reports what the core did or found.
-    func record(_ note: Note, call: (CallID) -> String, _ now: Now) { narrator.tell(note, call: call, now: now) }
-    func record(_ restore: LedgerRestore) { narrator.tell(restore, restore.ledgers) }
-    func lost(_ partition: Int32, _ offsets: Range<Int64>) { narrator.lost(partition, offsets) }
-    func restored(_ count: Int) { narrator.metrics.restored = count }
-    func readSent() { narrator.metrics.reads += 1 }
+    func record(_ event: LogEvent, call: (CallID) -> String, _ now: Now) {
+        telemetry.record(event, call: call, now: now)
+    }
+    func record(_ restore: LedgerRestore) { telemetry.record(restore, restore.ledgers) }
+    func lost(_ partition: Int32, _ offsets: Range<Int64>) { telemetry.lost(partition, offsets) }
+    func restored(_ count: Int) { telemetry.metrics.restored = count }
+    func readSent() { telemetry.metrics.reads += 1 }
 
     func commitFailed(_ error: KafkaError) {
-        narrator.metrics.commitFailures += 1
+        telemetry.metrics.commitFailures += 1
         if error.right != nil { report(error) }
         log(.info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))])
     }
@@ -74,7 +76,7 @@ final class StatusReporter {
     func pass(_ line: LibraryLog) {
         // Passing a consumer's property to the producer, and the reverse, is how one list serves both.
         guard line.facility != "CONFWARN" else { return }
-        let isRepeated = !narrator.mayRepeat("library \(line.facility)", every: .seconds(10), Clock.uptime)
+        let isRepeated = !telemetry.mayRepeat("library \(line.facility)", every: .seconds(10), Clock.uptime)
         log(
             isRepeated ? .debug : line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
             [(.facility, .string(line.facility)), (.detail, .string(line.text))])
@@ -92,7 +94,7 @@ final class StatusReporter {
 
     /// `operation` and `topic`: what was tried.
     func report(_ error: KafkaError, _ operation: Right.Operation = .read, _ topic: String? = nil) {
-        narrator.metrics.kafkaErrors += 1
+        telemetry.metrics.kafkaErrors += 1
         if let right = error.right(
             operation, topic: topic ?? options.requestsTopic, group: options.group, options.kafka)
         {
@@ -103,7 +105,7 @@ final class StatusReporter {
                 as: right.description)
         }
         health.lost(error, Clock.wall)
-        guard error.isFatal || narrator.mayRepeat("kafka \(error.name)", every: .seconds(10), Clock.uptime) else {
+        guard error.isFatal || telemetry.mayRepeat("kafka \(error.name)", every: .seconds(10), Clock.uptime) else {
             return
         }
         log(
@@ -118,7 +120,7 @@ final class StatusReporter {
             if mayRead { health.worked(.requests) }
         }
         guard health.isStanding(.requests), readCheck == nil,
-            narrator.mayRepeat("read check", every: .seconds(10), Clock.uptime)
+            telemetry.mayRepeat("read check", every: .seconds(10), Clock.uptime)
         else { return }
         readCheck = ReadCheck(options.kafka, topic: options.requestsTopic, partitions: requestPartitions)
     }
@@ -132,32 +134,32 @@ final class StatusReporter {
         (shownAt, isStale) = (now, false)
         guard let pipeline else {
             return box.set(
-                Snapshot(turnedAt: now, notReady: ["the broker has not answered yet"], metrics: narrator.metrics))
+                Snapshot(turnedAt: now, notReady: ["the broker has not answered yet"], metrics: telemetry.metrics))
         }
         let state = state()
         measure(pipeline, state, now)
         box.set(
             Snapshot(
                 turnedAt: now, notReady: notReady(pipeline, state), isStandby: state.isStandby, notes: notes(pipeline),
-                metrics: narrator.metrics))
+                metrics: telemetry.metrics))
     }
 
     private func measure(_ pipeline: Pipeline, _ state: State, _ now: Duration) {
-        narrator.metrics.logLinesDropped = narrator.log.dropped
-        narrator.metrics.open = pipeline.openCount
-        narrator.metrics.openBytes = pipeline.openBytes
-        narrator.metrics.waiting = pipeline.waitingCount
-        narrator.metrics.inFlight = pipeline.inFlight
-        narrator.metrics.isPaused = !pipeline.wantsRecords
-        narrator.metrics.unwrittenFor = pipeline.unwrittenFor(now)
+        telemetry.metrics.logLinesDropped = telemetry.log.dropped
+        telemetry.metrics.open = pipeline.openCount
+        telemetry.metrics.openBytes = pipeline.openBytes
+        telemetry.metrics.waiting = pipeline.waitingCount
+        telemetry.metrics.inFlight = pipeline.inFlight
+        telemetry.metrics.isPaused = !pipeline.wantsRecords
+        telemetry.metrics.unwrittenFor = pipeline.unwrittenFor(now)
         if case .closed = pipeline.gateState {
-            narrator.metrics.isGateOpen = false
+            telemetry.metrics.isGateOpen = false
         } else {
-            narrator.metrics.isGateOpen = true
+            telemetry.metrics.isGateOpen = true
         }
-        narrator.metrics.isActive = !pipeline.assignedPartitions.isEmpty
-        narrator.metrics.assigned = pipeline.assignedPartitions.count
-        narrator.metrics.lag = state.lag
+        telemetry.metrics.isActive = !pipeline.assignedPartitions.isEmpty
+        telemetry.metrics.assigned = pipeline.assignedPartitions.count
+        telemetry.metrics.lag = state.lag
         if pipeline.areResultsStuck(now) {
             log(
                 .error, "results are not written: they wait, and nothing more is fetched",
@@ -171,7 +173,7 @@ final class StatusReporter {
         if let cause = state.waitsFor { reasons.append(cause) }
         if state.isStopping { reasons.append("stopping") }
         if case .closed = pipeline.gateState {
-            reasons.append("the credential was refused, calls wait: \(narrator.gateRemedy)")
+            reasons.append("the credential was refused, calls wait: \(telemetry.gateRemedy)")
         }
         let (now, held) = (Clock.now, pipeline.heldUntil)
         if !state.isStandby, held > now.uptime {

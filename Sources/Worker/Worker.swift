@@ -171,7 +171,7 @@ package final class Worker {
     // MARK: Facts in, effects out
 
     /// The one way into the core, and out of it.
-    private func apply(_ fact: Fact) {
+    private func apply(_ fact: Event) {
         let now = now
         for effect in pipeline.handle(fact, now: now) {
             switch effect {
@@ -279,7 +279,7 @@ package final class Worker {
             guard shutdown.isRunning else {
                 status.log(.warning, "second signal: exiting at once", [(.signal, .integer(Int64(number)))])
                 status.finish()
-                Process.exitAtOnce(128 + number)
+                ProcessControl.exitAtOnce(128 + number)
             }
             status.log(
                 .info, "stopping: what is in flight finishes",

@@ -2,7 +2,7 @@ internal import Audit
 internal import Core
 internal import Settings
 
-/// What an audit prints: offences as they are found, then the numbers.
+/// What an audit prints: violations as they are found, then the numbers.
 nonisolated struct AuditReport {
     private let isJSON: Bool
     private let allowsRepeats: Bool
@@ -16,14 +16,14 @@ nonisolated struct AuditReport {
         limit = settings[SettingTable.limit] ?? (isJSON ? .max : 100)
     }
 
-    mutating func show(_ offences: [Offence]) {
-        for offence in offences where !(offence.rule == .repeated && allowsRepeats) {
+    mutating func show(_ violations: [Violation]) {
+        for violation in violations where !(violation.rule == .repeated && allowsRepeats) {
             if shown >= limit {
                 hidden += 1
                 continue
             }
             shown += 1
-            Console.print(isJSON ? offence.json.text : offence.text.printable)
+            Console.print(isJSON ? violation.json.text : violation.text.printable)
         }
     }
 

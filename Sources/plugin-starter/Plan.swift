@@ -45,7 +45,7 @@ nonisolated struct Plan {
 
     private mutating func pass(_ time: Duration) { now = Now(uptime: now.uptime + time, wall: now.wall + time) }
 
-    private mutating func hand(_ fact: Fact) {
+    private mutating func hand(_ fact: Event) {
         var facts = [fact][...]
         while let fact = facts.popFirst() {
             for effect in pipeline.handle(fact, now: now) {

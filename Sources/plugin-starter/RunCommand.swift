@@ -27,7 +27,7 @@ nonisolated enum RunCommand {
             defer { admin?.stop() }
             let code = try worker.run()
             // All is said and the group is left; taking the clients down could wait long for a broker that is away.
-            Process.exitAtOnce(code)
+            ProcessControl.exitAtOnce(code)
         } catch {
             throw CommandFailure(error.exitCode, error.message)
         }
@@ -36,7 +36,7 @@ nonisolated enum RunCommand {
     /// As many open files as are allowed, and enough of them: without, nothing works and nobody says why.
     private static func requireDescriptors(_ settings: Settings) throws(CommandFailure) {
         let needed = 64 + settings.value(SettingTable.concurrency)
-        let allowed = Process.raiseDescriptorLimit()
+        let allowed = ProcessControl.raiseDescriptorLimit()
         guard allowed < needed else { return }
         throw CommandFailure(
             64,

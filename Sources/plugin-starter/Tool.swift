@@ -9,7 +9,7 @@ nonisolated enum Tool {
         // Before any library starts a thread, so that no thread of theirs is interrupted by what the loop reads.
         Signals.block()
         let environment = Self.environment
-        if environment["PLUGIN_STARTER_ENDS_WITH_PARENT"] == "1" { Process.endWithParent() }
+        if environment["PLUGIN_STARTER_ENDS_WITH_PARENT"] == "1" { ProcessControl.endWithParent() }
         // The Swift runtime reads it from /proc.
         guard !CommandLine.arguments.isEmpty else {
             Console.error("plugin-starter: the command line cannot be read: mount /proc")

@@ -45,8 +45,8 @@ import Testing
             var history = Self.history
             let place = try #require(history.places(status).last)
             history.set(place, change.path, change.value)
-            let offences = history.audit()
-            let altered = try #require(offences.first { $0.rule == .altered }, "\(status)")
+            let violations = history.audit()
+            let altered = try #require(violations.first { $0.rule == .altered }, "\(status)")
             #expect(altered.result == history.results[place].position)
             #expect(altered.request == Position(partition: 0, offset: Self.history.request(place)))
         }

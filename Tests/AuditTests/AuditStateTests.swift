@@ -34,7 +34,7 @@ import Testing
             #expect(expected.count > 1)
 
             var audit = Self.fresh()
-            var found: [Offence] = []
+            var found: [Violation] = []
             var part = whole
             part.results = []
             for (index, record) in whole.results.enumerated() {

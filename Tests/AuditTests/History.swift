@@ -12,15 +12,15 @@ struct History {
     /// Everything found, with an audit that reads as the command does.
     func audit(
         from begin: Int64 = 0, results first: Int64 = 0, olderThan age: Duration = .zero, partition: Int32 = 0
-    ) -> [Offence] {
+    ) -> [Violation] {
         var audit = PartitionAudit(
             partition: partition, rules: .init(requestsTopic: Self.topic, dedupeWindow: window), requests: begin,
             results: first)
         return go(on: &audit, olderThan: age)
     }
 
-    func go(on audit: inout PartitionAudit, olderThan age: Duration = .zero) -> [Offence] {
-        var found: [Offence] = []
+    func go(on audit: inout PartitionAudit, olderThan age: Duration = .zero) -> [Violation] {
+        var found: [Violation] = []
         var waiting = requests.filter { $0.position.offset >= audit.requestsRead }[...]
         func read(through offset: Int64, _ audit: inout PartitionAudit) {
             while let next = waiting.first, next.position.offset <= offset {

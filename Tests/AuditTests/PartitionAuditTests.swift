@@ -6,7 +6,7 @@ import Testing
 @Suite struct PartitionAuditTests {
     static let history = Play.everything
 
-    static func rules(_ offences: [Offence]) -> Set<Rule> { Set(offences.map(\.rule)) }
+    static func rules(_ violations: [Violation]) -> Set<Rule> { Set(violations.map(\.rule)) }
 
     @Test func `a clean history of all statuses is proven`() {
         let history = Self.history
@@ -19,9 +19,9 @@ import Testing
         let place = history.places(.succeeded)[3]
         let gone = history.results.remove(at: place)
         let request = Self.history.request(place)
-        let offences = history.audit()
-        #expect(offences.contains { $0.rule == .unanswered && $0.request?.offset == request && $0.result == nil })
-        #expect(Self.rules(offences).isSubset(of: [.unanswered, .wrongOriginal]), "\(gone)")
+        let violations = history.audit()
+        #expect(violations.contains { $0.rule == .unanswered && $0.request?.offset == request && $0.result == nil })
+        #expect(Self.rules(violations).isSubset(of: [.unanswered, .wrongOriginal]), "\(gone)")
     }
 
     @Test func `a request that is young may be open, and one without a time, or with one far ahead, may not`() {
@@ -34,24 +34,24 @@ import Testing
                     position: Position(partition: 0, offset: offset),
                     timestamp: time.map(Timestamp.init(milliseconds:)), key: nil, value: value))
         }
-        let offences = history.audit(olderThan: .seconds(60))
-        #expect(offences.map(\.request?.offset) == [0, 2, 3])
-        #expect(offences.map(\.key) == ["k", "k", "k"])
+        let violations = history.audit(olderThan: .seconds(60))
+        #expect(violations.map(\.request?.offset) == [0, 2, 3])
+        #expect(violations.map(\.key) == ["k", "k", "k"])
     }
 
     @Test func `a second result with the same id is counted apart`() throws {
         var history = Self.history
         let place = try #require(history.places(.succeeded).last)
         history.append(history.results[place])
-        let offence = try #require(history.audit().first)
+        let violation = try #require(history.audit().first)
         #expect(history.audit().count == 1)
-        #expect(offence.rule == .repeated)
-        #expect(offence.request?.offset == history.request(place))
-        #expect(offence.result == history.results.last?.position)
+        #expect(violation.rule == .repeated)
+        #expect(violation.request?.offset == history.request(place))
+        #expect(violation.result == history.results.last?.position)
         var findings = Findings()
-        findings.offences = [.repeated: 1]
+        findings.violations = [.repeated: 1]
         #expect(findings.isProven(allowingRepeats: true) && !findings.isProven(allowingRepeats: false))
-        findings.offences[.altered] = 1
+        findings.violations[.altered] = 1
         #expect(!findings.isProven(allowingRepeats: true))
     }
 
@@ -76,7 +76,7 @@ import Testing
         #expect(Self.rules(trimmed.audit()).contains(.noRequest))
     }
 
-    @Test func `requests that were deleted before they were read are no offence, and those read are known`() {
+    @Test func `requests that were deleted before they were read are no violation, and those read are known`() {
         let history = Self.history
         let rules = PartitionAudit.Rules(requestsTopic: History.topic, dedupeWindow: history.window)
         var audit = PartitionAudit(partition: 0, rules: rules, requests: 0, results: 0)

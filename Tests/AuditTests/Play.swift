@@ -152,7 +152,7 @@ struct Play {
         hand(.answered(query.id, reply))
     }
 
-    private mutating func hand(_ fact: Fact) {
+    private mutating func hand(_ fact: Event) {
         var unseen = pipeline.handle(fact, now: now)[...]
         while let effect = unseen.popFirst() {
             switch effect {

@@ -23,18 +23,18 @@ import Testing
         _ status: Status, _ versionOne: Bool
     ) throws {
         let (history, offset) = try Self.recreated(status, versionOne: versionOne)
-        let offences = history.audit()
-        #expect(offences.map(\.rule) == [.unanswered])
-        #expect(offences.first?.request?.offset == offset)
+        let violations = history.audit()
+        #expect(violations.map(\.rule) == [.unanswered])
+        #expect(violations.first?.request?.offset == offset)
     }
 
     @Test func `results of another requests topic are counted, and answer nothing`() {
         let history = Play.everything
         var audit = PartitionAudit(
             partition: 0, rules: .init(requestsTopic: "another", dedupeWindow: history.window), requests: 0, results: 0)
-        let offences = history.go(on: &audit)
-        #expect(Set(offences.map(\.rule)) == [.unanswered])
-        #expect(offences.count == history.requests.count)
+        let violations = history.go(on: &audit)
+        #expect(Set(violations.map(\.rule)) == [.unanswered])
+        #expect(violations.count == history.requests.count)
         #expect(audit.findings.ofOtherRecords == history.results.count)
     }
 

@@ -12,7 +12,7 @@ import Testing
     }
 
     /// Plays to the end: calls of the plugin `bad` are refused, and no read blames a host. The calls in order.
-    static func play(_ bench: inout Bench, _ limit: Int) -> [StartCall] {
+    static func play(_ bench: inout PipelineHarness, _ limit: Int) -> [StartCall] {
         var calls: [StartCall] = []
         bench.play(limit) { bench, call in
             calls.append(call)
@@ -26,7 +26,7 @@ import Testing
     @Test(arguments: [false, true]) func `a request that is wrong as a whole leaves others their turns and ends soon`(
         _ isCritical: Bool
     ) {
-        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         let priority = isCritical ? #","priority":"critical""# : ""
         bench.receive(key: "wrong", hosts: (0..<100).map { "h\($0)" }, project: "w", plugin: "bad", more: priority)
         for n in 0..<3 { bench.receive(key: "k\(n)", project: "p\(n)", more: priority) }
@@ -43,7 +43,7 @@ import Testing
             let share = Int.random(in: 1...6, using: &generator)
             let bad = Set(
                 (0..<hosts).filter { _ in Int.random(in: 0..<share, using: &generator) == 0 }.map { "h\($0)" })
-            var bench = Bench { $0.hostsPerCall = 200 }
+            var bench = PipelineHarness { $0.hostsPerCall = 200 }
             bench.receive(key: "k", hosts: (0..<hosts).map { "h\($0)" })
             var calls = 0
             bench.play(1_000) { bench, call in
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `many requests of a scope that is wrong as a whole do not hold up their project's other calls`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1000, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1000, window: .seconds(60)) }
         for n in 0..<64 { bench.receive(key: "w\(n)", hosts: ["h\(n)"], plugin: "bad") }
         for n in 0..<60 { bench.receive(key: "g\(n)", project: n % 2 == 0 ? "p" : "q", plugin: "good\(n)") }
         let order = Self.play(&bench, 5_000).map(\.pluginCode)
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func `a read that fails in passing is asked again before anything is halved`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["good", "bad", "fine"])
         bench.answer(400, code: "HSS.1001")
         bench.refuseRead(503)
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test func `a host that no call named is not ended by what a read says of it`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "first", hosts: ["x"], plugin: "other")
         bench.receive(key: "a", hosts: ["good1", "bad1"])
         bench.answer(200)

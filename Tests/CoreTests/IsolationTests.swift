@@ -6,7 +6,7 @@ import Testing
 @Suite struct IsolationTests {
     /// What a run of one batch with some faulty hosts came to.
     struct Outcome {
-        var bench: Bench
+        var bench: PipelineHarness
         var calls = 0
         var reads = 0
     }
@@ -15,7 +15,7 @@ import Testing
 
     /// One request a host, shared in one call.
     static func run(hosts: Int, faulty: Set<Int>, evidence: Evidence) -> Outcome {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 200
         }
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test func `a result on its way keeps its partition while a read of its hosts is answered`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.acknowledges = false
         bench.receive(
             key: "k", hosts: ["h1", "bad"], more: #","expires_at":"\#(bench.now.wall + .seconds(30))""#)
@@ -100,7 +100,7 @@ import Testing
     }
 
     @Test func `a request with some hosts refused is partially succeeded and names each`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["good", "bad", "fine"])
         bench.answer(400, code: "HSS.1001", text: "no agent")
         bench.tell { $0 == "bad" ? ("not_installed", "not_installed") : ("stopped", "online") }
@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test func `a faulty host is called apart for a while, behind all others, and ended by a call only`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", hosts: ["bad"])
         bench.answer(400, code: "HSS.1001", text: "no agent")
         #expect(bench.statuses == [.failed])
@@ -138,7 +138,7 @@ import Testing
     }
 
     @Test func `the read after a refused call looks at what is next in line, and moves faulty hosts apart`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 2
         }
@@ -159,7 +159,7 @@ import Testing
     }
 
     @Test func `each of several faults has the code that a call was refused with`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["good", "bad", "gone", "lost"])
         bench.play(100) { bench, call in
             let code = call.hostIDs.contains("bad") ? "HSS.1001" : "HSS.0011"
@@ -173,7 +173,7 @@ import Testing
     }
 
     @Test func `hosts that a lost call started are not called again, and the result says so`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["a", "b"])
         bench.lose()
         #expect(bench.queries.map(\.hostIDs) == [["a", "b"]])
@@ -187,7 +187,7 @@ import Testing
 
     @Test(arguments: [1, StatusReads.maximumFailuresOfLost])
     func `after a lost answer a read that fails is tried again before a call`(failures: Int) {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["a"])
         bench.lose()
         for _ in 0..<failures {
@@ -208,7 +208,7 @@ import Testing
     }
 
     @Test func `an agent that is offline is tried again, apart, until the budget ends`() {
-        var bench = Bench { $0.retryFor = .seconds(300) }
+        var bench = PipelineHarness { $0.retryFor = .seconds(300) }
         bench.receive(key: "k", hosts: ["good", "away"])
         bench.answer(400, code: "HSS.1007", text: "offline")
         bench.tell { $0 == "away" ? ("offline", "offline") : ("stopped", "online") }
@@ -246,7 +246,7 @@ import Testing
     }
 
     @Test func `a request in two parts of a call that is cleared of the faulty loses neither`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 10
         }

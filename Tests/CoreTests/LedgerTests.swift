@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func `a restored ledger answers as the one before it, and its records are passed over`() {
-        var before = Bench()
+        var before = PipelineHarness()
         before.receive(key: "good")
         before.answer(200)
         before.receive(key: "refused", hosts: ["h2"])
@@ -81,7 +81,7 @@ import Testing
             ledger.restore(LedgerEntry(result, topic: ""))
         }
 
-        var after = Bench(partitions: [])
+        var after = PipelineHarness(partitions: [])
         after.hand(.assigned(0, ledger))
         after.receive(key: "good")
         after.receive(key: "refused", hosts: ["h2"])
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func `a key of one project is no key of another, whatever both hold`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: #"x\u0000k"#, project: "p")
         bench.receive(key: "k", project: #"p\u0000x"#)
         bench.settle()

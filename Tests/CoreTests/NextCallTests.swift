@@ -13,7 +13,7 @@ import Testing
     }
 
     /// The notes that come of an answer to the oldest call.
-    static func notes(_ bench: inout Bench, _ reply: Reply) -> [Note] {
+    static func notes(_ bench: inout PipelineHarness, _ reply: Reply) -> [LogEvent] {
         bench.pipeline.handle(.answered(bench.calls.removeFirst().id, reply), now: bench.now).compactMap {
             if case .log(let note) = $0 { note } else { nil }
         }
@@ -22,7 +22,7 @@ import Testing
     static let quota = RateLimit(calls: 1, window: .seconds(60))
 
     @Test func `a call that was never made takes no slot of the quota`() {
-        var bench = Bench { $0.quota = Self.quota }
+        var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         for _ in 0..<5 {
             _ = Self.notes(&bench, Self.failed(nil, .notSent("refused")))
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test func `a void token costs a slot, and closes no gate`() {
-        var bench = Bench { $0.quota = Self.quota }
+        var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         _ = Self.notes(&bench, Self.failed(nil, .tokenVoid("expired")))
         #expect(!bench.pipeline.permits.calls.isFree(bench.now))
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func `a call that waited in vain for a token takes no slot`() {
-        var bench = Bench { $0.quota = Self.quota }
+        var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         var reply = Self.failed(401)
         reply.source = .iam
@@ -56,7 +56,7 @@ import Testing
         (failed(503), quota), (failed(nil, .notSent("refused")), quota), (failed(nil, .notSent("refused")), nil),
         (failed(429, retryAfter: .seconds(30)), quota), (failed(503), nil), (failed(401), quota),
     ]) func `a failed call's line says when the next call goes`(_ reply: Reply, _ quota: RateLimit?) throws {
-        var bench = Bench { $0.quota = quota }
+        var bench = PipelineHarness { $0.quota = quota }
         bench.receive(key: "k")
         let told = Self.notes(&bench, reply).compactMap { note -> Duration? in
             if case .callFailed(_, _, let nextIn, _) = note { nextIn } else { nil }
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func `a throttled call's line says when calls go on`() {
-        var bench = Bench { $0.quota = Self.quota }
+        var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         let notes = Self.notes(&bench, Self.failed(429, retryAfter: .seconds(200)))
         #expect(notes.contains(.throttled(nil, until: bench.now.uptime + .seconds(200))))

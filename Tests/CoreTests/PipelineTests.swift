@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct PipelineTests {
     @Test func `a request is called, answered, published, and only then is its offset done`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "k", hosts: ["a", "b"])
         #expect(bench.calls.map(\.hostIDs) == [["a", "b"]])
@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test func `offsets are stored up to the first that is open, and gaps do not hold them back`() {
-        var bench = Bench { $0.hostsPerCall = 1 }
+        var bench = PipelineHarness { $0.hostsPerCall = 1 }
         for key in ["a", "b", "c"] { bench.receive(key: key, plugin: key) }
         bench.receive(#"{}"#, skipping: 5)
         #expect(bench.stored.isEmpty)
@@ -50,7 +50,7 @@ import Testing
             name: "after terminal failure", firstAnswer: (403, nil), second: ["h1"], expected: [.failed, .duplicate],
             calls: 0),
     ]) func `a key that came before is answered without a call`(_ example: Repeat) {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k")
         bench.answer(example.firstAnswer.0, code: example.firstAnswer.1)
         bench.receive(key: "k", hosts: example.second)
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test func `a repeat waits while the first is open and gets its outcome`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k")
         bench.receive(key: "k")
         bench.receive(key: "k", hosts: ["other"])
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func `a key is free again after a failure that can pass`() {
-        var bench = Bench { $0.retryFor = .zero }
+        var bench = PipelineHarness { $0.retryFor = .zero }
         bench.receive(key: "k")
         bench.answer(503)
         #expect(bench.statuses == [.failed])
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `rejected and expired do not claim the key`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", more: #","expires_at":"2020-01-01T00:00:00Z""#)
         bench.receive(#"{"idempotency_key":"k","project_id":"p"}"#)
         bench.receive(key: "k")
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test func `equal keys of different projects are different keys`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k", project: "p")
         bench.receive(key: "k", project: "q")
         bench.settle()
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test func `a key older than the window is a first time`() {
-        var bench = Bench { $0.dedupeWindow = .seconds(60) }
+        var bench = PipelineHarness { $0.dedupeWindow = .seconds(60) }
         bench.receive(key: "k")
         bench.answer(200)
         bench.pass(.seconds(61))
@@ -112,7 +112,7 @@ import Testing
     }
 
     @Test func `a transient failure is tried again with growing pauses until the budget ends`() {
-        var bench = Bench { $0.retryFor = .seconds(600) }
+        var bench = PipelineHarness { $0.retryFor = .seconds(600) }
         bench.receive(key: "k")
         var tries = 0
         for _ in 0..<1000 where bench.results.isEmpty {
@@ -131,7 +131,7 @@ import Testing
     }
 
     @Test func `a lost answer is tried again`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "k")
         bench.lose()
         #expect(bench.calls.isEmpty)
@@ -143,7 +143,7 @@ import Testing
     }
 
     @Test func `a throttled call costs no attempt and waits a full window`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         bench.receive(key: "k")
         let sentAt = bench.now.uptime
         bench.answer(429, code: "APIGW.0308")
@@ -157,7 +157,7 @@ import Testing
     }
 
     @Test func `a refused credential stops calls and fails nothing`() {
-        var bench = Bench { $0.hostsPerCall = 1 }
+        var bench = PipelineHarness { $0.hostsPerCall = 1 }
         for n in 0..<5 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
         var refusals = 0
         for _ in 0..<200 {
@@ -178,7 +178,7 @@ import Testing
     }
 
     @Test func `expiry while waiting answers expired and makes no call`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         let soon = (bench.now.wall + .seconds(5)).description
         bench.receive(key: "b", plugin: "y", more: #","expires_at":"\#(soon)""#)
@@ -190,7 +190,7 @@ import Testing
     }
 
     @Test func `a full intake pauses after a moment and resumes at half`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.maximumOpen = 4
             $0.hostsPerCall = 1
         }
@@ -207,7 +207,7 @@ import Testing
     }
 
     @Test func `a revoke waits for what is in flight, stores it, and leaves the rest`() {
-        var bench = Bench(partitions: [0, 1]) { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness(partitions: [0, 1]) { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         bench.receive(key: "b", plugin: "y")
         bench.hand(.revoked([0], isLost: false, deadline: bench.now.uptime + .seconds(20)))
@@ -221,7 +221,7 @@ import Testing
     }
 
     @Test func `a lost partition stores nothing and a late answer is dropped`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "a")
         bench.hand(.revoked([0], isLost: true, deadline: .zero))
         #expect(bench.released == [0])
@@ -231,7 +231,7 @@ import Testing
     }
 
     @Test func `a drain finishes calls, leaves what waits, and says when it is over`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         bench.receive(key: "b", plugin: "y")
         bench.hand(.drain)
@@ -243,7 +243,7 @@ import Testing
     }
 
     @Test func `a result that was not taken goes out again`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "a")
         bench.answer(200)
@@ -256,7 +256,7 @@ import Testing
     }
 
     @Test func `a result too large for the topic goes out with less in it`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "a", hosts: ["h1", "h2"], more: #","reason":"long","correlation_id":"c""#)
         bench.answer(200)
@@ -271,7 +271,7 @@ import Testing
     }
 
     @Test func `a request larger than a call is split and gets one result`() {
-        var bench = Bench { $0.hostsPerCall = 2 }
+        var bench = PipelineHarness { $0.hostsPerCall = 2 }
         bench.receive(key: "a", hosts: ["1", "2", "3", "4", "5"])
         bench.settle()
         #expect(bench.statuses == [.succeeded])
@@ -279,7 +279,7 @@ import Testing
     }
 
     @Test func `waiting requests of one scope share a call`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "first", hosts: ["h"])
         for n in 0..<50 { bench.receive(key: "k\(n)", hosts: ["h\(n)", "shared"]) }
         bench.answer(200)
@@ -291,7 +291,7 @@ import Testing
     }
 
     @Test func `with ordering by key the second waits for the first`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.keepsKeyOrder = true
             $0.hostsPerCall = 1
         }
@@ -304,7 +304,7 @@ import Testing
     }
 
     @Test func `who cannot be called before his time is told so at once, and who is not called after it`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         let soon = (bench.now.wall + .seconds(50)).description
         let later = (bench.now.wall + .seconds(70)).description
@@ -319,7 +319,7 @@ import Testing
     }
 
     @Test func `the time at which a call would go decides, by the wall clock of then`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         bench.answer(200)
         bench.receive(key: "b", plugin: "y", more: #","expires_at":"\#(bench.now.wall + .seconds(3600))""#)
@@ -330,7 +330,7 @@ import Testing
     }
 
     @Test func `the time in line does not count against the retry budget`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.retryFor = .seconds(100)
             $0.quota = RateLimit(calls: 1, window: .seconds(600))
         }
@@ -346,7 +346,7 @@ import Testing
     }
 
     @Test func `when calls fail in a row one probe at a time goes out, and nothing fails within the budget`() {
-        var bench = Bench { $0.retryFor = .seconds(900) }
+        var bench = PipelineHarness { $0.retryFor = .seconds(900) }
         for n in 0..<10 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
         #expect(bench.calls.count == 10)
         for _ in 0..<10 { bench.answer(503) }
@@ -369,7 +369,7 @@ import Testing
     }
 
     @Test func `another project's storm holds a single request up for two windows at most`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         for n in 0..<3_000 { bench.receive(key: "storm\(n)", hosts: ["h\(n)"], project: "storm") }
         bench.settleFor(.seconds(30))
         bench.receive(key: "single", project: "other", more: #","priority":"normal""#)
@@ -382,7 +382,7 @@ import Testing
     }
 
     @Test func `a bulk request is not passed over for ever by critical ones`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 1
         }
@@ -399,7 +399,7 @@ import Testing
     }
 
     @Test func `what was tried before a rebalance still counts after it`() {
-        var bench = Bench { $0.retryFor = .seconds(600) }
+        var bench = PipelineHarness { $0.retryFor = .seconds(600) }
         let record = Record(
             position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
             value: Array(#"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h1"]}"#.utf8))
@@ -416,7 +416,7 @@ import Testing
 
     @Test func `an outage of five minutes, refused, hanging and cut off, fails nothing and is not answered by a storm`()
     {
-        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         for n in 0..<200 { bench.receive(key: "k\(n)", hosts: ["h\(n)"], plugin: "x\(n % 4)") }
         let began = bench.now.uptime
         var during = 0
@@ -446,7 +446,7 @@ import Testing
     }
 
     @Test func `a line that waits for its pause holds up no other`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "a", project: "x")
         var pause: Duration { (bench.pipeline.deadline(bench.now) ?? bench.now.uptime) - bench.now.uptime }
         for _ in 0..<200 where pause < .seconds(10) {
@@ -471,7 +471,7 @@ import Testing
     }
 
     @Test func `classes go in their order, the longest waiting first within one`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 1
         }
@@ -487,7 +487,7 @@ import Testing
     }
 
     @Test func `a request that waits for the rest of its hosts is not called past its time`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 2
         }
@@ -502,7 +502,7 @@ import Testing
     }
 
     @Test func `expiry after a part was seen to be done names the others`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         let soon = (bench.now.wall + .seconds(20)).description
         bench.receive(key: "k", hosts: ["h1", "h2", "h3"], more: #","expires_at":"\#(soon)""#)
         bench.lose()
@@ -516,7 +516,7 @@ import Testing
     }
 
     @Test func `a closed gate expires nobody whose time is not over`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "a")
         bench.answer(401, code: "APIGW.0301")
         bench.answer(401, code: "APIGW.0301")
@@ -529,7 +529,7 @@ import Testing
     }
 
     @Test func `what failed for a while is not what a partial success failed of`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "k", hosts: ["bad", "h2"])
         bench.answer(400, code: "HSS.1001")
         bench.tell { $0 == "bad" ? ("not_installed", "not_installed") : ("stopped", "online") }
@@ -545,7 +545,7 @@ import Testing
     }
 
     @Test func `a key that turns bad under load is refused three times at most`() {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 10, window: .seconds(60))
             $0.hostsPerCall = 1
         }
@@ -566,7 +566,7 @@ import Testing
     }
 
     @Test(arguments: [500, 429, nil]) func `what IAM has costs no attempt and fails nothing`(_ status: Int?) {
-        var bench = Bench { $0.retryFor = .seconds(10) }
+        var bench = PipelineHarness { $0.retryFor = .seconds(10) }
         bench.receive(key: "k")
         for _ in 0..<20 {
             if let call = bench.calls.popLast() {
@@ -584,7 +584,7 @@ import Testing
     }
 
     @Test func `results that are not taken stop the intake until they are`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "k")
         bench.answer(200)
@@ -600,7 +600,7 @@ import Testing
     }
 
     @Test func `every result has a key, its id where its request has none`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive("no json")
         let record = ResultWriter(requestsTopic: "r").record(bench.results[0])
         #expect(record.key == Array("r/0/0/rejected".utf8))
@@ -633,8 +633,8 @@ import Testing
     }
 
     /// A worker that calls for its group, with two calls a minute.
-    static func caller() -> Bench {
-        Bench(partitions: [0, 1]) {
+    static func caller() -> PipelineHarness {
+        PipelineHarness(partitions: [0, 1]) {
             $0.quota = RateLimit(calls: 2, window: .seconds(60))
             $0.needsLease = true
         }
@@ -720,7 +720,7 @@ import Testing
     }
 
     @Test func `a partition's end is committed behind what is open, and not when the partition is going`() {
-        var bench = Bench(partitions: [0, 1])
+        var bench = PipelineHarness(partitions: [0, 1])
         bench.hand(.reachedEnd(Position(partition: 1, offset: 7)))
         #expect(bench.stored == [1: 7])
         bench.receive(key: "k")

@@ -28,19 +28,21 @@ import Testing
     }
 
     /// What the results of `before` make of a worker that reads `topic` from its start.
-    private func takeOver(_ before: Bench, topic: String = "t", form: (LedgerEntry) -> LedgerEntry = { $0 }) -> Bench {
+    private func takeOver(_ before: PipelineHarness, topic: String = "t", form: (LedgerEntry) -> LedgerEntry = { $0 })
+        -> PipelineHarness
+    {
         var ledger = Ledger(topic: topic)
         for result in before.results {
             ledger.restore(form(LedgerEntry(result, topic: "t")))
         }
-        var after = Bench(partitions: []) { $0.requestsTopic = topic }
+        var after = PipelineHarness(partitions: []) { $0.requestsTopic = topic }
         after.now = before.now
         after.hand(.assigned(0, ledger))
         return after
     }
 
-    private static func played() -> Bench {
-        var bench = Bench { $0.requestsTopic = "t" }
+    private static func played() -> PipelineHarness {
+        var bench = PipelineHarness { $0.requestsTopic = "t" }
         bench.receive(key: "a")
         bench.receive(key: "b")
         bench.receive("no json")
@@ -77,7 +79,7 @@ import Testing
     }
 
     @Test func `results of another requests topic tell when the last call was made`() {
-        var before = Bench { $0.requestsTopic = "t" }
+        var before = PipelineHarness { $0.requestsTopic = "t" }
         before.receive(key: "a")
         before.answer(200)
         var ledger = Ledger(topic: "u")
@@ -121,7 +123,7 @@ import Testing
     }
 
     @Test func `what was called for a record is not carried over to another at its place`() {
-        var bench = Bench { $0.requestsTopic = "t" }
+        var bench = PipelineHarness { $0.requestsTopic = "t" }
         bench.receive(key: "a")
         bench.answer(503, code: "x")
         bench.hand(.revoked([0], isLost: true, deadline: .zero))
@@ -134,7 +136,7 @@ import Testing
     }
 
     @Test func `a log that goes back is told, and nothing of it is taken or stored before it is read anew`() {
-        var bench = Bench { $0.requestsTopic = "t" }
+        var bench = PipelineHarness { $0.requestsTopic = "t" }
         bench.receive(key: "a")
         bench.answer(200)
         bench.receive(key: "b")
@@ -152,7 +154,7 @@ import Testing
     }
 
     @Test func `a log that ends before what was read went back`() {
-        var bench = Bench()
+        var bench = PipelineHarness()
         bench.receive(key: "a")
         bench.settle()
         bench.hand(.reachedEnd(Position(partition: 0, offset: 1)))
@@ -162,7 +164,7 @@ import Testing
     }
 
     @Test func `a record below where reading began shows that the log is another one`() {
-        var bench = Bench(partitions: [])
+        var bench = PipelineHarness(partitions: [])
         bench.hand(.assigned(0, Ledger(records: 5..<9, start: 9)))
         bench.receive(key: "k")
         #expect(

@@ -6,7 +6,8 @@ import Testing
 @Suite struct RefusedScopeTests {
     /// Plays for a time: calls of projects that `isRefused` names get a 401, others succeed; reads likewise.
     static func play(
-        _ bench: inout Bench, for time: Duration, refused: inout [Duration], isRefused: (_ project: String) -> Bool,
+        _ bench: inout PipelineHarness, for time: Duration, refused: inout [Duration],
+        isRefused: (_ project: String) -> Bool,
         isReadRefused: Bool = false
     ) {
         let end = bench.now.uptime + time
@@ -33,7 +34,7 @@ import Testing
     }
 
     @Test func `a project that alone is refused holds up no other project and fails nothing`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "x", project: "x", more: #","priority":"critical""#)
         for n in 0..<3 { bench.receive(key: "k\(n)", project: "p\(n)") }
         var refused: [Duration] = []
@@ -55,7 +56,7 @@ import Testing
     }
 
     @Test func `after a refusal the next probe is of another project, whatever the classes`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         for n in 0..<3 { bench.receive(key: "x\(n)", project: "x", plugin: "g\(n)", more: #","priority":"critical""#) }
         while let call = bench.calls.first, call.projectID == "x" { bench.answer(401, code: "APIGW.0301") }
         bench.receive(key: "k", project: "p", more: #","priority":"bulk""#)
@@ -63,7 +64,7 @@ import Testing
     }
 
     @Test func `after a refusal a read of another project is a probe as its calls are`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "bad", hosts: ["h1", "bad"], project: "p")
         bench.receive(key: "x", project: "x")
         #expect(bench.calls.map(\.projectID) == ["p", "x"])
@@ -74,7 +75,7 @@ import Testing
     }
 
     @Test func `a read that is refused says nothing of the credential`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "bad", hosts: ["h1", "bad"], project: "q")
         bench.answer(400, code: "HSS.1001")
         #expect(bench.queries.count == 1)
@@ -89,7 +90,7 @@ import Testing
     }
 
     @Test func `after a lost answer a read that is refused keeps its hosts from a call for a while only`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "k")
         bench.lose()
         var refused: [Duration] = []
@@ -101,7 +102,7 @@ import Testing
     @Test(arguments: 0..<20) func `a bad credential is refused three times in five minutes at most`(_ seed: Int) {
         var generator = SplitMix64(seed: UInt64(seed))
         func pick(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1000, window: .seconds(60))
             $0.hostsPerCall = 3
         }
@@ -152,7 +153,7 @@ import Testing
     }
 
     @Test func `a credential that changes while calls go is tried alone before others follow`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "k")
         bench.answer(200)
         bench.hand(.credentialChanged)
@@ -163,7 +164,7 @@ import Testing
     }
 
     @Test func `an answer to a call on the old credential proves nothing of the new one`() {
-        var bench = Bench { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
+        var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "old")
         bench.pass(.seconds(1))
         bench.hand(.credentialChanged)

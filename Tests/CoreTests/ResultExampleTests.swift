@@ -11,7 +11,7 @@ import Testing
 
     /// One result of each status, from one small history.
     static func results() -> [StartResult] {
-        var bench = Bench { $0.hostsPerCall = 2 }
+        var bench = PipelineHarness { $0.hostsPerCall = 2 }
         bench.receive(
             key: "good", hosts: ["h1", "h2"],
             more: #","correlation_id":"incident-42","requested_by":"soar","reason":"test""#)

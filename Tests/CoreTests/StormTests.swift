@@ -19,7 +19,7 @@ import Testing
 
     /// Plays until all are done; what it took until the last good one was.
     static func play(_ requests: [Request], isRefused: (StartCall) -> String?) -> Outcome {
-        var bench = Bench {
+        var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 5, window: .seconds(60))
             $0.hostsPerCall = 10
         }

@@ -91,8 +91,8 @@ extension OnARealBroker {
             let (partition, value, headers) = try Self.result(bench, status: "succeeded")
             try Self.inject(bench, partition: partition, value, headers: headers)
             let doubled = try Self.audit(bench, state, exits: 1)
-            #expect(doubled.dropLast().map { $0["offence"]?.string } == ["repeated-with-the-same-id"])
-            #expect(doubled.last?["offences"]?["repeated-with-the-same-id"]?.integer == 1)
+            #expect(doubled.dropLast().map { $0["violation"]?.string } == ["repeated-with-the-same-id"])
+            #expect(doubled.last?["violations"]?["repeated-with-the-same-id"]?.integer == 1)
             let request = try #require(try JSON(parsing: Array(value.utf8))["request"]?["offset"]?.integer)
             #expect(doubled.first?["request"]?["partition"]?.integer == Int64(partition))
             #expect(doubled.first?["request"]?["offset"]?.integer == request)
@@ -106,7 +106,7 @@ extension OnARealBroker {
                 headers: headers.map { $0.replacing("/\(partition)/\(request)", with: "/\(partition)/777777") })
             try Self.inject(bench, partition: 3, "not a result", headers: [])
             let last = try Self.audit(bench, state, exits: 1)
-            #expect(Set(last.dropLast().map { $0["offence"]?.string }) == ["no-request", "unreadable"])
+            #expect(Set(last.dropLast().map { $0["violation"]?.string }) == ["no-request", "unreadable"])
             #expect(last.contains { $0["request"]?["offset"]?.integer == 777_777 })
             let whole = try Self.audit(bench, exits: 1)
             #expect(whole.count == 4, "both and the one before, and the numbers: \(whole)")
@@ -119,7 +119,7 @@ extension OnARealBroker {
             let young = try Self.audit(bench, ["--older-than", "1h"], exits: 0)
             #expect(young.last?["open"]?.integer == 1)
             let old = try Self.audit(bench, exits: 1)
-            #expect(old.first?["offence"]?.string == "unanswered")
+            #expect(old.first?["violation"]?.string == "unanswered")
             #expect(old.first?["key"]?.string == "alone")
             let text = try Executable.starter([
                 "audit", "--bootstrap-servers", bench.broker.bootstrap, "--requests-topic", bench.topics.requests,

@@ -13,7 +13,8 @@ final class Broker: @unchecked Sendable {
     private var process: Process?
 
     static let isRequired = ProcessInfo.processInfo.environment["REQUIRE_INTEGRATION"] == "1"
-    static let reason = "no real broker: set KAFKA_BOOTSTRAP_SERVERS, or KAFKA_HOME to an Apache Kafka release (make kafka)"
+    static let reason =
+        "no real broker: set KAFKA_BOOTSTRAP_SERVERS, or KAFKA_HOME to an Apache Kafka release (make kafka fetches one)"
 
     static let shared: Result<Broker, any Error> = Result { try Broker() }
     static let isAvailable: Bool = {

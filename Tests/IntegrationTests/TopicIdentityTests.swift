@@ -72,8 +72,8 @@ extension OnARealBroker {
             try bench.publish((0..<80).map { .plain("b\($0)") })
 
             let unanswered = try Self.audit(bench, exits: 1)
-            #expect(unanswered["offences"]?["unanswered"]?.integer == 80, "\(unanswered.text)")
-            #expect(unanswered["offences"]?["altered"]?.integer == 0)
+            #expect(unanswered["violations"]?["unanswered"]?.integer == 80, "\(unanswered.text)")
+            #expect(unanswered["violations"]?["altered"]?.integer == 0)
             let second = try bench.worker()
             try bench.waitForResults(130, second)
             try second.says("is not this record's: it is processed")

@@ -73,7 +73,7 @@ final class Member {
         return clock.now(Now(uptime: uptime(time), wall: World.wall(time) + skew))
     }
 
-    func handle(_ fact: Fact, at time: Duration) -> [Effect] {
+    func handle(_ fact: Event, at time: Duration) -> [Effect] {
         let now = now(time)
         let effects = pipeline.handle(fact, now: now)
         deadline = Self.deadline(&pipeline, now).map { $0 + offset }
@@ -340,7 +340,7 @@ extension World {
     }
 
     /// Hands a fact to a pipeline and does what it asks for.
-    func play(_ member: Int, _ fact: Fact) {
+    func play(_ member: Int, _ fact: Event) {
         switch fact {
         case .drain: members[member].isDraining = true
         case .answered(let call, let reply): count(member, call, reply)

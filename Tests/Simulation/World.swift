@@ -38,7 +38,7 @@ package final class World {
     }
 
     /// What happens by itself.
-    enum Event {
+    enum Occurrence {
         case arrives(member: Int, Sent)
         case answered(member: Int, CallID, Reply)
         case expelled(member: Int)
@@ -73,14 +73,14 @@ package final class World {
     package internal(set) var trace: [String]?
     var generator: SplitMix64
     var time: Duration = .seconds(1000)
-    var events: [(at: Duration, event: Event)] = []
+    var events: [(at: Duration, event: Occurrence)] = []
     var members: [Member] = []
     var kafka: SimulatedKafka
     var hss: SimulatedHSS
     var refusals = Refusals()
     var isHealed = false
     /// Facts that wait to be handed over, so that no pipeline is entered twice.
-    private var inbox: [(member: Int, fact: Fact)] = []
+    private var inbox: [(member: Int, fact: Event)] = []
     private var requestCount = 0
     private var keys: [(key: String, project: String, plugin: String, hosts: [String], partition: Int)] = []
     var partitionOfHost: [String: Int32] = [:]
@@ -104,7 +104,7 @@ package final class World {
         if trace != nil { trace?.append("\((time - .seconds(1000)).milliseconds) ms: \(line())") }
     }
 
-    func schedule(_ event: Event, after delay: Duration) {
+    func schedule(_ event: Occurrence, after delay: Duration) {
         let at = time + delay
         let place = events.firstIndex { $0.at > at } ?? events.count
         events.insert((at, event), at: place)
@@ -209,7 +209,7 @@ package final class World {
         time = max(time, end)
     }
 
-    private func happen(_ event: Event) {
+    private func happen(_ event: Occurrence) {
         switch event {
         case .arrives(let member, let sent): arrives(member, sent)
         case .answered(let member, let call, let reply):
@@ -258,7 +258,7 @@ package final class World {
 
     // MARK: Facts
 
-    func hand(_ member: Int, _ fact: Fact) { inbox.append((member, fact)) }
+    func hand(_ member: Int, _ fact: Event) { inbox.append((member, fact)) }
 
     func deliver() {
         while !inbox.isEmpty, violation == nil {

@@ -8,7 +8,7 @@ package struct Pipeline {
         package var quota: RateLimit?
         /// Part of each record's identity.
         package var requestsTopic = ""
-        /// Whether other workers may call with the same quota, so that calls need a lease (`Fact.leased`).
+        /// Whether other workers may call with the same quota, so that calls need a lease (`Event.leased`).
         package var needsLease = false
         /// From sending a call to the server's having it, at the longest.
         package var transit: Duration = .seconds(5)
@@ -70,7 +70,7 @@ package struct Pipeline {
     }
 
     /// The one way in.
-    package mutating func handle(_ fact: Fact, now: Now) -> [Effect] {
+    package mutating func handle(_ fact: Event, now: Now) -> [Effect] {
         effects.removeAll(keepingCapacity: true)
         switch fact {
         case .assigned(let partition, let ledger): assigned(partition, ledger, now)

@@ -2,7 +2,7 @@ internal import Core
 internal import Kafka
 
 /// Turns what the core and the clients report into log lines and metrics.
-struct Narrator {
+struct Telemetry {
     var log: Log
     var metrics = Metrics()
     /// What mends the credential that was refused last.
@@ -11,8 +11,8 @@ struct Narrator {
 
     init(log: Log) { self.log = log }
 
-    mutating func tell(_ note: Note, call name: (CallID) -> String, now: Now) {
-        switch note {
+    mutating func record(_ event: LogEvent, call name: (CallID) -> String, now: Now) {
+        switch event {
         case .ended(let result, let took): ended(result, took, now)
         case .called(let call, let requests):
             metrics.requestsCalled += requests
@@ -142,7 +142,7 @@ struct Narrator {
     }
 
     /// What was found out of place when partitions were taken over.
-    mutating func tell(_ restore: LedgerRestore, _ ledgers: [Int32: Ledger]) {
+    mutating func record(_ restore: LedgerRestore, _ ledgers: [Int32: Ledger]) {
         for (partition, takeover) in restore.takeovers.sorted(by: { $0.key < $1.key }) {
             let ledger = ledgers[partition]
             if let deleted = takeover.deleted {

@@ -23,7 +23,7 @@ package enum Rule: String, CaseIterable, Sendable {
 }
 
 /// One place where a history breaks a rule.
-package struct Offence: Equatable, Sendable {
+package struct Violation: Equatable, Sendable {
     package var rule: Rule
     /// In the requests topic; nil where no request could be told.
     package var request: Position?
@@ -41,7 +41,7 @@ package struct Offence: Equatable, Sendable {
         self.detail = detail
     }
 
-    /// One JSON object: `offence`, `request` and `result` {`partition`, `offset`}, `key`, `detail`; what is not known is
+    /// One JSON object: `violation`, `request` and `result` {`partition`, `offset`}, `key`, `detail`; what is not known is
     /// absent.
     package var json: JSON {
         func place(_ position: Position) -> JSON {
@@ -49,7 +49,7 @@ package struct Offence: Equatable, Sendable {
                 .init("partition", .integer(Int64(position.partition))), .init("offset", .integer(position.offset)),
             ])
         }
-        var members: [JSON.Member] = [.init("offence", .string(rule.rawValue))]
+        var members: [JSON.Member] = [.init("violation", .string(rule.rawValue))]
         if let request { members.append(.init("request", place(request))) }
         if let result { members.append(.init("result", place(result))) }
         if let key { members.append(.init("key", .string(key))) }

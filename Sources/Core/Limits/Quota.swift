@@ -1,5 +1,5 @@
 /// Calls of one API that may be made now, such that no sliding window *at the server* holds more of them than the limit,
-/// whichever worker of the group makes them: one at a time does (`Fact.leased`), and the next one knows of its calls.
+/// whichever worker of the group makes them: one at a time does (`Event.leased`), and the next one knows of its calls.
 ///
 /// Each call of the limit is a slot. A slot is taken by one call at a time, and is free again one window after that call's
 /// *answer*: the server counted it no later than that, whatever the network did. So two calls of one slot are at least a

@@ -1,5 +1,5 @@
 /// What the shell tells the core: a fact, with the time it was learned.
-package enum Fact {
+package enum Event {
     /// A partition is ours, and its results have been read.
     case assigned(Int32, Ledger)
     /// This worker is the caller of its group now: the broker has acknowledged a commit that says so.
@@ -49,11 +49,11 @@ package enum Effect: Equatable {
     case release(Int32, isLost: Bool, handover: Handover?)
     /// Nothing is open and nothing will be started.
     case drained
-    case log(Note)
+    case log(LogEvent)
 }
 
 /// Something an operator wants to know of; the shell words and counts it.
-package enum Note: Equatable {
+package enum LogEvent: Equatable {
     /// A request's result was acknowledged.
     case ended(StartResult, took: Duration)
     case called(StartCall, requests: Int)

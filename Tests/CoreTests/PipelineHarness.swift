@@ -1,7 +1,7 @@
 @testable import Core
 
 /// A pipeline with everything around it played by hand: records in, calls and results out, time moved by the test.
-struct Bench {
+struct PipelineHarness {
     var pipeline: Pipeline
     var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
     var calls: [StartCall] = []
@@ -14,7 +14,7 @@ struct Bench {
     var handovers: [Int32: Handover] = [:]
     var isDrained = false
     var takenAnew: [Int32: Int64] = [:]
-    var notes: [Note] = []
+    var notes: [LogEvent] = []
     /// Whether results are acknowledged as they come.
     var acknowledges = true
     private var nextOffset: [Int32: Int64] = [:]
@@ -28,7 +28,7 @@ struct Bench {
         for partition in partitions { hand(.assigned(partition, Ledger())) }
     }
 
-    mutating func hand(_ fact: Fact) {
+    mutating func hand(_ fact: Event) {
         var facts = [fact]
         while !facts.isEmpty {
             for effect in pipeline.handle(facts.removeFirst(), now: now) {
@@ -131,7 +131,9 @@ struct Bench {
     }
 
     /// Goes on until nothing is open: with the oldest call, else the oldest read, else the time of the next deadline.
-    mutating func play(_ limit: Int, call: (inout Bench, StartCall) -> Void, read: (inout Bench) -> Void) {
+    mutating func play(
+        _ limit: Int, call: (inout PipelineHarness, StartCall) -> Void, read: (inout PipelineHarness) -> Void
+    ) {
         for _ in 0..<limit where pipeline.openCount > 0 {
             if let first = calls.first {
                 call(&self, first)

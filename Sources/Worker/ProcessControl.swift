@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 
 /// This process.
-package enum Process {
+package enum ProcessControl {
     /// Ends without a farewell to anyone.
     package static func exitAtOnce(_ code: Int32) -> Never { _exit(code) }
 

@@ -9,7 +9,6 @@ struct Permits {
         var subject: AuthGate.Subject
         /// The quota's slot that it occupies; nil where there is no limit.
         var slot: Int?
-        var sentAt: Duration
     }
 
     /// Whether other workers may call with the same quota, so that calls need a lease.
@@ -77,12 +76,12 @@ struct Permits {
         gate.sent(call, subject)
         breaker.sent(call)
         callCount += 1
-        permits[call] = Permit(subject: subject, slot: calls.sent(now), sentAt: now.uptime)
+        permits[call] = Permit(subject: subject, slot: calls.sent(now))
     }
 
     mutating func acquireRead(_ call: CallID, _ subject: AuthGate.Subject, _ now: Now) {
         gate.sent(call, subject)
-        permits[call] = Permit(subject: subject, slot: reads.sent(now), sentAt: now.uptime)
+        permits[call] = Permit(subject: subject, slot: reads.sent(now))
     }
 
     /// Frees the quota's slot: a window after the answer, or at once where the server cannot have counted the call. Returns

@@ -1,0 +1,89 @@
+import Testing
+
+@testable import Core
+
+@Suite struct CoalescerTests {
+    static func scope(_ project: String = "p", plugin: String = "ndr") throws -> Scope {
+        let json =
+            #"{"idempotency_key":"k","project_id":"\#(project)","plugin_code":"\#(plugin)","host_id_list":["h"]}"#
+        let record = Record(
+            position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: Array(json.utf8))
+        return Scope(try RequestDecoder(maximumBytes: 1000, policy: Policy()).decode(record).get())
+    }
+
+    static func hosts(_ batch: Batch?) -> [String] { batch?.hosts ?? [] }
+
+    @Test func `what waits for one scope shares a call, each host once`() throws {
+        var line = Coalescer(hostsPerCall: 10)
+        let scope = try Self.scope()
+        line.add(1, scope: scope, priority: .normal, hosts: ["a", "b"], arrived: .zero)
+        line.add(2, scope: scope, priority: .normal, hosts: ["b", "c"], arrived: .zero)
+        let taken = line.next(now: .zero)
+        let batch = try #require(taken)
+        #expect(batch.hosts == ["a", "b", "c"] && batch.parts.map(\.hosts) == [["a", "b"], ["b", "c"]])
+        #expect(line.waitingCount == 0)
+    }
+
+    @Test func `a class goes first, and the lower one once it has waited for long enough`() throws {
+        let (first, second) = (try Self.scope("p"), try Self.scope("q"))
+        for (waited, expected) in [(0, "critical"), (601, "bulk")] as [(Int64, String)] {
+            var line = Coalescer(hostsPerCall: 10)
+            line.add(1, scope: first, priority: .bulk, hosts: ["bulk"], arrived: .zero)
+            line.add(2, scope: second, priority: .critical, hosts: ["critical"], arrived: .seconds(waited))
+            let next = line.next(now: .seconds(waited))
+            #expect(Self.hosts(next) == [expected])
+        }
+    }
+
+    @Test func `projects take turns within a class`() throws {
+        var line = Coalescer(hostsPerCall: 1)
+        for (id, project) in [(1, "p"), (2, "p"), (3, "q")] as [(RequestID, String)] {
+            line.add(id, scope: try Self.scope(project), priority: .normal, hosts: ["\(project)\(id)"], arrived: .zero)
+        }
+        let turns = (0..<3).flatMap { _ in Self.hosts(line.next(now: .zero)) }
+        #expect(turns == ["p1", "q3", "p2"])
+    }
+
+    @Test func `what does not fit keeps its place, and what fits no call goes in pieces`() throws {
+        var line = Coalescer(hostsPerCall: 3)
+        let scope = try Self.scope()
+        line.add(1, scope: scope, priority: .normal, hosts: ["a", "b"], arrived: .zero)
+        line.add(2, scope: scope, priority: .normal, hosts: ["c", "d"], arrived: .zero)
+        line.add(3, scope: scope, priority: .normal, hosts: ["e"], arrived: .zero)
+        let calls = (0..<2).map { _ in Self.hosts(line.next(now: .zero)) }
+        #expect(calls == [["a", "b", "e"], ["c", "d"]])
+        line.add(4, scope: scope, priority: .normal, hosts: (0..<7).map { "h\($0)" }, arrived: .zero)
+        let pieces = (0..<3).map { _ in Self.hosts(line.next(now: .zero)).count }
+        #expect(pieces == [3, 3, 1])
+    }
+
+    @Test func `a batch that was put back comes first again, and not before its time`() throws {
+        var line = Coalescer(hostsPerCall: 1)
+        let scope = try Self.scope()
+        for id in 1...2 as ClosedRange<RequestID> {
+            line.add(id, scope: scope, priority: .normal, hosts: ["h\(id)"], arrived: .zero)
+        }
+        let taken = line.next(now: .zero)
+        let batch = try #require(taken)
+        line.putBack(batch.parts.map { ($0, .normal, .zero) }, scope: scope, notBefore: .seconds(5), failures: 1)
+        let tooSoon = line.next(now: .seconds(4))
+        #expect(tooSoon == nil)
+        #expect(line.nextEligible(now: .seconds(4), earliest: { _ in .zero }) == .seconds(5))
+        let again = line.next(now: .seconds(5))
+        #expect(Self.hosts(again) == ["h1"] && line.failures(scope) == 1)
+    }
+
+    @Test func `a request that leaves is in no call, and a scope that may not go is passed over`() throws {
+        var line = Coalescer(hostsPerCall: 10)
+        let (first, second) = (try Self.scope("p"), try Self.scope("q"))
+        line.add(1, scope: first, priority: .normal, hosts: ["a"], arrived: .zero)
+        line.add(2, scope: first, priority: .normal, hosts: ["b"], arrived: .zero)
+        line.add(3, scope: second, priority: .normal, hosts: ["c"], arrived: .zero)
+        let removals = [line.remove(1), line.remove(1)]
+        #expect(removals == [true, false])
+        let allowed = line.next(now: .zero, where: { $0 == second })
+        #expect(Self.hosts(allowed) == ["c"] && line.nextEligible(now: .zero, earliest: { _ in nil }) == nil)
+        let last = line.next(now: .zero)
+        #expect(Self.hosts(last) == ["b"])
+    }
+}

@@ -1,0 +1,92 @@
+import Testing
+
+@testable import Core
+
+@Suite struct PublishingTests {
+    @Test func `a full intake pauses after a moment and resumes at half`() {
+        var bench = PipelineHarness {
+            $0.maximumOpen = 4
+            $0.hostsPerCall = 1
+        }
+        for n in 0..<4 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
+        #expect(!bench.pipeline.wantsRecords)
+        #expect(bench.paused.isEmpty)
+        bench.pass(.seconds(1))
+        #expect(bench.paused == [0])
+        bench.answer(200)
+        #expect(bench.paused == [0])
+        bench.answer(200)
+        #expect(bench.paused.isEmpty)
+        #expect(bench.pipeline.wantsRecords)
+    }
+
+    @Test func `a result that was not taken goes out again`() {
+        var bench = PipelineHarness()
+        bench.acknowledges = false
+        bench.receive(key: "a")
+        bench.answer(200)
+        bench.hand(.publishFailed(bench.unacknowledged.removeFirst(), reason: "no"))
+        #expect(bench.results.count == 1)
+        bench.pass(.seconds(1))
+        #expect(bench.results.count == 2)
+        bench.acknowledge()
+        #expect(bench.stored == [0: 1])
+    }
+
+    @Test func `a result too large for the topic goes out with less in it`() {
+        var bench = PipelineHarness()
+        bench.acknowledges = false
+        bench.receive(key: "a", hosts: ["h1", "h2"], more: #","reason":"long","correlation_id":"c""#)
+        bench.answer(200)
+        bench.hand(.publishFailed(bench.unacknowledged.removeFirst(), reason: "size", isTooLarge: true))
+        #expect(bench.results.last?.fields.reason == nil)
+        #expect(bench.results.last?.fields.hostIDs == ["h1", "h2"])
+        bench.hand(.publishFailed(bench.unacknowledged.removeFirst(), reason: "size", isTooLarge: true))
+        #expect(bench.results.last?.fields.hostIDs == [])
+        #expect(bench.results.last?.fields.correlationID == "c")
+        bench.acknowledge()
+        #expect(bench.stored == [0: 1])
+    }
+
+    @Test func `results that are not taken stop the intake until they are`() {
+        var bench = PipelineHarness()
+        bench.acknowledges = false
+        bench.receive(key: "k")
+        bench.answer(200)
+        bench.pass(.seconds(4))
+        #expect(bench.pipeline.wantsRecords)
+        bench.pass(.seconds(2))
+        #expect(!bench.pipeline.wantsRecords)
+        #expect(bench.pipeline.unwrittenFor(bench.now.uptime) == .seconds(6))
+        bench.pass(.seconds(2))
+        #expect(bench.paused == [0])
+        bench.acknowledge()
+        #expect(bench.paused.isEmpty && bench.pipeline.wantsRecords)
+    }
+
+    @Test func `a result that is too large keeps the hosts that failed as long as it can`() throws {
+        var result = try #require(ResultExampleTests.results().first { $0.status == .partiallySucceeded })
+        result.failedHosts[0].failure.detail = String(repeating: "x", count: 1000)
+        let names = result.failedHosts.map(\.hostID)
+        var steps = 0
+        while let shorter = result.shorter, !shorter.failedHosts.isEmpty {
+            result = shorter
+            steps += 1
+            #expect(result.failedHosts.map(\.hostID) == names)
+            #expect(result.failedHosts.allSatisfy { $0.failure.code == "HSS.1001" })
+        }
+        #expect(steps == 3 && result.fields.hostIDs.isEmpty)
+        #expect(result.shorter?.failedHosts == [])
+    }
+
+    @Test func `a result of any size can be made to fit`() {
+        var result = StartResult(
+            status: .rejected, fields: RequestFields(), position: Position(partition: 0, offset: 0),
+            recordKey: Array(repeating: 65, count: 1_000_000), completedAt: Timestamp(milliseconds: 0))
+        result.fields.tracestate = String(repeating: "x", count: 1_000_000)
+        while let shorter = result.shorter { result = shorter }
+        let record = ResultWriter(requestsTopic: "r").record(result)
+        #expect(record.key.count + record.value.count < 2_000)
+        #expect(record.headers.allSatisfy { ($0.value?.count ?? 0) < 1_000 })
+    }
+}

@@ -11,8 +11,8 @@ enum Lane: Hashable, Sendable {
     case held
     /// Hosts that were faulty recently. A call for them may be wasted, so they are in the lowest class.
     case quarantined
-    /// A half of a refused call, or a half of such a half. The tree's root is 1; the halves of `n` are `2n` and `2n +
-    /// 1`.
+    /// A half of a refused call, or a half of such a half. The tree's root is 1; the halves of `n` are `2n` and
+    /// `2n + 1`.
     case half(tree: Int, index: Int)
 
     /// Whether a call is likely to be refused, and therefore comes after all others.

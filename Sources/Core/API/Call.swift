@@ -115,8 +115,8 @@ package struct Reply: Equatable, Sendable {
         return source == .hss
     }
 
-    /// Whether the answer shows that the server accepted the credential. A gateway that is overloaded or throttles may
-    /// answer without checking the credential.
+    /// Whether the server checked the credential before it answered. It is asked only of answers that do not refuse the
+    /// credential. A gateway that is overloaded or throttles may answer without the check.
     var acceptsCredential: Bool {
         guard transport == nil, source == .hss, let httpStatus else { return false }
         return httpStatus < 500 && httpStatus != 429

@@ -60,7 +60,7 @@ struct AnsweredRecords: Sendable {
         young.legacy[offset] = legacy
     }
 
-    /// Forgets everything once no record below this offset will be read again.
+    /// No record below this offset will be read again. Forgets everything once this offset is above all kept results.
     mutating func passed(_ offset: Int64) {
         if highest >= 0 && offset > highest { (young, old, highest) = (Generation(), Generation(), -1) }
     }

@@ -5,7 +5,7 @@ package struct OffsetTracker: Sendable {
     /// Open records in the order of their offsets, and done records that have not been removed from between them yet.
     private var records = Queue<(offset: Int64, isDone: Bool)>()
     private var doneCount = 0
-    /// The next offset to commit; nil before the first record was done.
+    /// The next offset to commit; nil until a record is done or the end of the partition is reached.
     package private(set) var committable: Int64?
     /// Everything below this offset was seen, as a record or as the end of the partition.
     package private(set) var next: Int64

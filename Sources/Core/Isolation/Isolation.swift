@@ -7,8 +7,8 @@
 /// 2. The call is bisected where the read shows no faulty host, or where no read is possible. Halves wait in line as
 ///    other calls do. From the third level on they come after all others.
 /// 3. A single host that is refused has its outcome. A whole request has its outcome where all four of its quarters are
-///    refused with the same code. The same applies where finding the faulty hosts would take more than `callsForOne`
-///    calls.
+///    refused with the same code. Where finding the faulty hosts would take more than `callsForOne` calls, all hosts of
+///    the refused half have their outcome.
 /// 4. Faulty hosts are quarantined. For a while they are called separately, after all others.
 struct Isolation {
     private struct HostKey: Hashable {
@@ -63,8 +63,8 @@ struct Isolation {
         return 2 * depth + 4
     }
 
-    /// Starts a tree for a refused call. The oldest tree beyond `maximumTrees` is forgotten, and its halves are called
-    /// one by one.
+    /// Starts a tree for a refused call. The oldest tree beyond `maximumTrees` is forgotten, and its halves go on
+    /// without it.
     mutating func grow(_ batch: Batch, _ failure: Failure) -> Int {
         lastTree += 1
         trees[lastTree - Self.maximumTrees] = nil

@@ -11,8 +11,8 @@ enum Lane: Hashable, Sendable {
     case held
     /// Hosts that were faulty recently. A call for them may be wasted, so they are in the lowest class.
     case quarantined
-    /// A half of a refused call, or a half of such a half. The tree's root is 1; the halves of `n` are `2n` and
-    /// `2n + 1`.
+    /// A half of a refused call, or a half of such a half. The tree's root is 1; the
+    /// halves of `n` are `2n` and `2n + 1`.
     case half(tree: Int, index: Int)
 
     /// Whether a call is likely to be refused, and therefore comes after all others.
@@ -61,7 +61,7 @@ struct Batch {
     var parts: [Part]
     var sentAt: Duration = .zero
 
-    /// Covers these hosts for one more request. A request has only one part of the batch.
+    /// Records that the batch covers these hosts for a request. Each request has only one part.
     mutating func add(_ hosts: [String], of request: RequestID) {
         if let index = parts.firstIndex(where: { $0.request == request }) {
             parts[index].hosts += hosts

@@ -17,8 +17,8 @@ struct Coalescer {
     }
 
     private struct Line {
-        /// Queues by the rank of the priority. A queue may still contain requests that no longer wait, or that moved to
-        /// another line.
+        /// Queues by the rank of the priority. A queue may still contain requests that no longer wait,
+        /// or that moved to another line.
         var waiting: [Queue<RequestID>] = [.init(), .init(), .init()]
         var count = 0
         var notBefore: Duration = .zero
@@ -105,7 +105,7 @@ struct Coalescer {
         settle(line, of: scope)
     }
 
-    /// Removes a request that no longer waits. True where it did wait.
+    /// Removes a request from all scopes. True if it was waiting.
     @discardableResult
     mutating func remove(_ request: RequestID) -> Bool {
         guard let gone = demands.removeValue(forKey: request) else { return false }
@@ -163,8 +163,8 @@ struct Coalescer {
 
     /// Takes the next call of an allowed scope out of the queues; nil where no call may go now.
     ///
-    /// The order is by class (raised by waiting), then by the project that has gone longest without a call, then by the
-    /// longest wait.
+    /// The order is by class (raised by waiting), then by the project that has gone longest without a
+    /// call, then by the longest wait.
     mutating func next(now: Duration, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
         var best: (scope: Scope, rank: Int, served: Int, arrived: Duration, request: RequestID)?
         for (scope, line) in lines where line.count > 0 && line.notBefore <= now {

@@ -2,8 +2,8 @@
 /// which calls are being bisected.
 ///
 /// 1. One read (ListPluginStatus) fetches the states of the call's hosts and of hosts that are next in line. Hosts of
-///    the call that the read shows as faulty have their outcome, because a call that named them was refused. The other
-///    hosts go back in line.
+///    the call that the read shows as faulty have their outcome, because a call that named them was refused. The
+///    other hosts go back in line.
 /// 2. The call is bisected where the read shows no faulty host, or where no read is possible. Halves wait in line as
 ///    other calls do. From the third level on they come after all others.
 /// 3. A single host that is refused has its outcome. A whole request has its outcome where all four of its quarters are
@@ -63,8 +63,8 @@ struct Isolation {
         return 2 * depth + 4
     }
 
-    /// Starts a tree for a refused call. The oldest tree beyond `maximumTrees` is forgotten, and its halves go on
-    /// without it.
+    /// Starts a tree for a refused call. The oldest tree beyond `maximumTrees` is forgotten,
+    /// and its halves go on without it.
     mutating func grow(_ batch: Batch, _ failure: Failure) -> Int {
         lastTree += 1
         trees[lastTree - Self.maximumTrees] = nil
@@ -75,8 +75,8 @@ struct Isolation {
     /// Whether this request is the only one in the tree.
     func isOwner(_ request: RequestID?, of tree: Int) -> Bool { request != nil && trees[tree]?.owner == request }
 
-    /// Records a refused half. True where all quarters of a request have been refused with the same code, so that the
-    /// cause is not a host.
+    /// Records a refused half. True where all quarters of a request have been refused with the same code,
+    /// so that the cause is not a host.
     mutating func refused(tree: Int, index: Int, _ failure: Failure) -> Bool {
         guard trees[tree]?.owner != nil, trees[tree]?.code == failure.code else { return false }
         if (4...7).contains(index) { trees[tree]?.refusedQuarters.insert(index) }
@@ -189,8 +189,8 @@ extension Pipeline {
         return halves.map { $0.only($0.parts.flatMap(\.hosts)) }
     }
 
-    /// Refuses the rest of the request too, without a call, because all quarters of a call for this request alone were
-    /// refused.
+    /// Refuses the rest of the request too, without a call, because all quarters of a call for
+    /// this request alone were refused.
     private mutating func endWhole(_ part: Batch.Part, _ failure: Failure, _ now: Now) {
         var hosts = part.hosts
         for scope in coalescer.scopes(of: part.request) {
@@ -200,7 +200,7 @@ extension Pipeline {
     }
 
     /// Takes the requests that name a quarantined host out of a batch. Quarantined hosts then wait separately, and the
-    /// other hosts of these requests wait behind. Nil where the batch names no quarantined host.
+    /// other hosts of these requests wait in lane `behind`. Nil where the batch names no quarantined host.
     mutating func withoutQuarantined(_ batch: Batch, _ now: Now) -> Batch? {
         switch batch.scope.lane {
         case .shared, .behind: break
@@ -219,7 +219,7 @@ extension Pipeline {
         return batch.without { requests.contains($0) }
     }
 
-    /// Puts a request in line. Faulty hosts wait separately, and then the other hosts wait behind.
+    /// Puts a request in line. Faulty hosts wait separately. The other hosts then wait in lane `behind`.
     mutating func enqueue(_ id: RequestID, _ hosts: [String], _ faulty: Set<ExactText>, _ scope: Scope) {
         guard let entry = open[id], let request = entry.request, entry.stage == .calling else { return }
         func add(_ hosts: [String], _ lane: Lane) {

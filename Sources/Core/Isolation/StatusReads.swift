@@ -4,15 +4,15 @@ struct StatusReads {
         enum Purpose: Equatable {
             /// Which of these hosts keep calls from being accepted?
             case refused(Failure)
-            /// Which of these hosts were started by the call whose answer was lost? The others are called again, not
-            /// before the given time.
+            /// Which of these hosts were started by the call whose answer was lost? The others are called
+            /// again, not before the given time.
             case lost(Failure, notBefore: Duration, failures: Int)
         }
 
         var batch: Batch
         var purpose: Purpose
-        /// Requests that are next in line and are included in the read. They are out of the line while the read is in
-        /// flight.
+        /// Requests that are next in line and are included in the read. They are out of the
+        /// line while the read is in flight.
         var ahead: Batch?
         /// Hosts that no read has asked for yet, and the states reported so far.
         var toAsk: ArraySlice<String> = []
@@ -30,8 +30,9 @@ struct StatusReads {
 
         var subject: AuthGate.Subject { batch.scope.subject(isRead: true) }
 
-        /// Whether reads of this project are refused, so that the batch does not wait for the read. After a refused
-        /// call, any pause of these reads is enough. After a lost call, it takes `maximumRefusals` refusals.
+        /// Whether reads of this project are refused, so that the batch does not wait for the read. After a
+        /// refused call, one refusal is enough while its pause lasts. After a lost call, it takes
+        /// `maximumRefusals` refusals in a row.
         func isHopeless(gate: AuthGate, _ now: Duration) -> Bool {
             guard let until = gate.pausedUntil(subject) else { return false }
             if case .refused = purpose { return until > now }
@@ -52,12 +53,12 @@ struct StatusReads {
     /// The same for refusals of the credential.
     static let maximumRefusals = 2
 
-    /// A refused scope waits this long for the read, because the read shows which of the scope's next calls would be
-    /// refused too.
+    /// A refused scope waits this long for the read, because the read shows which of the scope's
+    /// next calls would be refused too.
     private static let longestHold: Duration = .seconds(2)
 
-    /// Until when no further call of the scope may go, in any lane except halves; nil where no read after a refusal is
-    /// under way.
+    /// Until when no further call of the scope may go, in any lane except halves; nil where no
+    /// read after a refusal is under way.
     func hold(_ scope: Scope) -> Duration? {
         guard !(waiting.isEmpty && inFlight.isEmpty) else { return nil }
         if case .half = scope.lane { return nil }
@@ -215,8 +216,8 @@ extension Pipeline {
             }
             return
         }
-        // The code shows which of the faulty hosts caused the refusal. The other faulty hosts are called separately, so
-        // that each has its own code.
+        // The code shows which of the faulty hosts caused the refusal. The other faulty hosts are called
+        // separately, so that each has its own code.
         let blamed = faults[failure.code] ?? named
         faulty(rest.only(blamed), failure, now)
         let others = Set(named).subtracting(blamed)
@@ -224,8 +225,8 @@ extension Pipeline {
         var apart = rest.only(others)
         apart.scope.lane = .quarantined
         requeue(apart)
-        // Healthy hosts of a request that names a faulty host wait behind, because the request is likely to cost
-        // another call.
+        // Healthy hosts of a request that names a faulty host wait in lane `behind`, because the request
+        // is likely to cost another call.
         let mixed = Set(rest.only(named).parts.map(\.request))
         requeue(rest.without(named).without { mixed.contains($0) })
         var behind = rest.without(named).without { !mixed.contains($0) }

@@ -1,10 +1,10 @@
 /// Decides whether calls may use the credential, in general and for one project.
 ///
-/// The gateway locks the key for five minutes after more than five wrong signatures in a row. So one call at a time
-/// proves a credential before others follow, and **at most three refusals in a row fall in any five minutes**. A row of
-/// refusals ends when a call is accepted that was sent after the answers of these refusals came. Only then is it
-/// certain that the server saw the accepted call between the refusals. Refusals of calls and reads count, for every
-/// project.
+/// The gateway locks the key for five minutes after more than five wrong signatures in a row. So one call at a
+/// time proves a credential before others follow, and **at most three refusals in a row fall in any five
+/// minutes**. A row of refusals ends when a call is accepted that was sent after the answers of these refusals
+/// came. Only then is it certain that the server saw the accepted call between the refusals. Refusals of calls and
+/// reads count, for every project.
 ///
 /// One refusal does not show whether the credential, one project or one API is refused. After the first refusal the
 /// next probe is for another project, at once if a call for another project waits:
@@ -75,8 +75,8 @@ package struct AuthGate: Equatable, Sendable {
     private var lastCall: CallID = 0
     /// Calls up to this one used the previous credential.
     private var lastBeforeRenewal: CallID = 0
-    /// Whether calls in flight are bounded too. They are not bounded without a quota, because an operator who switches
-    /// off the quota wants speed.
+    /// Whether calls in flight are bounded too. They are not bounded without a quota, because an operator who
+    /// switches off the quota wants speed.
     private let boundsFlight: Bool
     private let mutations: Mutations
 
@@ -211,8 +211,8 @@ package struct AuthGate: Equatable, Sendable {
         if probe == call { (state, probe) = (.unproven, nil) }
     }
 
-    /// The credential was refused, or (`isToken`) no token could be obtained, which stops all projects. True where this
-    /// closed the gate.
+    /// The credential was refused, or (`isToken`) no token could be obtained, which stops all projects.
+    /// True where this closed the gate.
     mutating func refused(_ call: CallID, _ subject: Subject, isToken: Bool = false, now: Duration) -> Bool {
         answered(call, subject)
         let isSameRound = streak.last.map { call <= $0.last } ?? false

@@ -1,7 +1,7 @@
-/// Bounds how much is open, and decides when to stop taking records. When the intake is only briefly full, records stay
-/// in the consumer's queue. When it stays full, the partitions are paused, so that the queue can be read for other
-/// events. When it is half empty, the partitions are resumed. Results that their topic does not accept have the same
-/// effect as a full intake.
+/// Bounds how much is open, and decides when to stop taking records. When the intake is only briefly full, records
+/// stay in the consumer's queue. When it stays full, the partitions are paused, so that the queue can be read for
+/// other events. When it is half empty, the partitions are resumed. Results that their topic does not accept have
+/// the same effect as a full intake.
 struct Intake: Equatable {
     private(set) var isFull = false
     private(set) var isPaused = false

@@ -1,8 +1,8 @@
 /// Decides whether and when the next call or read may go. Dispatch and the pipeline's deadline use the same decisions,
 /// so the loop cannot sleep through a free slot or spin on an occupied one.
 ///
-/// Five things must agree: the lease, the credential's gate, the circuit breaker, the quota of the API, and the number
-/// of calls in flight.
+/// Five things must agree: the lease, the credential's gate, the circuit breaker, the quota of the API, and
+/// the number of calls in flight.
 struct Permits {
     /// A call or read in flight.
     private struct Permit {
@@ -156,8 +156,8 @@ struct Permits {
         reads.takeOver(previous, busyUntil: \.status, now)
     }
 
-    /// What the next caller has to know; nil where this worker never took over, so that the earlier handover still
-    /// applies.
+    /// What the next caller has to know; nil where this worker never took over, so that the
+    /// earlier handover still applies.
     func handover(_ now: Now) -> Handover? {
         guard hasTakenOver else { return nil }
         if mutations.has(.leavesWithoutAHandover) { return Handover(start: [], status: []) }

@@ -1,6 +1,6 @@
-/// Limits the calls of one API, so that no sliding window *at the server* holds more calls than the limit, whichever
-/// worker of the group makes them. Only one worker calls at a time (`Event.leased`), and the next one takes its calls
-/// into account.
+/// Limits the calls of one API, so that no sliding window *at the server* holds more calls than the limit,
+/// whichever worker of the group makes them. Only one worker calls at a time (`Event.leased`), and the next
+/// one takes its calls into account.
 ///
 /// Each call of the limit is a slot. A slot is occupied by one call at a time. It is free again one window after that
 /// call's *answer*, because the server counted the call no later than that, whatever the network did. So two calls of
@@ -23,8 +23,8 @@ package struct Quota: Equatable, Sendable {
     private var slots: [Slot]
     /// The longest time until the server has received a call that was sent.
     private let transit: Duration
-    /// Until when no call may go at all, by uptime, because of a server's refusal or of unknown calls by a previous
-    /// caller.
+    /// Until when no call may go at all, by uptime, because of a server's refusal or of
+    /// unknown calls by a previous caller.
     package private(set) var heldUntil: Duration = .zero
 
     package init(_ limit: RateLimit?, transit: Duration = .seconds(5)) {
@@ -81,8 +81,8 @@ package struct Quota: Equatable, Sendable {
 
     // MARK: Limits named by the server
 
-    /// The server refused a call because there were too many. No call may go for a full window, or for the time that
-    /// the server gives.
+    /// The server refused a call because there were too many. No call may go for a full window, or for
+    /// the time that the server gives.
     package mutating func throttled(_ now: Now, retryAfter: Duration?, named: RateLimit?) {
         if let named { learn(named, now) }
         if limit == nil {
@@ -94,8 +94,8 @@ package struct Quota: Equatable, Sendable {
         hold(until: now.uptime + (retryAfter ?? limit?.window ?? .zero))
     }
 
-    /// The server names a limit. A limit that is stricter than the operator's applies until the server names a wider
-    /// one.
+    /// The server names a limit. A limit that is stricter than the operator's applies
+    /// until the server names a wider one.
     package mutating func learn(_ named: RateLimit, _ now: Now) {
         guard let configured, let before = limit, named.calls > 0, named.window > .zero else { return }
         let isStricter =
@@ -128,17 +128,17 @@ package struct Quota: Equatable, Sendable {
         case .none: return
         case .handedOver(let handover): busy = handover[keyPath: busyUntil].map { uptime($0, now) }
         case .unknown(let idleSince):
-            // Every slot counts as used. The previous owner may have sent a call until now, and the server may receive
-            // it one transit time later. Where each record has its result, no call was sent after the last result.
-            // Results show no more than this, because a result can be made long after its call was answered and the
-            // slot reused.
+            // Every slot counts as used. The previous owner may have sent a call until now, and the server may
+            // receive it one transit time later. Where each record has its result, no call was sent after the
+            // last result. Results show no more than this, because a result can be made long after its call
+            // was answered and the slot reused.
             let until = (idleSince.map { uptime($0, now) } ?? now.uptime + transit) + limit.window
             hold(until: min(until, longest))
             heldUntil = max(heldUntil, slots.map(\.freeAt).min() ?? .zero)
             return
         }
-        // Pairs the latest times of both sides, so that a slot already known to be in use for a call is not blocked for
-        // it twice.
+        // Pairs the latest times of both sides, so that a slot already known to be in use for a
+        // call is not blocked for it twice.
         let order = slots.indices.sorted { slots[$0].freeAt > slots[$1].freeAt }
         for (slot, time) in zip(order, busy.sorted(by: >)) {
             slots[slot].freeAt = max(slots[slot].freeAt, min(time, longest))

@@ -1,5 +1,5 @@
-/// Records of one partition that have a result but may be read again, because the committed offset is at or below
-/// theirs.
+/// Records of one partition that have a result but may be read again, because the
+/// committed offset is at or below theirs.
 ///
 /// An offset alone does not identify a record, because the topic may have been recreated or a header may be forged. So
 /// each result is kept under its record's identity, and an offset may have several results. Their number is bounded by

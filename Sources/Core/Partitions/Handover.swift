@@ -3,7 +3,8 @@ package enum PreviousOwner: Equatable, Sendable {
     /// There was no previous caller, because nothing was ever committed.
     case none
     case handedOver(Handover)
-    /// The previous caller left no handover. `idleSince` is the time of the last result, if all requests are committed.
+    /// The previous caller left no handover. If all requests are committed, `idleSince` is the time of the last result,
+    /// or of the last call by earlier callers if that is later.
     case unknown(idleSince: Timestamp?)
 }
 
@@ -36,8 +37,8 @@ extension PreviousOwner {
         }
         var last = Self.lastInherited(metadata)
         for partition in partitions {
-            // A call may be under way for any request that is not committed, even if the request has been deleted
-            // since.
+            // A call may be under way for any request that is not committed, even if the
+            // request has been deleted since.
             guard partition.committed ?? 0 == partition.requests.upperBound, let ledger = partition.ledger else {
                 self = .unknown(idleSince: nil)
                 return

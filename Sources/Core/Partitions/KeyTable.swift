@@ -8,8 +8,8 @@ struct KeyTable: Sendable {
         var offset: Int64
         var seconds: UInt32
         var code: UInt16
-        /// HTTP status, status and whether the failure is retryable, packed into two bytes. A third byte would grow
-        /// entries from 40 to 48 bytes.
+        /// HTTP status, status and whether the failure is retryable, packed into two bytes. A third byte would
+        /// grow entries from 40 to 48 bytes.
         private var answer: UInt16
 
         init(
@@ -33,8 +33,8 @@ struct KeyTable: Sendable {
 
     private static let blockSize = 1024
     private var blocks = Queue<[Entry]>()
-    /// The serial number of the first entry that is kept. Serial numbers always grow; the table truncates them to 32
-    /// bits.
+    /// The serial number of the first entry that is kept. Serial numbers always grow; the
+    /// table truncates them to 32 bits.
     private var first: UInt64 = 0
     private var next: UInt64 = 0
     /// The serial number at which the first block begins.
@@ -56,8 +56,8 @@ struct KeyTable: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        // The table is at most two thirds full. Beyond that, the search for a new key passes many other entries, and
-        // each of them is a cache miss.
+        // The table is at most two thirds full. Beyond that, the search for a new key passes many other entries,
+        // and each of them is a cache miss.
         if (used + 1) * 3 > slots.count * 2 { rebuild() }
         let number = UInt32(truncatingIfNeeded: next + 1)
         append(entry)
@@ -95,8 +95,8 @@ struct KeyTable: Sendable {
     }
 
     /// Sizes the table for the kept entries and drops the expired ones. It inserts the newest entry first, so that a
-    /// search finds the later of two entries with the same key, and no keys have to be compared. A pass over a million
-    /// entries stops the loop for tens of milliseconds.
+    /// search finds the later of two entries with the same key, and no keys have to be compared. Speed matters here,
+    /// because a pass over a million entries stops the loop for tens of milliseconds.
     private mutating func rebuild() {
         var size = 64
         while size < count * 2 { size *= 2 }

@@ -135,8 +135,8 @@ package struct Ledger: Sendable {
                 .init(key: entry.key, fingerprint: entry.fingerprint, completedAt: entry.completedAt))
         }
         guard let key = entry.key, let fingerprint = entry.fingerprint, entry.status.claimsKey else { return }
-        // The entry is kept as it is, even without a code, because the other fields decide whether the key is free
-        // again.
+        // The entry is kept as it is, even without a code, because the other fields
+        // decide whether the key is free again.
         keep(
             key, fingerprint, entry.position.offset, entry.completedAt, entry.status, code: entry.code,
             isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)

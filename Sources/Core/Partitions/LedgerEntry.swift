@@ -1,5 +1,5 @@
-/// The part of a result that a ledger needs, in one header of the result's record, so that a restore reads nothing
-/// else.
+/// The part of a result that a ledger needs, in one header of the result's record, so
+/// that a restore reads nothing else.
 ///
 /// The form is `2;TOPIC;RECORD;PARTITION/OFFSET;STATUS;KEY;FINGERPRINT;CODE;RETRYABLE;HTTP;CALL;MILLISECONDS`. A field
 /// that does not apply is empty. The leading number is the version of the form. Version 1, which is still read, had
@@ -140,8 +140,8 @@ extension Fingerprint {
     /// 32 lower-case hexadecimal digits.
     init?(digits bytes: [UInt8], _ place: Range<Int>) {
         guard place.count == 32 else { return nil }
-        // There is no branch for each digit. Digits are practically random, so a third of the branches would be
-        // mispredicted.
+        // There is no branch for each digit. Digits are practically random, so a third of the
+        // branches would be mispredicted.
         func word(_ place: Range<Int>) -> (value: UInt64, isHexadecimal: Bool) {
             var (value, isHexadecimal) = (0 as UInt64, true)
             for index in place {

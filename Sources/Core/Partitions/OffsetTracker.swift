@@ -39,14 +39,14 @@ package struct OffsetTracker: Sendable {
             records.popFirst()
             doneCount -= 1
         }
-        // The offset of the first open record. Everything between it and the done records is done or gone from the
-        // topic.
+        // The offset of the first open record. Everything between it and the done records
+        // is done or gone from the topic.
         committable = records.first?.offset ?? next
         return committable
     }
 
-    /// Everything before this offset was seen, as a record or as a gap. Returns the new committable offset, if it
-    /// moved.
+    /// Everything before this offset was seen, as a record or as a gap. Returns the new
+    /// committable offset, if it moved.
     package mutating func reachedEnd(_ offset: Int64) -> Int64? {
         next = max(next, offset)
         guard records.isEmpty, next > committable ?? -1 else { return nil }
@@ -54,8 +54,8 @@ package struct OffsetTracker: Sendable {
         return committable
     }
 
-    /// A record that stays open must not keep later done records in memory. They are removed once they are more than
-    /// half.
+    /// A record that stays open must not keep later done records in memory. They are
+    /// removed once they are more than half.
     private mutating func removeDone() {
         guard doneCount > 64, doneCount > openCount else { return }
         records.removeAll(where: \.isDone)

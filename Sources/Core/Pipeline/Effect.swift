@@ -57,8 +57,8 @@ package enum LogEvent: Equatable {
     /// A request's result was acknowledged.
     case ended(StartResult, took: Duration)
     case called(StartCall, requests: Int)
-    /// `nextIn` is the time until the next call of any scope may go; nil where no call waits, or where the next call
-    /// waits for an answer.
+    /// `nextIn` is the time until the next call of any scope may go; nil where no call waits, or where the
+    /// next call waits for an answer.
     case callFailed(CallID, Failure, nextIn: Duration?, requests: Int)
     case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
     /// The vendor's code is not in the table.
@@ -67,8 +67,8 @@ package enum LogEvent: Equatable {
     case throttled(RateLimit?, until: Duration?)
     /// The server named a limit that differs from the current one. The named limit applies from now on.
     case limitLearned(RateLimit)
-    /// This worker makes the calls from now on. If `until` is set, it waits until then, because the previous caller's
-    /// calls count.
+    /// This worker makes the calls from now on. If `until` is set, it waits until then, because the
+    /// previous caller's calls count.
     case tookOver(PreviousOwner, until: Duration?)
     case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
     case gateOpened

@@ -19,8 +19,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case probesWithCallsOnly
 }
 
-/// The only place where mutations take effect. Without `-DMUTATIONS` none can be set, and the compiler removes their
-/// code.
+/// The only place where mutations take effect. Without `-DMUTATIONS` none can be set, and
+/// the compiler removes their code.
 package struct Mutations: Equatable, Sendable {
     #if MUTATIONS
         package var active: Mutation?

@@ -12,7 +12,7 @@ extension Pipeline {
     }
 
     mutating func tookOver(from previous: PreviousOwner, _ now: Now) {
-        // The partition may already be gone.
+        // Partition 0 may already be gone, and the role of caller with it.
         guard partitions[0] != nil else { return }
         permits.takeOver(from: previous, now)
         let free = permits.calls.nextFree(now)
@@ -99,7 +99,8 @@ extension Pipeline {
             let partition = partitions[entry.position.partition]
         else { return }
         if let expiresAt = request.expiresAt, expiresAt <= now.wall {
-            // If calls were made before the request returned to this worker, their failure is the reason.
+            // If calls were made before the request returned to this worker, the result
+            // gives their failure as the reason.
             let isCalled = entry.attempts > 0
             if isCalled && open.owner(of: key, in: entry.partition) == nil { open.occupyKey(id) }
             end(id, isCalled ? .failed : .expired, failure: entry.failure ?? .expired(expiresAt), now)

@@ -26,8 +26,8 @@ extension Pipeline {
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
             if untried == nil && gate.state != .accepted && !configuration.mutations.has(.probesWithCallsOnly) {
-                // A read shows more than one more probe of what was refused, which would otherwise come first every
-                // time.
+                // A read shows more than one more probe of what was refused, which would
+                // otherwise come first every time.
                 dispatchReads(now)
                 guard permits.gate == gate else { return nil }
             }
@@ -144,8 +144,8 @@ extension Pipeline {
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
     }
 
-    /// An answer that does not refuse the credential accepts it, if the server checked the credential before it
-    /// answered.
+    /// An answer that does not refuse the credential accepts it, if the server checked the
+    /// credential before it answered.
     mutating func credentialWasNotRefused(
         _ call: CallID, _ subject: AuthGate.Subject, _ reply: Reply, _ now: Now
     ) {
@@ -193,8 +193,8 @@ extension Pipeline {
             if isOver || isGivenUp(entry) {
                 settle(part, failure: failure, now)
             } else {
-                // The last attempt is at the end of the budget, so that no outage shorter than the budget fails a
-                // request.
+                // The last attempt is at the end of the budget, so that no outage shorter
+                // than the budget fails a request.
                 notBefore = min(notBefore, max(now.uptime, budgetEnds))
                 parts.append((part, request.priority, entry.admittedAt))
             }
@@ -207,8 +207,8 @@ extension Pipeline {
     mutating func withoutGivenUp(_ batch: Batch) -> Batch {
         let gone = batch.parts.filter { open[$0.request].map(isGivenUp) ?? true }
         guard !gone.isEmpty else { return batch }
-        // A request that expired while its hosts were read may have a result on its way. Such a request is not
-        // abandoned.
+        // A request that expired while its hosts were read may have a result on its way.
+        // Such a request is not abandoned.
         for part in gone where open[part.request].map({ $0.inFlight == 0 && !$0.isPublishing }) ?? false {
             abandon(part.request)
         }
@@ -225,8 +225,8 @@ extension Pipeline {
     mutating func settle(_ part: Batch.Part, failure: Failure?, _ now: Now) {
         guard var entry = open[part.request], let request = entry.request, entry.stage == .calling else { return }
         if isGivenUp(entry), let failure, failure.isRetryable {
-            // These hosts have no outcome yet and get none here. The next owner calls again, once all calls of the
-            // request are answered.
+            // These hosts have no outcome yet and get none here. The next owner calls again, once all
+            // calls of the request are answered.
             if entry.inFlight == 0 { abandon(part.request) }
             return
         }

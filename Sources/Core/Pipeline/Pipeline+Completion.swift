@@ -1,5 +1,5 @@
-/// Ends a request. Its result is published, and only after the acknowledgement is the offset done and the key
-/// remembered.
+/// Ends a request. Its result is published, and only after the acknowledgement is the
+/// offset done and the key remembered.
 extension Pipeline {
     mutating func end(
         _ id: RequestID, _ status: Status, failure: Failure?, fields: RequestFields? = nil, _ now: Now,

@@ -86,8 +86,8 @@ package struct Pipeline {
         case .drain: drain()
         case .tick: tick(now)
         }
-        // Records that were fetched together can share a call. So the caller hands over all records and then sends a
-        // tick.
+        // Records that were fetched together can share a call. So the caller of `handle` hands over
+        // all records and then sends a tick.
         if case .received = fact {} else { dispatch(now) }
         balanceIntake(now.uptime)
         releaseWhatIsDone(now)
@@ -104,8 +104,8 @@ package struct Pipeline {
     package var inFlight: Int { calls.count }
     /// Whether no other worker of the group can be calling.
     package func isLeased(_ now: Duration) -> Bool { permits.isLeased(now) }
-    /// Until when no call may go, by uptime, because of the server's refusal or of calls that a previous caller may
-    /// have made.
+    /// Until when no call may go, by uptime, because of the server's refusal or of calls that a
+    /// previous caller may have made.
     package var heldUntil: Duration { permits.calls.heldUntil }
     package var gateState: AuthGate.State { permits.gate.state }
     /// Projects that are refused while the credential is accepted for others.
@@ -154,8 +154,8 @@ package struct Pipeline {
         return earliest
     }
 
-    /// When the next call may go, by uptime; nil where no call waits, or where it waits for an answer or for
-    /// partitions.
+    /// When the next call may go, by uptime; nil where no call waits, or where it waits
+    /// for an answer or for partitions.
     func nextCallTime(_ now: Now) -> Duration? {
         guard coalescer.waitingCount > 0, !isDraining, let free = permits.nextCall(now),
             let allowed = coalescer.nextEligible(now: now.uptime, earliest: { earliest($0, now.uptime) })

@@ -1,8 +1,8 @@
 /// A JSON text (RFC 8259), read strictly and written compactly.
 ///
-/// Foundation's decoder silently keeps the first of two equal names, and accepts trailing commas and a byte order mark.
-/// The contract requires a rejection that names the fault. Foundation also takes four times as long to read one
-/// request.
+/// Foundation's decoder silently keeps the first of two equal names, and accepts trailing commas and a
+/// byte order mark. The contract requires a rejection that names the fault. Foundation also takes four
+/// times as long to read one request.
 package enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)

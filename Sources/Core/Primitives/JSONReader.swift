@@ -7,8 +7,8 @@ extension JSON {
         package var description: String { "\(message) at byte \(offset)" }
     }
 
-    /// How deep arrays and objects may nest. This is far more than any request needs, and far less than would overflow
-    /// the stack.
+    /// How deep arrays and objects may nest. This is far more than any request needs, and far less
+    /// than would overflow the stack.
     package static let maximumDepth = 64
 
     /// Reads one JSON text, which only white space may surround. Refuses an object in which a name appears twice.

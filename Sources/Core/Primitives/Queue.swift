@@ -1,5 +1,5 @@
-/// A first-in, first-out queue. Both ends are amortised O(1). It is an array whose consumed front is removed
-/// occasionally.
+/// A first-in, first-out queue. Both ends are amortised O(1). It is an array whose consumed
+/// front is removed occasionally.
 struct Queue<Element> {
     private var storage: [Element] = []
     private var head = 0

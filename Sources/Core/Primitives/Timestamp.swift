@@ -44,9 +44,9 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// Reads RFC 3339 (section 5.6). Accepts any offset, any number of fraction digits (truncated to milliseconds), and
-    /// `T`, `t` or a space between date and time. A leap second (`:60`) reads as the following second. Nil for anything
-    /// else.
+    /// Reads RFC 3339 (section 5.6). Accepts any offset, any number of fraction digits (truncated to
+    /// milliseconds), and `T`, `t` or a space between date and time. A leap second (`:60`) reads as the following
+    /// second. Nil for anything else.
     package init?(rfc3339 text: String) {
         var reader = Reader(bytes: Array(text.utf8))
         guard let year = reader.number(4), reader.take("-"), let month = reader.number(2), reader.take("-"),

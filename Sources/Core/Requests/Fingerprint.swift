@@ -1,7 +1,7 @@
 internal import Crypto
 
-/// 128 bits of a SHA-256. This is enough that two different texts never collide in practice, and small enough to keep a
-/// million of them.
+/// 128 bits of a SHA-256. This is enough that two different texts never collide in practice, and small
+/// enough to keep a million of them.
 package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
     package var high: UInt64
     package var low: UInt64

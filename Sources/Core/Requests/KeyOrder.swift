@@ -8,8 +8,8 @@ struct KeyOrder {
     /// The queues may still contain requests that have left.
     private var queues: [Key: Queue<RequestID>] = [:]
 
-    /// Adds a request. True where no earlier request has its key, so that the new one may be called. Records without a
-    /// key are not ordered.
+    /// Adds a request. True where no earlier request has its key, so that the new one may be called. Records
+    /// without a key are not ordered.
     mutating func enter(_ id: RequestID, _ entry: OpenRequest) -> Bool {
         guard let key = Self.key(of: entry) else { return true }
         let isFirst = queues[key]?.isEmpty ?? true

@@ -1,5 +1,5 @@
-/// Finds names that almost match a field. A sender that writes `expire_at` means `expires_at`, and would not notice
-/// that the member was ignored.
+/// Finds names that almost match a field. A sender that writes `expire_at` means `expires_at`, and would not
+/// notice that the member was ignored.
 enum MisspelledField {
     static let known = [
         "idempotency_key", "project_id", "enterprise_project_id", "plugin_code", "operate_all", "host_id_list",
@@ -16,15 +16,15 @@ enum MisspelledField {
         return nil
     }
 
-    /// The letters without case and without word separators, so that `expiresAt` matches `expires_at`. Cut to a length
-    /// that no field reaches.
+    /// The letters without case and without word separators, so that `expiresAt` matches `expires_at`. Cut to
+    /// a length that no field reaches.
     private static func letters(_ name: String) -> [UInt8] {
         name.utf8.prefix(40).filter { $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: "-") }
             .map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
     }
 
-    /// Whether the names are equal, or differ by one letter that is added, missing, replaced or swapped with its
-    /// neighbour.
+    /// Whether the names are equal, or differ by one letter that is added, missing, replaced
+    /// or swapped with its neighbour.
     private static func isNear(_ a: [UInt8], _ b: [UInt8]) -> Bool {
         guard abs(a.count - b.count) <= 1 else { return false }
         let start = zip(a, b).prefix { $0 == $1 }.count

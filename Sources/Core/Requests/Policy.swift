@@ -1,5 +1,5 @@
-/// What the operator allows requests to ask for. The default allows every project and plugin, but no action on hosts
-/// that a request does not name.
+/// What the operator allows requests to ask for. The default allows every project and plugin, but no action on
+/// hosts that a request does not name.
 package struct Policy: Equatable, Sendable {
     /// Whether `operate_all` is allowed.
     package var allowOperateAll = false

@@ -1,15 +1,15 @@
-/// Names a call within one process; never used twice in it.
+/// Identifies a call within one process. It is never reused.
 package typealias CallID = UInt64
 
-/// One `StartPlugin` call, before it is signed: `POST /v5/{project_id}/plugins/attachments/start`.
+/// One `StartPlugin` call before signing: `POST /v5/{project_id}/plugins/attachments/start`.
 package struct StartCall: Equatable, Sendable {
     package var id: CallID
-    /// Any text; percent-encoded into one path segment when sent.
+    /// Any text. It is percent-encoded into one path segment when sent.
     package var projectID: String
-    /// Nil is not sent; the API then takes the default enterprise project, `0`.
+    /// Nil is not sent. The API then uses the default enterprise project, `0`.
     package var enterpriseProjectID: String?
     package var pluginCode: String
-    /// True wins over `hostIDs` at the API, so it is sent with an empty list.
+    /// True overrides `hostIDs` at the API, so the call is sent with an empty list.
     package var operateAll: Bool
     /// Without repeats; empty only with `operateAll`.
     package var hostIDs: [String]
@@ -33,10 +33,10 @@ package struct StatusQuery: Equatable, Sendable {
     package var projectID: String
     package var enterpriseProjectID: String?
     package var pluginCode: String
-    /// Only these hosts; empty asks for all.
+    /// Limits the query to these hosts; empty asks for all.
     package var hostIDs: [String]
     package var offset: Int
-    /// Rows a page, 10 to 200.
+    /// Rows per page, 10 to 200.
     package var limit: Int
 
     package init(
@@ -53,7 +53,7 @@ package struct StatusQuery: Equatable, Sendable {
     }
 }
 
-/// What `ListPluginStatus` says of one host; the vendor's own words.
+/// The state of one host, as `ListPluginStatus` reports it in the vendor's own words.
 package struct HostStatus: Equatable, Sendable {
     package var hostID: String
     /// `not_installed`, `starting`, `running`, `offline` and so on.
@@ -68,25 +68,25 @@ package struct HostStatus: Equatable, Sendable {
     }
 }
 
-/// What became of one HTTP call, before anything is concluded from it.
+/// The outcome of one HTTP call, before it is interpreted.
 package struct Reply: Equatable, Sendable {
     /// Why there is no complete HTTP answer.
     package enum Transport: Equatable, Sendable {
-        /// No connection was made: nothing can have had an effect (name not found, refused, TLS failed, connect timeout).
+        /// No connection was made, so the call had no effect (name not found, refused, TLS failed, connect timeout).
         case notSent(String)
         /// The request may have arrived: total timeout, reset, answer cut off.
         case lost(String)
         /// The answer was larger than the bound.
         case tooLarge(String)
-        /// Refused, because a token that was good before is void; a new one is fetched.
+        /// The call was refused because a token that was good before is void. A new token is fetched.
         case tokenVoid(String)
     }
 
-    /// Who answered: the API itself, or IAM when a token could not be had (then the call was not made).
+    /// The source of the answer: the API itself, or IAM where no token could be obtained (then the call was not made).
     package enum Source: Equatable, Sendable { case hss, iam }
 
     package var source: Source = .hss
-    /// Nil where `transport` says why.
+    /// Nil where `transport` gives the reason.
     package var httpStatus: Int?
     package var transport: Transport?
     /// The vendor's code (`HSS.1001`, `APIGW.0308`), where the body had one.
@@ -101,32 +101,32 @@ package struct Reply: Equatable, Sendable {
     package var serverDate: Timestamp?
     /// `Retry-After`, where there is one.
     package var retryAfter: Duration?
-    /// `X-Apig-RateLimit-user` (else `-api`), where there is one: calls a window, and the window.
+    /// `X-Apig-RateLimit-user` (or else `-api`), where there is one: the number of calls in a window, and the window.
     package var rateLimit: RateLimit?
-    /// Rows of a ListPluginStatus answer, and how many there are in all.
+    /// Rows of a ListPluginStatus answer, and the total number of rows.
     package var hosts: [HostStatus] = []
     package var totalHosts: Int = 0
 
     package init() {}
 
-    /// Whether the call reached HSS, as far as can be known: it did not where there was no connection, or no token.
+    /// Whether the call may have reached HSS. It did not where there was no connection or no token.
     package var mayHaveArrived: Bool {
         if case .notSent = transport { return false }
         return source == .hss
     }
 
-    /// Whether the server looked at the credential before it gave this answer, where that is no refusal of the credential: a
-    /// gateway that is overloaded or throttles may not.
+    /// Whether the server checked the credential before it answered. It is asked only of answers that do not refuse the
+    /// credential. A gateway that is overloaded or throttles may answer without the check.
     var acceptsCredential: Bool {
         guard transport == nil, source == .hss, let httpStatus else { return false }
         return httpStatus < 500 && httpStatus != 429
     }
 
-    /// A 2xx answer; the body does not matter for a start.
+    /// A 2xx answer. The body does not matter for a start.
     package var isSuccess: Bool { transport == nil && (httpStatus.map { (200..<300).contains($0) } ?? false) }
 }
 
-/// So many calls in any window of this length.
+/// The maximum number of calls in any window of this length.
 package struct RateLimit: Equatable, Sendable {
     package var calls: Int
     package var window: Duration

@@ -1,9 +1,9 @@
-/// Where HSS and IAM are reached: scheme and authority, such as `https://hss.cn-north-4.myhuaweicloud.com`.
+/// The scheme and authority of HSS or IAM, such as `https://hss.cn-north-4.myhuaweicloud.com`.
 package struct Endpoint: Equatable, Sendable {
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     package let url: String
-    /// The authority, which is signed and sent as the `Host` header: in lower case, without the scheme's default port, as
-    /// proxies and gateways write it.
+    /// The authority, which is signed and sent as the `Host` header. It is in lower case and without the scheme's
+    /// default port, as proxies and gateways write it.
     package let host: String
 
     /// A base URL without path, query or user.
@@ -14,7 +14,7 @@ package struct Endpoint: Equatable, Sendable {
         guard authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/?#@\\%".utf8.contains($0) }) else {
             return nil
         }
-        // The colons of an IPv6 literal stand in brackets.
+        // In an IPv6 literal the colons are inside brackets.
         var end = authority.firstIndex(of: ":") ?? authority.endIndex
         if authority.hasPrefix("[") {
             guard let bracket = authority.firstIndex(of: "]") else { return nil }

@@ -1,4 +1,4 @@
-/// What a failed call means: decided once, here, from a table that is data.
+/// What a failed call means. The meaning is decided once, here, from a table.
 package struct Failure: Error, Equatable, Sendable {
     package enum Category: String, Sendable {
         case invalid, policy, expired, throttled, transient, auth, host, request, unknown
@@ -6,28 +6,28 @@ package struct Failure: Error, Equatable, Sendable {
 
     /// What the worker does about it.
     package enum Disposition: String, Sendable {
-        /// Again after a back-off, until the retry budget or `expires_at` ends it.
+        /// Tries again after a back-off, until the retry budget or `expires_at` ends it.
         case retry
-        /// No further attempt: the result is `failed`.
+        /// Makes no further attempt. The result is `failed`.
         case refuse
-        /// Again after the quota's window; costs no attempt.
+        /// Tries again after the quota's window. This costs no attempt.
         case wait
-        /// All calls on this credential stop until it is mended; costs no attempt.
+        /// Stops all calls on this credential until it is accepted again. This costs no attempt.
         case stop
     }
 
-    /// Whose doing it can be.
+    /// What can be the cause.
     package enum Scope: String, Sendable { case host, request, credential, service }
 
     package var category: Category
     package var disposition: Disposition
     package var scope: Scope
-    /// The vendor's code, `HTTP nnn` where there is none, or one of ours.
+    /// The vendor's code, `HTTP nnn` where there is no code, or a code of this worker.
     package var code: String
     package var title: String
     package var httpStatus: Int?
     package var detail: String?
-    /// Whether the call may have had its effect although it failed.
+    /// Whether the call may have had its effect even though it failed.
     package var effectUnknown = false
     /// False where the code is not in the table.
     package var isKnown = true
@@ -45,13 +45,13 @@ package struct Failure: Error, Equatable, Sendable {
         self.detail = detail
     }
 
-    /// Whether sending the same request again can end otherwise.
+    /// Whether sending the same request again can have another outcome.
     package var isRetryable: Bool { disposition != .refuse }
 
-    /// One row of the table: a code as the vendor prints it, gateway codes without their prefix.
+    /// One row of the table. The code is written as the vendor prints it, but gateway codes have no prefix.
     package struct Row: Sendable {
         package let code: String
-        /// Only with this status; nil is any.
+        /// The row applies only to this status; nil matches any status.
         package let httpStatus: Int?
         package let category: Category
         package let disposition: Disposition
@@ -59,7 +59,7 @@ package struct Failure: Error, Equatable, Sendable {
         package let title: String
     }
 
-    /// The failure in a reply; nil where it succeeded.
+    /// The failure in a reply; nil for a success.
     package init?(_ reply: Reply) {
         if let transport = reply.transport {
             self.init(transport)
@@ -77,7 +77,7 @@ package struct Failure: Error, Equatable, Sendable {
         if reply.source == .iam { isOfIAM() }
     }
 
-    /// Nothing was called: whatever IAM says, or does not say, calls wait for a token, and no request fails.
+    /// Nothing was called. Whatever IAM answered, calls wait for a token, and no request fails.
     private mutating func isOfIAM() {
         effectUnknown = false
         (scope, disposition) = (.credential, .stop)

@@ -1,9 +1,9 @@
 extension Failure {
-    /// Every code that the vendor documents: HSS API reference, "Error Codes" (all HTTP 400), and the API signing guide's
-    /// table for the gateway, whose codes come as `APIGW.nnnn` or `APIG.nnnn`.
+    /// Every code that the vendor documents. The sources are the HSS API reference, "Error Codes" (all HTTP 400), and
+    /// the API signing guide's table for the gateway, whose codes come as `APIGW.nnnn` or `APIG.nnnn`.
     package static let table: [Row] = hss + gateway
 
-    /// The row for a code; a row with a status is only for answers with that status.
+    /// The row for a code. A row with a status applies only to answers with that status.
     static func row(code: String, httpStatus: Int?) -> Row? {
         rows(code: code).first { $0.httpStatus == nil || httpStatus == nil || $0.httpStatus == httpStatus }
     }
@@ -15,7 +15,7 @@ extension Failure {
         return byCode[String(code)] ?? []
     }
 
-    /// What a status means where the code says nothing.
+    /// What a status means where the code is missing or unknown.
     package static func row(httpStatus status: Int) -> Row {
         func row(_ category: Category, _ disposition: Disposition, _ scope: Scope, _ title: String) -> Row {
             Row(
@@ -72,7 +72,7 @@ extension Failure {
             refused("HSS.1008", .host, "Host lookup failed"),
         ]
         + (1009...1021).map {
-            // The documentation groups these without a text of their own.
+            // The documentation lists these as a group, without a text for each.
             refused("HSS.\($0)", .request, "Web tamper protection, time range, group or policy group refused")
         }
 

@@ -1,20 +1,21 @@
-/// Names an open request within one process.
+/// Identifies an open request within one process.
 package typealias RequestID = UInt64
 
-/// Why a host is called with these hosts and not with those.
+/// Why a host is called together with some hosts and not with others.
 enum Lane: Hashable, Sendable {
-    /// With whatever waits for the same.
+    /// Shares calls with all requests for the same scope.
     case shared
-    /// Sound hosts of a request that also names a quarantined one: a class lower.
+    /// Healthy hosts of a request that also names a quarantined host. They are one class lower.
     case behind
-    /// Further hosts of a request that was refused: they wait until it is known whether all of it is.
+    /// Further hosts of a refused request. They wait until it is known whether the whole request is refused.
     case held
-    /// Hosts that were faulty a while ago: they can cost a call for nothing, so they stand in the lowest class.
+    /// Hosts that were faulty recently. A call for them may be wasted, so they are in the lowest class.
     case quarantined
-    /// A half of a call that was refused, or a half of that: the tree's root is 1, the halves of `n` are `2n` and `2n + 1`.
+    /// A half of a refused call, or a half of such a half. The tree's root is 1; the
+    /// halves of `n` are `2n` and `2n + 1`.
     case half(tree: Int, index: Int)
 
-    /// Whether a call is likely to be refused, and so is behind all others.
+    /// Whether a call is likely to be refused, and therefore comes after all others.
     var isLast: Bool {
         switch self {
         case .shared, .behind: false
@@ -24,7 +25,7 @@ enum Lane: Hashable, Sendable {
     }
 }
 
-/// What a call acts on, besides its hosts: requests with one scope can share a call.
+/// What a call acts on, besides its hosts. Requests with the same scope can share a call.
 package struct Scope: Hashable, Sendable {
     var project: ExactText
     var enterpriseProject: ExactText?
@@ -39,7 +40,7 @@ package struct Scope: Hashable, Sendable {
         operateAll = request.operateAll
     }
 
-    /// Whether it is the same but for the lane.
+    /// Whether the scopes are equal, apart from the lane.
     func isSame(as other: Scope) -> Bool {
         var other = other
         other.lane = lane
@@ -47,7 +48,7 @@ package struct Scope: Hashable, Sendable {
     }
 }
 
-/// What one call covers: hosts without repeats, and which of them each request waits for.
+/// What one call covers: its hosts, without repeats, and the hosts that each request waits for.
 struct Batch {
     struct Part {
         var request: RequestID
@@ -60,7 +61,7 @@ struct Batch {
     var parts: [Part]
     var sentAt: Duration = .zero
 
-    /// These hosts are covered for a request too, which has one part of the batch.
+    /// Records that the batch covers these hosts for a request. Each request has only one part.
     mutating func add(_ hosts: [String], of request: RequestID) {
         if let index = parts.firstIndex(where: { $0.request == request }) {
             parts[index].hosts += hosts
@@ -71,7 +72,7 @@ struct Batch {
 }
 
 extension Batch {
-    /// This batch with these of its hosts only, and the requests that wait for them.
+    /// This batch with only the chosen hosts, and the requests that wait for them.
     func only(_ chosen: some Sequence<String>) -> Batch {
         let chosen = Set(chosen.map(ExactText.init))
         return filtered { chosen.contains($0) }
@@ -82,7 +83,7 @@ extension Batch {
         return filtered { !others.contains($0) }
     }
 
-    /// Without requests, and without the hosts that only these wait for.
+    /// This batch without some requests, and without the hosts that only those requests wait for.
     func without(_ isGone: (RequestID) -> Bool) -> Batch {
         guard parts.contains(where: { isGone($0.request) }) else { return self }
         var batch = self

@@ -1,12 +1,12 @@
-/// The requests that wait for a call, and which call comes next. Calls are scarce, so whatever waits for the same scope
-/// goes together; there is no timer that holds a call back.
+/// Holds the requests that wait for a call, and decides which call comes next. Calls are scarce, so all requests that
+/// wait for the same scope share a call. No timer holds a call back.
 struct Coalescer {
-    /// Most hosts in one call.
+    /// The maximum number of hosts in one call.
     let hostsPerCall: Int
-    /// Waiting this long raises a request by one class, and again, above `critical` too, so that nothing waits for ever:
-    /// whoever has waited fifteen minutes longer goes first, whatever the classes.
+    /// Each wait of this length raises a request by one class, also above `critical`, so that no request waits for
+    /// ever. A request that has waited fifteen minutes longer than another goes first, whatever their classes.
     static let agingStep: Duration = .seconds(300)
-    /// How many requests that do not fit may be passed over for smaller ones behind them.
+    /// How many requests that do not fit may be skipped in favour of smaller ones behind them.
     private static let passOver = 64
 
     private struct Demand {
@@ -17,7 +17,8 @@ struct Coalescer {
     }
 
     private struct Line {
-        /// By priority's rank; names may stand for requests that wait no longer, or in another line.
+        /// Queues by the rank of the priority. A queue may still contain requests that no longer wait,
+        /// or that moved to another line.
         var waiting: [Queue<RequestID>] = [.init(), .init(), .init()]
         var count = 0
         var notBefore: Duration = .zero
@@ -28,8 +29,8 @@ struct Coalescer {
     /// A request waits in several lanes where its hosts do.
     private var demands: [RequestID: [Demand]] = [:]
     private var lines: [Scope: Line] = [:]
-    /// Which turn a project had last: a project that had none goes before one that had. Counted, not timed, so that the same
-    /// requests make the same calls however long answers take.
+    /// The turn of each project's last call. A project without a call goes before one that had a call. Turns are
+    /// counted, not timed, so that the same requests make the same calls however long answers take.
     private var served: [ExactText: Int] = [:]
     private var turn = 0
 
@@ -37,7 +38,7 @@ struct Coalescer {
 
     var waitingCount: Int { demands.count }
 
-    /// Adds a request, or hosts to one that waits.
+    /// Adds a request, or adds hosts to a request that already waits.
     mutating func add(
         _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Duration
     ) {
@@ -50,7 +51,7 @@ struct Coalescer {
         lines[scope]?.count += 1
     }
 
-    /// Takes what a request waits for in one scope; nil where it does not wait there.
+    /// Removes a request from one scope and returns the hosts it waits for there; nil where it does not wait there.
     mutating func take(_ request: RequestID, in scope: Scope) -> [String]? {
         guard let demand = removeDemand(request, in: scope), var line = lines.removeValue(forKey: scope) else {
             return nil
@@ -63,7 +64,7 @@ struct Coalescer {
     /// The scopes in which a request waits.
     func scopes(of request: RequestID) -> [Scope] { (demands[request] ?? []).map(\.scope) }
 
-    /// Puts a batch back in front, not to be called before a time (nil: than it was).
+    /// Puts a batch back at the front. The scope is not called before `notBefore`; nil leaves the time as it was.
     mutating func putBack(
         _ parts: [(part: Batch.Part, priority: Priority, arrived: Duration)], scope: Scope, notBefore: Duration? = nil,
         failures: Int? = nil
@@ -86,11 +87,11 @@ struct Coalescer {
         if let failures { lines[scope]?.failures = failures }
     }
 
-    /// Calls in a row that failed for this scope.
+    /// How many calls in a row have failed for this scope.
     func failures(_ scope: Scope) -> Int { lines[scope]?.failures ?? 0 }
 
-    /// Takes a failed call, and says how many in a row failed before it and with it. One that was on its way when the last
-    /// one failed is no further one.
+    /// Counts a failed call and returns the number of failures in a row, with this one. A call that was already in
+    /// flight at the last failure is not counted again.
     mutating func failed(_ scope: Scope, sentAt: Duration, now: Duration) -> Int {
         if let at = lines[scope]?.failedAt, sentAt < at { return max(1, failures(scope)) }
         lines[scope, default: Line()].failedAt = now
@@ -104,7 +105,7 @@ struct Coalescer {
         settle(line, of: scope)
     }
 
-    /// A request that waits no longer. True where it did wait.
+    /// Removes a request from all scopes. True if it was waiting.
     @discardableResult
     mutating func remove(_ request: RequestID) -> Bool {
         guard let gone = demands.removeValue(forKey: request) else { return false }
@@ -127,12 +128,13 @@ struct Coalescer {
         return demand
     }
 
-    /// What a name in a line's queue stands for; nil where the request was taken from within the queue, or moved on.
+    /// The demand of a request in a line's queue; nil where the request was already taken or moved to another line.
     private func demand(_ request: RequestID, in scope: Scope) -> Demand? {
         demands[request]?.first { $0.scope == scope }
     }
 
-    /// Puts a line back after a change: with a request that waits at the head of each queue, or not at all.
+    /// Stores a line after a change. The head of each queue is then a request that waits. A line where nothing waits
+    /// and no call has failed is dropped.
     private mutating func settle(_ changed: Line, of scope: Scope) {
         var line = changed
         guard line.count > 0 || line.failures > 0 else { return }
@@ -147,7 +149,8 @@ struct Coalescer {
         lines[scope] = line
     }
 
-    /// When the first of the scopes that wait may go; nil where none may. `earliest`: what else keeps a scope waiting.
+    /// When the first waiting scope may be called; nil where none may. `earliest` gives the time from which everything
+    /// else allows a scope; nil blocks the scope.
     func nextEligible(now: Duration, earliest: (Scope) -> Duration?) -> Duration? {
         var first: Duration?
         for (scope, line) in lines where line.count > 0 {
@@ -158,15 +161,16 @@ struct Coalescer {
         return first
     }
 
-    /// The next call of a scope that is allowed, taken out of the waiting; nil where nothing may go now.
+    /// Takes the next call of an allowed scope out of the queues; nil where no call may go now.
     ///
-    /// Class first (raised by waiting), then the project that had no call for longest, then the longest waiting.
+    /// The order is by class (raised by waiting), then by the project that has gone longest without a
+    /// call, then by the longest wait.
     mutating func next(now: Duration, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
         var best: (scope: Scope, rank: Int, served: Int, arrived: Duration, request: RequestID)?
         for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
             guard isAllowed(scope), let (rank, arrived, request) = head(of: line, scope, now: now) else { continue }
             let served = served[scope.project] ?? 0
-            // Which came first decides between equals, so that the same requests always make the same calls.
+            // The earlier request wins a tie, so that the same requests always make the same calls.
             if let b = best, (b.rank, b.served, b.arrived, b.request) <= (rank, served, arrived, request) { continue }
             best = (scope, rank, served, arrived, request)
         }
@@ -174,7 +178,7 @@ struct Coalescer {
         turn += 1
         served[scope.project] = turn
         if served.count > 4096 { served = served.filter { $0.value > turn - 2048 } }
-        // Where calls failed and nobody asks any more.
+        // Drops scopes whose calls failed and for which no request waits any more.
         if lines.count > 4096 { lines = lines.filter { $0.value.count > 0 || $0.value.notBefore > now } }
         let fresh = Batch(scope: scope, hosts: [], parts: [])
         let batch = scope.operateAll ? everything(of: &line, scope) : fill(fresh, to: hostsPerCall, from: &line, now)
@@ -182,7 +186,7 @@ struct Coalescer {
         return batch
     }
 
-    /// A batch with more of those who wait for the same, up to so many hosts.
+    /// Fills a batch with more requests for the same scope, up to `capacity` hosts.
     mutating func extend(_ batch: Batch, to capacity: Int, now: Duration) -> Batch {
         guard batch.hosts.count < capacity, var line = lines.removeValue(forKey: batch.scope) else { return batch }
         let extended = fill(batch, to: capacity, from: &line, now)
@@ -190,14 +194,15 @@ struct Coalescer {
         return extended
     }
 
-    /// What a request has waited for: its class, raised by waiting, then its age.
+    /// The effective priority of a demand: its class, raised by waiting, then its time of arrival. A demand in a last
+    /// lane (`Lane.isLast`) rises no further than `critical`.
     private func claim(_ demand: Demand, _ rank: Int, _ now: Duration) -> (rank: Int, arrived: Duration) {
         let raised = Int((now - demand.arrived) / Self.agingStep)
         if demand.scope.lane.isLast { return (max(0, 3 - raised), demand.arrived) }
         return (rank + (demand.scope.lane == .behind ? 1 : 0) - raised, demand.arrived)
     }
 
-    /// The best claim of a line.
+    /// The request of a line with the best effective priority.
     private func head(
         of line: Line, _ scope: Scope, now: Duration
     ) -> (rank: Int, arrived: Duration, request: RequestID)? {
@@ -230,7 +235,7 @@ struct Coalescer {
         while batch.hosts.count < capacity, passedOver < Self.passOver {
             for rank in 0..<3 { skipGone(&line, batch.scope, rank, &places) }
             let ranks = (0..<3).filter { places[$0] < line.waiting[$0].count }
-            // Of the three queues the one whose first has the best claim, as between scopes.
+            // Takes the queue whose first request has the best effective priority, as between scopes.
             let claims = ranks.compactMap { rank in
                 demand(line.waiting[rank][places[rank]], in: batch.scope).map { (rank, claim($0, rank, now)) }
             }
@@ -246,11 +251,11 @@ struct Coalescer {
                 line.count -= 1
                 continue
             }
-            // It does not fit, and keeps its place.
+            // The request does not fit, and keeps its place.
             places[rank] += 1
             passedOver += 1
             if demand.hosts.count > hostsPerCall {
-                // It fits no call: as many hosts as there is room for go now.
+                // The request is too large for any call, so as many of its hosts as fit go now.
                 let covered = demand.hosts.filter { union.contains(ExactText($0)) }
                 take(Array(fresh.prefix(room)), into: &batch, &union)
                 batch.add(covered + fresh.prefix(room), of: request)
@@ -261,7 +266,7 @@ struct Coalescer {
         return batch
     }
 
-    /// Moves a place on, past names of requests that wait no longer.
+    /// Advances a place past requests that no longer wait.
     private func skipGone(_ line: inout Line, _ scope: Scope, _ rank: Int, _ places: inout [Int]) {
         while places[rank] < line.waiting[rank].count, demand(line.waiting[rank][places[rank]], in: scope) == nil {
             if places[rank] == 0 { line.waiting[rank].popFirst() } else { places[rank] += 1 }

@@ -1,28 +1,31 @@
-/// A call was refused because of some of its hosts. What is known of hosts, and of calls that are being halved.
+/// Finds the faulty hosts after a call was refused because of some of its hosts. Stores which hosts are quarantined and
+/// which calls are being bisected.
 ///
-/// 1. One read of the hosts' states (ListPluginStatus), which also looks at those that are next in line. Hosts of the call
-///    that it shows to be faulty have their outcome: a call that named them was refused. The others go back in line.
-/// 2. Where the read blames no host, or there is none to be had, the call is halved. Halves stand in line as other calls
-///    do; from the third level on they stand behind all others.
-/// 3. A single host that is refused has its outcome. Where all four quarters of one request are refused alike, so has the
-///    whole request; and where finding out would take more than `callsForOne` calls.
-/// 4. Faulty hosts are quarantined: for a while they are called apart, behind all others.
+/// 1. One read (ListPluginStatus) fetches the states of the call's hosts and of hosts that are next in line. Hosts of
+///    the call that the read shows as faulty have their outcome, because a call that named them was refused. The
+///    other hosts go back in line.
+/// 2. The call is bisected where the read shows no faulty host, or where no read is possible. Halves wait in line as
+///    other calls do. From the third level on they come after all others.
+/// 3. A single host that is refused has its outcome. A whole request has its outcome where all four of its quarters are
+///    refused with the same code. Where finding the faulty hosts would take more than `callsForOne` calls, all hosts of
+///    the refused half have their outcome.
+/// 4. Faulty hosts are quarantined. For a while they are called separately, after all others.
 struct Isolation {
     private struct HostKey: Hashable {
         var project: ExactText
         var host: ExactText
     }
 
-    /// A refused call that is being halved.
+    /// A refused call that is being bisected.
     private struct Tree {
         var code: String
-        /// The only request in it; nil where there are several.
+        /// The only request in the tree; nil where there are several.
         var owner: RequestID?
-        /// Quarters that were refused with that code.
+        /// Quarters that were refused with `code`.
         var refusedQuarters: Set<Int> = []
     }
 
-    /// Faulty hosts, and until when they are called apart.
+    /// Faulty hosts, and until when they are called separately.
     private var quarantine: [HostKey: Duration] = [:]
     private var trees: [Int: Tree] = [:]
     private var lastTree = 0
@@ -40,7 +43,7 @@ struct Isolation {
         for host in hosts { quarantine[HostKey(project: project, host: ExactText(host))] = until }
     }
 
-    /// The hosts were called with success.
+    /// A call for these hosts was accepted.
     mutating func mended(_ hosts: [String], of project: ExactText) {
         for host in hosts { quarantine[HostKey(project: project, host: ExactText(host))] = nil }
     }
@@ -52,15 +55,16 @@ struct Isolation {
 
     // MARK: Halves
 
-    /// Calls that are made at most to find the faulty of one request's hosts, where it shares none of them: one faulty host
-    /// takes `1 + 2 * ceil(log2 hosts)`.
+    /// The maximum number of calls to find the faulty hosts of one request, where it shares no call with others. One
+    /// faulty host takes `1 + 2 * ceil(log2 hosts)`.
     static func callsForOne(hosts: Int) -> Int {
         var depth = 0
         while 1 << depth < hosts { depth += 1 }
         return 2 * depth + 4
     }
 
-    /// A new tree for a call that was refused. The oldest one is forgotten: its halves are called one by one.
+    /// Starts a tree for a refused call. The oldest tree beyond `maximumTrees` is forgotten,
+    /// and its halves go on without it.
     mutating func grow(_ batch: Batch, _ failure: Failure) -> Int {
         lastTree += 1
         trees[lastTree - Self.maximumTrees] = nil
@@ -68,10 +72,11 @@ struct Isolation {
         return lastTree
     }
 
-    /// Whether nothing but this request is in the tree.
+    /// Whether this request is the only one in the tree.
     func isOwner(_ request: RequestID?, of tree: Int) -> Bool { request != nil && trees[tree]?.owner == request }
 
-    /// A half was refused. True where all quarters of a request have been, alike: the cause is not a host.
+    /// Records a refused half. True where all quarters of a request have been refused with the same code,
+    /// so that the cause is not a host.
     mutating func refused(tree: Int, index: Int, _ failure: Failure) -> Bool {
         guard trees[tree]?.owner != nil, trees[tree]?.code == failure.code else { return false }
         if (4...7).contains(index) { trees[tree]?.refusedQuarters.insert(index) }
@@ -80,7 +85,7 @@ struct Isolation {
 }
 
 extension Pipeline {
-    /// A call was refused, and some of its hosts may be the cause.
+    /// Starts or continues the search for the faulty hosts of a refused call.
     mutating func isolate(_ refused: Batch, _ failure: Failure, _ now: Now) {
         let batch = withoutGivenUp(refused)
         guard !batch.hosts.isEmpty else { return }
@@ -96,7 +101,7 @@ extension Pipeline {
         }
     }
 
-    /// These hosts are the cause: quarantined from now on, and with their outcome where it is final.
+    /// These hosts are the cause. They are quarantined from now on, and have their outcome where the failure is final.
     mutating func faulty(_ batch: Batch, _ failure: Failure, _ now: Now) {
         move(batch, from: .held, to: .behind)
         quarantine(batch.hosts, of: batch.scope, now)
@@ -107,12 +112,12 @@ extension Pipeline {
         var apart = batch
         apart.scope.lane = .quarantined
         let failures = coalescer.failures(apart.scope) + 1
-        // Not before a while: such a call is likely to be refused again.
+        // The call waits for a while, because it is likely to be refused again.
         let pause = retry.pause(after: failures + 4, using: &generator)
         putBack(apart, failure, notBefore: now.uptime + pause, failures: failures, now)
     }
 
-    /// Moves what else a batch's requests wait for from one lane to another.
+    /// Moves the other hosts that a batch's requests wait for from one lane to another.
     mutating func move(_ batch: Batch, from lane: Lane, to other: Lane) {
         var (scope, target) = (batch.scope, batch.scope)
         (scope.lane, target.lane) = (lane, other)
@@ -131,7 +136,7 @@ extension Pipeline {
         isolation.quarantine(hosts, of: scope.project, until: quarantineEnds(now), now: now.uptime)
     }
 
-    /// Back in line: at the front, each in its class.
+    /// Puts a batch back at the front of the line, each request in its class.
     mutating func requeue(_ batch: Batch) {
         let parts = batch.parts.compactMap { part -> (part: Batch.Part, priority: Priority, arrived: Duration)? in
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else {
@@ -142,13 +147,13 @@ extension Pipeline {
         if !parts.isEmpty { coalescer.putBack(parts, scope: batch.scope) }
     }
 
-    /// The hosts of a refused call in two calls.
+    /// Splits the hosts of a refused call into two calls.
     mutating func bisect(_ refused: Batch, _ failure: Failure, _ now: Now) {
         let batch = withoutGivenUp(refused)
         guard !batch.hosts.isEmpty else { return }
         var (tree, index) = (0, 1)
         if case .half(let grown, let at) = batch.scope.lane { (tree, index) = (grown, at) }
-        // Once a request is alone, a tree of its own says whether it is refused as a whole.
+        // Once a request is alone, a tree of its own shows whether the whole request is refused.
         if tree == 0 || (batch.parts.count == 1 && !isolation.isOwner(batch.parts.first?.request, of: tree)) {
             (tree, index) = (isolation.grow(batch, failure), 1)
         }
@@ -165,7 +170,7 @@ extension Pipeline {
         }
     }
 
-    /// Between requests where there are several, so that each is alone soon.
+    /// Splits between requests where there are several, so that each request is alone soon.
     private func halves(of batch: Batch) -> [Batch] {
         guard batch.parts.count > 1 else {
             let first = batch.only(batch.hosts.prefix(batch.hosts.count / 2))
@@ -184,7 +189,8 @@ extension Pipeline {
         return halves.map { $0.only($0.parts.flatMap(\.hosts)) }
     }
 
-    /// What waits of the request is refused too, without a call: all quarters of a call for it alone were.
+    /// Refuses the rest of the request too, without a call, because all quarters of a call for
+    /// this request alone were refused.
     private mutating func endWhole(_ part: Batch.Part, _ failure: Failure, _ now: Now) {
         var hosts = part.hosts
         for scope in coalescer.scopes(of: part.request) {
@@ -193,8 +199,8 @@ extension Pipeline {
         settle(Batch.Part(request: part.request, hosts: hosts), failure: failure, now)
     }
 
-    /// Moves what names a quarantined host out of a batch: the host apart, the request's other hosts behind. Nil where
-    /// there is none.
+    /// Takes the requests that name a quarantined host out of a batch. Quarantined hosts then wait separately, and the
+    /// other hosts of these requests wait in lane `behind`. Nil where the batch names no quarantined host.
     mutating func withoutQuarantined(_ batch: Batch, _ now: Now) -> Batch? {
         switch batch.scope.lane {
         case .shared, .behind: break
@@ -213,7 +219,7 @@ extension Pipeline {
         return batch.without { requests.contains($0) }
     }
 
-    /// Puts a request in line: hosts that are faulty apart, and the others then behind.
+    /// Puts a request in line. Faulty hosts wait separately. The other hosts then wait in lane `behind`.
     mutating func enqueue(_ id: RequestID, _ hosts: [String], _ faulty: Set<ExactText>, _ scope: Scope) {
         guard let entry = open[id], let request = entry.request, entry.stage == .calling else { return }
         func add(_ hosts: [String], _ lane: Lane) {

@@ -1,25 +1,27 @@
-/// Reads of hosts' states (ListPluginStatus), after calls that were refused or lost.
+/// Reads of hosts' states (ListPluginStatus) after calls that were refused or whose answer was lost.
 struct StatusReads {
     struct Read {
         enum Purpose: Equatable {
             /// Which of these hosts keep calls from being accepted?
             case refused(Failure)
-            /// Which of these hosts were started by the call whose answer was lost? Then again, not before the time.
+            /// Which of these hosts were started by the call whose answer was lost? The others are called
+            /// again, not before the given time.
             case lost(Failure, notBefore: Duration, failures: Int)
         }
 
         var batch: Batch
         var purpose: Purpose
-        /// What is next in line and is looked at too. It is out of the line while the read is in flight.
+        /// Requests that are next in line and are included in the read. They are out of the
+        /// line while the read is in flight.
         var ahead: Batch?
-        /// Hosts not asked for yet, and the states told so far.
+        /// Hosts that no read has asked for yet, and the states reported so far.
         var toAsk: ArraySlice<String> = []
         var states: [ExactText: HostStatus] = [:]
         /// Not sent before this time.
         var notBefore: Duration = .zero
-        /// When it was asked for.
+        /// When the read was requested.
         var since: Duration = .zero
-        /// How often it failed in a way that can pass.
+        /// How many times the read failed in a way that a retry can fix.
         var failures = 0
 
         var maximumFailures: Int {
@@ -28,8 +30,9 @@ struct StatusReads {
 
         var subject: AuthGate.Subject { batch.scope.subject(isRead: true) }
 
-        /// Whether reads of its project are refused, so that it is not waited for: after a refused call not at all, after a
-        /// lost one until they were refused again.
+        /// Whether reads of this project are refused, so that the batch does not wait for the read. After a
+        /// refused call, one refusal is enough while its pause lasts. After a lost call, it takes
+        /// `maximumRefusals` refusals in a row.
         func isHopeless(gate: AuthGate, _ now: Duration) -> Bool {
             guard let until = gate.pausedUntil(subject) else { return false }
             if case .refused = purpose { return until > now }
@@ -40,21 +43,22 @@ struct StatusReads {
     private var waiting: [Read] = []
     private var inFlight: [CallID: Read] = [:]
 
-    /// Hosts asked for in one read, so that its URL stays well below what gateways take.
+    /// Hosts in one read. The limit keeps the URL well below what gateways accept.
     static let hostsPerRead = 100
-    /// After so many failures of a read its hosts are called without one: a status outage must not block calls.
+    /// After this many failed reads, the hosts are called without a read. A status outage must not block calls.
     static let maximumFailures = 3
-    /// The same after a lost answer, where a call without a read may be a repeated one: what took the answer often takes the
-    /// reads after it as well.
+    /// The same after a lost answer, where a call without a read may repeat a call. The limit is higher because the
+    /// fault that lost the answer often loses the following reads too.
     static let maximumFailuresOfLost = 6
     /// The same for refusals of the credential.
     static let maximumRefusals = 2
 
-    /// A refused scope waits for the read for so long, because the read says which of its next calls would be refused too.
+    /// A refused scope waits this long for the read, because the read shows which of the scope's
+    /// next calls would be refused too.
     private static let longestHold: Duration = .seconds(2)
 
-    /// Until when no further call of the scope goes, in whatever lane but for halves; nil where no read after a refusal is
-    /// under way.
+    /// Until when no further call of the scope may go, in any lane except halves; nil where no
+    /// read after a refusal is under way.
     func hold(_ scope: Scope) -> Duration? {
         guard !(waiting.isEmpty && inFlight.isEmpty) else { return nil }
         if case .half = scope.lane { return nil }
@@ -63,7 +67,7 @@ struct StatusReads {
             guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { return }
             since = max(since ?? .zero, read.since)
         }
-        // No list of both: this is asked of every scope that waits.
+        // The two are not joined into one list, because this runs for every scope that waits.
         waiting.forEach(look)
         inFlight.values.forEach(look)
         return since.map { $0 + Self.longestHold }
@@ -82,7 +86,8 @@ struct StatusReads {
         waiting.firstIndex(where: isReady).map { waiting.remove(at: $0) }
     }
 
-    /// When the first of those that wait may go; nil where none may. `allowed`: what else keeps a read waiting.
+    /// When the first waiting read may go; nil where none may. `allowed` gives the time from which everything else
+    /// allows a read; nil blocks the read.
     func earliest(_ allowed: (Read) -> Duration?) -> Duration? {
         var first: Duration?
         for read in waiting {
@@ -94,14 +99,14 @@ struct StatusReads {
 }
 
 extension Pipeline {
-    /// Asks about a batch's hosts before anything else is done with it.
+    /// Reads the states of a batch's hosts before anything else is done with the batch.
     mutating func ask(_ asked: Batch, _ purpose: StatusReads.Read.Purpose, _ now: Now) {
         let batch = withoutGivenUp(asked)
         guard !batch.hosts.isEmpty else { return }
         reads.wait(StatusReads.Read(batch: batch, purpose: purpose, since: now.uptime))
     }
 
-    /// Sends the reads that may go now; they have a quota of their own.
+    /// Sends the reads that may go now. Reads have their own quota.
     mutating func dispatchReads(_ now: Now) {
         guard !isDraining else { return }
         while let read = nextRead({ $0.isHopeless(gate: $1, now.uptime) }) { conclude(read, hasEvidence: false, now) }
@@ -202,7 +207,7 @@ extension Pipeline {
         let faults = Dictionary(grouping: rest.hosts) { Self.fault(states[ExactText($0)]) }
         let named = faults.filter { $0.key != nil }.values.flatMap { $0 }
         guard !named.isEmpty else {
-            // The same hosts would be refused again.
+            // A call for the same hosts would be refused again.
             if started.isEmpty {
                 bisect(rest, failure, now)
             } else {
@@ -211,7 +216,8 @@ extension Pipeline {
             }
             return
         }
-        // The code says which of them it was. The others are called apart, and so have a code of their own.
+        // The code shows which of the faulty hosts caused the refusal. The other faulty hosts are called
+        // separately, so that each has its own code.
         let blamed = faults[failure.code] ?? named
         faulty(rest.only(blamed), failure, now)
         let others = Set(named).subtracting(blamed)
@@ -219,7 +225,8 @@ extension Pipeline {
         var apart = rest.only(others)
         apart.scope.lane = .quarantined
         requeue(apart)
-        // Sound hosts of a request that names a faulty one stand behind: it is likely to cost another call.
+        // Healthy hosts of a request that names a faulty host wait in lane `behind`, because the request
+        // is likely to cost another call.
         let mixed = Set(rest.only(named).parts.map(\.request))
         requeue(rest.without(named).without { mixed.contains($0) })
         var behind = rest.without(named).without { !mixed.contains($0) }
@@ -228,7 +235,7 @@ extension Pipeline {
         move(batch, from: .held, to: .behind)
     }
 
-    /// What keeps a host from being called, in the vendor's code; nil where nothing is seen to.
+    /// The fault that keeps a host from being called, as the vendor's code; nil where the state shows no fault.
     private static func fault(_ state: HostStatus?) -> String? {
         guard let state else { return "HSS.0011" }
         if state.agentStatus == "not_installed" || state.agentStatus == "install_failed" { return "HSS.1001" }

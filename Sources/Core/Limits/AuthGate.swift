@@ -1,45 +1,46 @@
-/// Whether calls may be made on the credential, and on it for one project.
+/// Decides whether calls may use the credential, in general and for one project.
 ///
-/// More than five wrong signatures in a row lock the key for five minutes at the gateway. So one call at a time proves a
-/// credential before others follow, and **at most three refusals in a row fall in any five minutes**. Refusals are in a row
-/// until a call is accepted that was sent after their answers came: only then is it certain that the server saw the
-/// accepted call between them. Refusals of calls and reads, of whatever project, all count.
+/// The gateway locks the key for five minutes after more than five wrong signatures in a row. So one call at a
+/// time proves a credential before others follow, and **at most three refusals in a row fall in any five
+/// minutes**. A row of refusals ends when a call is accepted that was sent after the answers of these refusals
+/// came. Only then is it certain that the server saw the accepted call between the refusals. Refusals of calls and
+/// reads count, for every project.
 ///
-/// A refusal alone does not tell whether the credential, one project or one API is refused. After the first one the next
-/// probe is of another project, at once where one waits:
-/// - It is accepted: the credential is good, and the first project is refused alone. That project has a pause of its own,
-///   which grows with each refusal; its further refusals close nothing for others.
-/// - It is refused too: the credential is bad, and everything waits out a growing pause.
+/// One refusal does not show whether the credential, one project or one API is refused. After the first refusal the
+/// next probe is for another project, at once if a call for another project waits:
+/// - If the probe is accepted, the credential is good, and only the first project is refused. That project gets its own
+///   pause, which grows with each refusal. Further refusals of that project close nothing for others.
+/// - If the probe is refused too, the credential is bad, and everything waits for a growing pause.
 ///
-/// Probes of what was refused before, and reads, use two of the three refusals at most. The third is left to a project
-/// that nothing is known against, so that it need not wait for others' refusals to grow old. For the same reason the first
-/// call of a project goes alone, and no project has more than two calls in flight. A refused read pauses the reads of its
-/// project only: it is no evidence against the credential.
+/// Reads, and probes of subjects that were refused before, use at most two of the three refusals. The third is reserved
+/// for a project that was not refused, so that it need not wait until the refusals of others are old enough. For the
+/// same reason the first call of a project goes alone, and no project has more than two calls in flight. A refused read
+/// pauses only the reads of its project, because it is no evidence against the credential.
 package struct AuthGate: Equatable, Sendable {
     package enum State: Equatable, Sendable {
-        /// One call may go, to see whether the credential is accepted.
+        /// One call may go, to test whether the credential is accepted.
         case unproven
-        /// That call is on its way.
+        /// The test call is in flight.
         case probing
         case accepted
-        /// Refused; the next probe goes at this time, or at once for another project.
+        /// The credential was refused. The next probe goes at this time, or at once for another project.
         case closed(until: Duration)
     }
 
-    /// What the gateway can refuse by itself: what the signed URL names.
+    /// The part of the signed URL that the gateway can refuse on its own.
     package struct Subject: Hashable, Sendable {
         var project: ExactText
         var enterpriseProject: ExactText?
         var isRead = false
     }
 
-    /// What an accepted call shows.
+    /// The conclusions from an accepted call.
     struct Acceptance: Equatable {
-        /// The credential was not known to be good before.
+        /// The credential was not known to be good before this call.
         var opens = false
-        /// Refused before the accepted call was sent, so refused alone.
+        /// Subjects that were refused before the accepted call was sent, so only they are refused.
         var refusedAlone: [Subject] = []
-        /// The call's own project was refused alone, and is no more.
+        /// The call's own project was the only one refused, and is accepted again.
         var mends = false
     }
 
@@ -47,7 +48,7 @@ package struct AuthGate: Equatable, Sendable {
         var at: Duration
         /// The last call that was sent before this answer came.
         var last: CallID
-        /// Nil where IAM gave no token: that stops all projects.
+        /// Nil where IAM gave no token, which stops all projects.
         var subject: Subject?
     }
 
@@ -63,22 +64,23 @@ package struct AuthGate: Equatable, Sendable {
     private var probe: CallID?
     /// Refusals in a row, oldest first.
     private var streak: [Refusal] = []
-    /// Rounds of refusals in a row that closed the gate: calls that were in flight together are one.
+    /// Rounds of refusals in a row that closed the gate. Calls that were in flight together count as one round.
     private var rounds = 0
     private var pauses: [Subject: Pause] = [:]
-    /// What had a call accepted since it was last refused.
+    /// Subjects with an accepted call since their last refusal.
     private var proven: Set<Subject> = []
     private var inFlight: [Subject: Int] = [:]
-    /// In flight: what is not proven.
+    /// Calls and reads in flight whose subject is not proven.
     private var suspects: Set<CallID> = []
     private var lastCall: CallID = 0
-    /// Calls up to this one were made on the credential before this one.
+    /// Calls up to this one used the previous credential.
     private var lastBeforeRenewal: CallID = 0
-    /// Whether calls in flight are bounded too. Without a quota they are not: whoever switches it off wants speed.
+    /// Whether calls in flight are bounded too. They are not bounded without a quota, because an operator who
+    /// switches off the quota wants speed.
     private let boundsFlight: Bool
     private let mutations: Mutations
 
-    /// Not more refusals in a row than this in `window`.
+    /// The maximum number of refusals in a row within `window`.
     static let maximumRefusals = 3
     static let window: Duration = .seconds(300)
     private static let longestPause: Duration = .seconds(110)
@@ -92,13 +94,13 @@ package struct AuthGate: Equatable, Sendable {
 
     // MARK: May a call go?
 
-    /// Calls and reads that may be in flight at once, so that a credential that turns bad meanwhile is refused no more often
-    /// than it may be.
+    /// How many calls and reads may be in flight at once. If the credential becomes bad while they are in flight, it is
+    /// still refused no more often than allowed.
     package func room(now: Duration) -> Int { max(1, Self.maximumRefusals - recent(now).count) }
 
     func allows(_ subject: Subject, now: Duration) -> Bool { earliest(subject, now: now).map { $0 <= now } ?? false }
 
-    /// When a call or read may go; nil where an answer has to come first.
+    /// When a call or read may go; nil where it must wait for an answer.
     func earliest(_ subject: Subject, now: Duration) -> Duration? {
         if mutations.has(.probesTheSameProject) { return now }
         if state == .probing { return nil }
@@ -115,24 +117,24 @@ package struct AuthGate: Equatable, Sendable {
         return !proven.contains(subject) || count >= Self.maximumRefusals - 1 ? nil : time
     }
 
-    /// Whether the answers of others that are not proven have to come first.
+    /// Whether the subject must wait for the answers of other subjects that are not proven.
     private func mustWait(_ subject: Subject, _ refusals: Int) -> Bool {
         boundsFlight && !proven.contains(subject) && !suspects.isEmpty
             && refusals + suspects.count >= Self.maximumRefusals - 1
     }
 
-    /// Whether it was not refused since a call was accepted, so that a probe of it tells more.
+    /// Whether the subject was not refused since the last accepted call, so that a probe of it shows more.
     func isUntried(_ subject: Subject) -> Bool { !streak.contains { $0.subject == subject } }
 
-    /// Where only one project was refused, another one shows whether the credential is; a read of it too, since nothing else
-    /// of it may wait.
+    /// Where only one project was refused, a probe of another project shows whether the credential is good. A read of
+    /// another project serves too, because that project may have nothing else waiting.
     private func mayProbeAtOnce(_ subject: Subject) -> Bool {
         if mutations.has(.probesWithCallsOnly) && subject.isRead { return false }
         return refusedCalls.count == 1 && isUntried(subject)
             && (!subject.isRead || !streak.contains { $0.subject?.project == subject.project })
     }
 
-    /// Whose calls were refused in a row; nil stands for all.
+    /// The subjects whose calls were refused in a row; empty where IAM gave no token.
     private var refusedCalls: Set<Subject?> {
         let calls: [Subject?] = streak.map(\.subject).filter { !($0?.isRead ?? false) }
         return calls.contains(nil) ? [] : Set(calls)
@@ -140,10 +142,10 @@ package struct AuthGate: Equatable, Sendable {
 
     private func recent(_ now: Duration) -> [Refusal] { streak.filter { $0.at > now - Self.window } }
 
-    /// When the credential was refused lately, by uptime: what the next caller has to know.
+    /// When the credential was refused recently, by uptime. This is handed over to the next caller.
     func recentRefusals(_ now: Duration) -> [Duration] { recent(now).map(\.at) }
 
-    /// The caller before this one was refused then.
+    /// Adds the refusals of the previous caller.
     mutating func takeOver(_ refusals: [Duration]) {
         let known = streak
         streak = refusals.suffix(16).map { Refusal(at: $0, last: lastCall, subject: nil) } + known
@@ -151,7 +153,7 @@ package struct AuthGate: Equatable, Sendable {
 
     private static func end(of refusal: Refusal) -> Duration { refusal.at + window + .seconds(1) }
 
-    // MARK: Who is refused alone
+    // MARK: Subjects refused alone
 
     /// Projects that are refused while others are accepted.
     package var refusedAlone: [String] {
@@ -160,7 +162,7 @@ package struct AuthGate: Equatable, Sendable {
 
     func pausedUntil(_ subject: Subject) -> Duration? { pauses[subject]?.until }
 
-    /// Refusals of it, none accepted between.
+    /// How many times the subject was refused in a row.
     func failures(_ subject: Subject) -> Int { pauses[subject]?.failures ?? 0 }
 
     // MARK: What happens
@@ -178,7 +180,7 @@ package struct AuthGate: Equatable, Sendable {
         inFlight[subject] = count > 1 ? count - 1 : nil
     }
 
-    /// HSS answered with anything but a refusal of the credential.
+    /// HSS gave an answer that does not refuse the credential.
     mutating func accepted(_ call: CallID, _ subject: Subject) -> Acceptance {
         answered(call, subject)
         var acceptance = Acceptance()
@@ -193,7 +195,7 @@ package struct AuthGate: Equatable, Sendable {
         if proven.count >= Self.maximumSubjects { proven = [] }
         if pauses[subject] == nil { proven.insert(subject) }
         for (other, pause) in pauses where !other.isRead && !pause.isAlone && pause.last < call {
-            // Where several were refused, it was the credential: it is good now.
+            // Where several subjects were refused, the cause was the credential, which is good now.
             pauses[other]?.isAlone = true
             if wasCredential { pauses[other] = nil } else { acceptance.refusedAlone.append(other) }
         }
@@ -203,14 +205,14 @@ package struct AuthGate: Equatable, Sendable {
         return acceptance
     }
 
-    /// The call told nothing of the credential (no connection, say).
+    /// The call showed nothing about the credential (for example, there was no connection).
     mutating func inconclusive(_ call: CallID, _ subject: Subject) {
         answered(call, subject)
         if probe == call { (state, probe) = (.unproven, nil) }
     }
 
-    /// A refusal of the credential, or (`isToken`) no token was had, which stops all projects. True where that closed the
-    /// gate.
+    /// The credential was refused, or (`isToken`) no token could be obtained, which stops all projects.
+    /// True where this closed the gate.
     mutating func refused(_ call: CallID, _ subject: Subject, isToken: Bool = false, now: Duration) -> Bool {
         answered(call, subject)
         let isSameRound = streak.last.map { call <= $0.last } ?? false
@@ -244,7 +246,7 @@ package struct AuthGate: Equatable, Sendable {
         pauses[subject] = pause
     }
 
-    /// The credential changed: it is unproven again, so one call tries it, as soon as the bound on refusals allows.
+    /// The credential changed and is unproven again. One call tests it as soon as the bound on refusals allows.
     package mutating func renewed(now: Duration) {
         (state, probe, rounds, pauses, proven) = (.unproven, nil, 0, [:], [])
         lastBeforeRenewal = lastCall
@@ -256,7 +258,7 @@ package struct AuthGate: Equatable, Sendable {
 }
 
 extension Scope {
-    /// What the gateway may refuse: a call of this scope, or a read.
+    /// The subject that the gateway may refuse, for a call or a read of this scope.
     func subject(isRead: Bool = false) -> AuthGate.Subject {
         AuthGate.Subject(project: project, enterpriseProject: enterpriseProject, isRead: isRead)
     }

@@ -1,20 +1,20 @@
-/// Whether the service answers at all. When calls fail in a row, whichever requests they carried, further ones would only
-/// fail too and take slots of the quota. So the breaker opens: one probe at a time goes out, after growing pauses, until
-/// one is answered.
+/// Stops calls while the service does not answer. When calls fail in a row, whatever requests they carried, further
+/// calls would only fail too and occupy slots of the quota. So the breaker opens. It lets one probe at a time through,
+/// after growing pauses, until a probe is answered.
 struct CircuitBreaker: Equatable {
     enum State { case closed, open, halfOpen }
 
     /// Failures in a row, over all batches.
     private var failures = 0
-    /// The same by rounds: calls that were in flight when one failed have failed with it.
+    /// The same counted in rounds. Calls that were in flight when one call failed belong to the same round.
     private(set) var rounds = 0
     private var failedAt: Duration?
-    /// When the first failure of those in a row came.
+    /// When the first of the failures in a row came.
     private(set) var since: Duration?
     private var probe: CallID?
     private var notBefore: Duration = .zero
 
-    /// So many open it; fewer are a hiccup of one batch.
+    /// This many failures open the breaker. Fewer may be a brief fault of one batch.
     static let threshold = 3
 
     /// Half open while a probe is in flight.
@@ -22,12 +22,12 @@ struct CircuitBreaker: Equatable {
 
     func allows(now: Duration) -> Bool { state == .closed || (state == .open && now >= notBefore) }
 
-    /// When the next probe may go; nil where nothing is held back, or while a probe is in flight.
+    /// When the next probe may go; nil where calls are not held back, or while a probe is in flight.
     var deadline: Duration? { state == .open ? notBefore : nil }
 
     mutating func sent(_ call: CallID) { if state != .closed { probe = call } }
 
-    /// Takes a failure, and says which round of failures in a row it belongs to.
+    /// Records a failure and returns the number of rounds of failures in a row, with this one.
     mutating func failed(_ call: CallID, sentAt: Duration, now: Duration) -> Int {
         failures += 1
         since = since ?? now
@@ -41,6 +41,6 @@ struct CircuitBreaker: Equatable {
 
     mutating func pause(until: Duration) { notBefore = until }
 
-    /// The service answered, with whatever.
+    /// The service gave an answer of any kind.
     mutating func answered() { self = CircuitBreaker() }
 }

@@ -1,11 +1,12 @@
-/// How much is held open, and when to stop taking more. Full for a moment only leaves the queue alone; full for longer
-/// pauses the partitions, so that the consumer's queue can be read for other events; half empty resumes them. Results that
-/// their topic does not take are as if it was full.
+/// Bounds how much is open, and decides when to stop taking records. When the intake is only briefly full, records
+/// stay in the consumer's queue. When it stays full, the partitions are paused, so that the queue can be read for
+/// other events. When it is half empty, the partitions are resumed. Results that their topic does not accept have
+/// the same effect as a full intake.
 struct Intake: Equatable {
     private(set) var isFull = false
     private(set) var isPaused = false
     private var fullSince: Duration?
-    /// Full for this long pauses.
+    /// The partitions are paused after the intake has been full for this long.
     static let patience: Duration = .seconds(1)
 
     var deadline: Duration? { isPaused ? nil : fullSince.map { $0 + Self.patience } }

@@ -1,34 +1,34 @@
-/// Decides whether and when the next call or read may go. Dispatch and the pipeline's deadline ask the same questions, so
-/// the loop cannot sleep through a free slot or spin on a taken one.
+/// Decides whether and when the next call or read may go. Dispatch and the pipeline's deadline use the same decisions,
+/// so the loop cannot sleep through a free slot or spin on an occupied one.
 ///
-/// Five things have to agree: the lease, the credential's gate, the circuit breaker, the quota of the API, and the number
-/// of calls in flight.
+/// Five things must agree: the lease, the credential's gate, the circuit breaker, the quota of the API, and
+/// the number of calls in flight.
 struct Permits {
     /// A call or read in flight.
     private struct Permit {
         var subject: AuthGate.Subject
-        /// The quota's slot that it occupies; nil where there is no limit.
+        /// The slot of the quota that it occupies; nil where there is no limit.
         var slot: Int?
     }
 
-    /// Whether other workers may call with the same quota, so that calls need a lease.
+    /// Whether other workers may call on the same quota, so that calls need a lease.
     private let needsLease: Bool
     private let hasQuota: Bool
-    /// Calls in flight at most.
+    /// The maximum number of calls in flight.
     private let concurrency: Int
     private let mutations: Mutations
     private(set) var calls: Quota
-    /// ListPluginStatus has a quota of its own.
+    /// ListPluginStatus has its own quota.
     private(set) var reads: Quota
     private(set) var gate: AuthGate
     private(set) var breaker = CircuitBreaker()
     private var permits: [CallID: Permit] = [:]
     private var callCount = 0
-    /// Calls may be sent until then, by uptime; where a lease is needed.
+    /// Where a lease is needed, calls may be sent until this time, by uptime.
     private var leasedUntil: Duration = .zero
-    /// Whether this worker knows of the previous caller's calls, so that its own handover is complete.
+    /// Whether this worker knows the previous caller's calls, so that its own handover is complete.
     private var hasTakenOver = false
-    /// What this worker handed over when it was the caller last.
+    /// What this worker handed over the last time it was the caller.
     private var lastHandover: Handover?
 
     init(_ configuration: Pipeline.Configuration) {
@@ -43,7 +43,7 @@ struct Permits {
 
     // MARK: When
 
-    /// When the next call may go, whatever its scope, by uptime; nil where an answer or a lease has to come first.
+    /// When the next call of any scope may go, by uptime; nil where it must wait for an answer or a lease.
     func nextCall(_ now: Now) -> Duration? {
         guard hasRoom(now.uptime), gate.state != .probing, breaker.state != .halfOpen, let free = calls.nextFree(now)
         else { return nil }
@@ -52,12 +52,12 @@ struct Permits {
 
     func canCall(_ now: Now) -> Bool { nextCall(now).map { $0 <= now.uptime } ?? false }
 
-    /// When the next read may go, whatever it asks for, by uptime; nil where an answer or a lease has to come first.
+    /// When the next read of any subject may go, by uptime; nil where it must wait for an answer or a lease.
     func nextRead(_ now: Now) -> Duration? { hasRoom(now.uptime) ? reads.nextFree(now) : nil }
 
     func canRead(_ now: Now) -> Bool { nextRead(now).map { $0 <= now.uptime } ?? false }
 
-    /// When the credential allows a call or read of this subject; nil where an answer has to come first.
+    /// When the credential allows a call or read of this subject; nil where it must wait for an answer.
     func earliest(_ subject: AuthGate.Subject, _ now: Duration) -> Duration? { gate.earliest(subject, now: now) }
 
     /// Whether no other worker of the group can be calling.
@@ -84,8 +84,8 @@ struct Permits {
         permits[call] = Permit(subject: subject, slot: reads.sent(now))
     }
 
-    /// Frees the quota's slot: a window after the answer, or at once where the server cannot have counted the call. Returns
-    /// the limit that the answer named, where that is kept to from now on.
+    /// Frees the quota's slot. A slot is free one window after the answer, or at once where the server cannot have
+    /// counted the call. Returns the limit that the answer named, where it applies from now on.
     mutating func release(_ call: CallID, _ reply: Reply, _ now: Now) -> RateLimit? {
         guard let permit = permits.removeValue(forKey: call) else { return nil }
         if permit.subject.isRead {
@@ -100,7 +100,7 @@ struct Permits {
         return calls.limit == before ? nil : calls.limit
     }
 
-    /// The server refused a call or read for too many.
+    /// The server refused a call or read because there were too many.
     mutating func throttled(isRead: Bool, _ reply: Reply, _ now: Now) {
         if isRead {
             reads.throttled(now, retryAfter: reply.retryAfter, named: reply.rateLimit)
@@ -115,10 +115,10 @@ struct Permits {
         gate.accepted(call, subject)
     }
 
-    /// The call or read shows nothing of the credential.
+    /// The call or read showed nothing about the credential.
     mutating func inconclusive(_ call: CallID, _ subject: AuthGate.Subject) { gate.inconclusive(call, subject) }
 
-    /// The credential was refused. True where that closed the gate.
+    /// The credential was refused. True where this closed the gate.
     mutating func refused(_ call: CallID, _ subject: AuthGate.Subject, isToken: Bool, _ now: Duration) -> Bool {
         gate.refused(call, subject, isToken: isToken, now: now)
     }
@@ -127,10 +127,10 @@ struct Permits {
 
     // MARK: Outages
 
-    /// HSS answered a call, with whatever but an outage's failure.
+    /// HSS answered a call with anything other than a failure of an outage.
     mutating func serviceAnswered() { breaker.answered() }
 
-    /// A call failed as in an outage. Returns how many rounds in a row have.
+    /// A call failed as in an outage. Returns the number of rounds of such failures in a row.
     mutating func outageFailed(_ call: CallID, sentAt: Duration, _ now: Duration) -> Int {
         breaker.failed(call, sentAt: sentAt, now: now)
     }
@@ -142,11 +142,11 @@ struct Permits {
     /// The group cannot make another worker the caller before this time.
     mutating func lease(until: Duration) { if hasTakenOver { leasedUntil = max(leasedUntil, until) } }
 
-    /// Takes the calls of the caller before into account.
+    /// Accounts for the calls of the previous caller.
     mutating func takeOver(from previous: PreviousOwner, _ now: Now) {
         hasTakenOver = true
         let previous = mutations.has(.forgetsTheQuotaOnATakeover) ? .none : previous
-        // Its own handover tells this worker nothing new.
+        // This worker's own handover contains nothing that it does not know.
         if let lastHandover, previous == .handedOver(lastHandover) { return }
         if case .handedOver(let handover) = previous, !handover.refusals.isEmpty {
             gate.takeOver(handover.refusals.map { min(now.uptime, now.uptime + ($0 - now.wall)) })
@@ -155,7 +155,8 @@ struct Permits {
         reads.takeOver(previous, busyUntil: \.status, now)
     }
 
-    /// What the next caller has to know; nil where this worker never took over, so that the former handover still stands.
+    /// What the next caller has to know; nil where this worker never took over, so that the
+    /// earlier handover still applies.
     func handover(_ now: Now) -> Handover? {
         guard hasTakenOver else { return nil }
         if mutations.has(.leavesWithoutAHandover) { return Handover(start: [], status: []) }

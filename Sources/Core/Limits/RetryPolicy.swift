@@ -1,16 +1,16 @@
-/// How long until the next attempt: exponential with full jitter, so that many who failed together do not come back
-/// together.
+/// How long to wait before the next attempt. The pause grows exponentially with full jitter, so that requests that
+/// failed together are not retried together.
 package struct RetryPolicy: Equatable, Sendable {
-    /// The bound on the first pause; doubles with each further one.
+    /// The bound on the first pause. It doubles with each further pause.
     package var base: Duration = .seconds(1)
     /// The bound on any pause.
     package var cap: Duration = .seconds(60)
-    /// From the first failure that can pass to giving up.
+    /// How long to retry after the first retryable failure.
     package var budget: Duration
 
     package init(budget: Duration) { self.budget = budget }
 
-    /// A pause drawn evenly from nothing to the bound for this many failures in a row (at least one).
+    /// A pause drawn uniformly between zero and the bound for this many failures in a row (at least one).
     package func pause(after failures: Int, using generator: inout SplitMix64) -> Duration {
         var bound = base
         for _ in 1..<max(2, min(failures, 30)) where failures > 1 && bound < cap { bound *= 2 }
@@ -19,7 +19,7 @@ package struct RetryPolicy: Equatable, Sendable {
     }
 }
 
-/// A small generator that a test can seed; SplitMix64 (Steele, Lea, Flood 2014).
+/// A small generator that a test can seed: SplitMix64 (Steele, Lea, Flood 2014).
 package struct SplitMix64: RandomNumberGenerator, Equatable, Sendable {
     private var state: UInt64
 

@@ -1,11 +1,12 @@
-/// Records of one partition that have a result but may be read again, because the committed offset is at or below theirs.
+/// Records of one partition that have a result but may be read again, because the
+/// committed offset is at or below theirs.
 ///
-/// An offset alone does not name a record: the topic may have been created again, and a header may be forged. So each
-/// result is kept under its record's identity, and an offset may have several. How many there are is bounded by how far
-/// results run ahead of the committed offset, normally by the open requests. Beyond `limit` the earliest results are
-/// forgotten: their records are then processed again, and get a second result, rather than none.
+/// An offset alone does not identify a record, because the topic may have been recreated or a header may be forged. So
+/// each result is kept under its record's identity, and an offset may have several results. Their number is bounded by
+/// how far results run ahead of the committed offset, normally by the number of open requests. Beyond `limit` the
+/// earliest results are forgotten. Their records are then processed again and get a second result, rather than none.
 struct AnsweredRecords: Sendable {
-    /// What a header of version 1 tells of its record.
+    /// The description of a record in a header of version 1.
     struct Legacy: Sendable {
         var key: Fingerprint?
         var fingerprint: Fingerprint?
@@ -19,15 +20,15 @@ struct AnsweredRecords: Sendable {
         var count: Int { records.count + legacy.count }
     }
 
-    /// Some 50 MB.
+    /// About 50 MB.
     static let limit = 1 << 20
-    /// Offsets of records that there are, from the committed one on: results of others are not kept.
+    /// Offsets of existing records, from the committed offset on. Results for other offsets are not kept.
     let range: Range<Int64>
     private let limit: Int
     private var young = Generation()
     private var old = Generation()
     private var highest: Int64 = -1
-    /// Results that were let go of because there were too many.
+    /// How many results were forgotten because there were too many.
     private(set) var forgotten = 0
 
     init(_ range: Range<Int64>, limit: Int = Self.limit) {
@@ -37,7 +38,7 @@ struct AnsweredRecords: Sendable {
 
     var count: Int { young.count + old.count }
 
-    /// Whether some record at this offset has a result.
+    /// Whether any record at this offset has a result.
     func holds(_ offset: Int64) -> Bool { young.offsets.contains(offset) || old.offsets.contains(offset) }
 
     func contains(_ record: Fingerprint) -> Bool { young.records.contains(record) || old.records.contains(record) }
@@ -59,7 +60,7 @@ struct AnsweredRecords: Sendable {
         young.legacy[offset] = legacy
     }
 
-    /// Lets go of everything where no record below this offset will be read again.
+    /// No record below this offset will be read again. Forgets everything once this offset is above all kept results.
     mutating func passed(_ offset: Int64) {
         if highest >= 0 && offset > highest { (young, old, highest) = (Generation(), Generation(), -1) }
     }

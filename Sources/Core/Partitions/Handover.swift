@@ -1,17 +1,18 @@
-/// What is known, when the caller's place is taken over, of the calls that the previous caller made.
+/// What a worker that becomes the caller knows about the calls of the previous caller.
 package enum PreviousOwner: Equatable, Sendable {
-    /// Nobody had it: nothing was ever committed.
+    /// There was no previous caller, because nothing was ever committed.
     case none
     case handedOver(Handover)
-    /// It went without a word. `idleSince`: when the last result was made, where all requests are committed.
+    /// The previous caller left no handover. If all requests are committed, `idleSince` is the time of the last result,
+    /// or of the last call by earlier callers if that is later.
     case unknown(idleSince: Timestamp?)
 }
 
 extension PreviousOwner {
-    /// What is found of one partition when it is taken over.
+    /// What a worker finds of one partition when it takes over.
     package struct Trace {
         package var committed: Int64?
-        /// The requests that there are.
+        /// The offsets of the requests in the topic.
         package var requests: Range<Int64>
         package var hasResults: Bool
         package var ledger: Ledger?
@@ -22,10 +23,10 @@ extension PreviousOwner {
         }
     }
 
-    /// `metadata`: the text beside partition 0's committed offset; nil where none is committed.
+    /// `metadata` is the metadata of partition 0's committed offset; nil where no offset is committed.
     package init(metadata: String?, _ partitions: [Trace]) {
         guard let metadata else {
-            // Offsets go with a topic that is deleted, and the text beside them; results stay.
+            // Deleting a topic deletes its committed offsets and their metadata, but not the results.
             let wasThere = partitions.contains { $0.hasResults || $0.committed != nil }
             self = wasThere ? .unknown(idleSince: nil) : .none
             return
@@ -36,7 +37,8 @@ extension PreviousOwner {
         }
         var last = Self.lastInherited(metadata)
         for partition in partitions {
-            // A call may be under way for any request that is not committed, also where it is deleted by now.
+            // A call may be under way for any request that is not committed, even if the
+            // request has been deleted since.
             guard partition.committed ?? 0 == partition.requests.upperBound, let ledger = partition.ledger else {
                 self = .unknown(idleSince: nil)
                 return
@@ -48,9 +50,10 @@ extension PreviousOwner {
 }
 
 extension PreviousOwner {
-    /// What a caller says beside each of its commits, should it go without a word: when the last call of the callers before it
-    /// was made at the latest. The offsets that it commits may cover up what showed that: requests deleted before they had a
-    /// result. `3;MILLISECONDS`; empty where there was no caller.
+    /// The metadata that a caller writes with each of its commits, in case it stops without a handover. It gives the
+    /// latest time at which an earlier caller can have sent a call. The offsets that this caller commits may hide the
+    /// evidence: requests that were deleted before they had a result. The form is `3;MILLISECONDS`; the text is empty
+    /// where there was no earlier caller.
     package func inherited(_ now: Timestamp, _ configuration: Pipeline.Configuration) -> String {
         if configuration.mutations.has(.forgetsEarlierCallers) { return "" }
         let last: Timestamp?
@@ -71,22 +74,22 @@ extension PreviousOwner {
     }
 }
 
-/// What a caller leaves to the next one when it goes in order: until when each slot of the quota is in use, and when the
-/// credential was refused lately. Written as the metadata of partition 0's committed offset.
+/// What a caller hands over to the next one when it stops cleanly: until when each slot of the quota is in use, and
+/// when the credential was refused recently. It is written as the metadata of partition 0's committed offset.
 ///
-/// `2;BASE;START;STATUS;REFUSALS`: BASE in milliseconds since 1970; each list holds milliseconds after BASE as `N` or `NxCOUNT`,
-/// separated by commas. The leading number is the form's version.
+/// The form is `2;BASE;START;STATUS;REFUSALS`. BASE is in milliseconds since 1970. Each list holds milliseconds after
+/// BASE as `N` or `NxCOUNT`, separated by commas. The leading number is the version of the form.
 package struct Handover: Equatable, Sendable {
-    /// Slots of StartPlugin's quota in use until then, in order.
+    /// Until when slots of StartPlugin's quota are in use, in order.
     package var start: [Timestamp]
     /// The same for ListPluginStatus.
     package var status: [Timestamp]
-    /// When the credential was refused lately, in order.
+    /// When the credential was refused recently, in order.
     package var refusals: [Timestamp]
 
     /// Brokers take 4,096 bytes of metadata by default.
     private static let maximumBytes = 4096
-    /// More times than this are rounded up to a later one of them.
+    /// A longer list is shortened by rounding times up to a later time in the list.
     private static let maximumTimes = 100
 
     package init(start: [Timestamp], status: [Timestamp], refusals: [Timestamp] = []) {
@@ -105,7 +108,7 @@ package struct Handover: Equatable, Sendable {
         var runs: [(delta: Int64, count: Int)] = []
         let size = (times.count + maximumTimes - 1) / maximumTimes
         for index in times.indices {
-            // A group's latest time stands for all of it: a slot is never said to be free too early.
+            // The latest time of a group represents the whole group, so that no slot appears free too early.
             let time = times[min(times.count - 1, (index / size + 1) * size - 1)]
             let delta = (time - base).milliseconds
             if runs.last?.delta == delta { runs[runs.count - 1].count += 1 } else { runs.append((delta, 1)) }
@@ -113,7 +116,7 @@ package struct Handover: Equatable, Sendable {
         return runs.map { $0.count == 1 ? "\($0.delta)" : "\($0.delta)x\($0.count)" }.joined(separator: ",")
     }
 
-    /// Nil for a text of another form.
+    /// Nil for a text in another form.
     package init?(_ text: String) {
         let parts = text.split(separator: ";", omittingEmptySubsequences: false)
         guard text.utf8.count <= Self.maximumBytes, parts.count == 5, parts[0] == "2", let base = Int64(parts[1]),

@@ -1,14 +1,15 @@
-/// Keys with what is remembered of each, oldest first: a hash table of numbers into blocks of entries. Expiry gives whole
-/// blocks back, and an entry costs 40 bytes and its share of the table, 6 to 16.
+/// Keys and the outcome of each, oldest first. A hash table holds serial numbers of entries, which are stored in
+/// blocks. Expiry frees whole blocks. An entry costs 40 bytes plus its share of the table, 6 to 16 bytes.
 struct KeyTable: Sendable {
     struct Entry: Sendable {
         var key: Fingerprint
-        /// Half of it: enough to tell a repeat from a conflict.
+        /// Half of the fingerprint, which is enough to distinguish a repeat from a conflict.
         var fingerprint: UInt64
         var offset: Int64
         var seconds: UInt32
         var code: UInt16
-        /// HTTP status, status and whether it can pass: in two bytes, since three would make 48 of an entry's 40.
+        /// HTTP status, status and whether the failure is retryable, packed into two bytes. A third byte would
+        /// grow entries from 40 to 48 bytes.
         private var answer: UInt16
 
         init(
@@ -32,16 +33,17 @@ struct KeyTable: Sendable {
 
     private static let blockSize = 1024
     private var blocks = Queue<[Entry]>()
-    /// The serial number of the first entry that is kept; numbers run on and are cut to 32 bits in the table.
+    /// The serial number of the first entry that is kept. Serial numbers always grow; the
+    /// table truncates them to 32 bits.
     private var first: UInt64 = 0
     private var next: UInt64 = 0
-    /// Where the first block begins.
+    /// The serial number at which the first block begins.
     private var base: UInt64 = 0
-    /// Serial number + 1 by hash; 0 is free. An entry that is gone stands for a used slot until the table is made anew.
+    /// Serial number + 1, by hash; 0 marks a free slot. An expired entry occupies its slot until the table is rebuilt.
     private var slots = [UInt32](repeating: 0, count: 64)
     private var used = 0
 
-    /// Entries kept, those replaced by a later one included.
+    /// The number of kept entries, including those that a later entry replaced.
     var count: Int { Int(next - first) }
 
     func find(_ key: Fingerprint) -> Entry? {
@@ -54,7 +56,8 @@ struct KeyTable: Sendable {
     }
 
     mutating func insert(_ entry: Entry) {
-        // Two thirds: beyond that a key that is new meets many others on its way, each of them out of the cache.
+        // The table is at most two thirds full. Beyond that, the search for a new key passes many other entries,
+        // and each of them is a cache miss.
         if (used + 1) * 3 > slots.count * 2 { rebuild() }
         let number = UInt32(truncatingIfNeeded: next + 1)
         append(entry)
@@ -91,8 +94,9 @@ struct KeyTable: Sendable {
         slots[slot] = number
     }
 
-    /// Sized for what is kept, without what is gone. From the newest on, so that of two entries with one key the later is
-    /// met first and none has to be compared: a pass over a million entries stops the loop for tens of milliseconds.
+    /// Sizes the table for the kept entries and drops the expired ones. It inserts the newest entry first, so that a
+    /// search finds the later of two entries with the same key, and no keys have to be compared. Speed matters here,
+    /// because a pass over a million entries stops the loop for tens of milliseconds.
     private mutating func rebuild() {
         var size = 64
         while size < count * 2 { size *= 2 }
@@ -114,9 +118,9 @@ struct KeyTable: Sendable {
         return blocks[block][place % Self.blockSize]
     }
 
-    /// The entry that a slot's number stands for; nil where it is gone.
+    /// The entry that a slot's number refers to; nil where the entry has expired.
     private func entry(_ number: UInt32) -> Entry? {
-        // Numbers are cut: the one meant is the latest not above `next`.
+        // The number is truncated. It refers to the latest serial number that is not above `next`.
         let distance = UInt32(truncatingIfNeeded: next) &- (number &- 1)
         guard distance >= 1, UInt64(distance) <= next - first else { return nil }
         return self[next - UInt64(distance)]

@@ -1,7 +1,7 @@
-/// What is known of the keys of one partition, and of the records answered before this process had it. Restored from the
-/// results topic; 46 to 56 bytes a key.
+/// The known outcomes of one partition's keys, and the records that were answered before this process owned the
+/// partition. It is restored from the results topic and takes 46 to 56 bytes a key.
 package struct Ledger: Sendable {
-    /// How a key's first request ended, as far as a `duplicate` must say it.
+    /// The outcome of a key's first request, as far as a `duplicate` must contain it.
     package struct Outcome: Equatable, Sendable {
         package var status: Status
         package var offset: Int64
@@ -19,25 +19,25 @@ package struct Ledger: Sendable {
             self.failure = failure
         }
 
-        /// Responders send a key again after a failure that could pass in order to make progress.
+        /// Responders send a key again after a retryable failure in order to make progress.
         var freesKey: Bool { status == .failed && (failure?.isRetryable ?? false) }
     }
 
     private var keys = KeyTable()
     private var answered: AnsweredRecords
-    /// The requests topic: results of others answer nothing here.
+    /// The requests topic. Results of other topics answer nothing here.
     private let topic: String
-    /// Results of another requests topic.
+    /// How many results belong to another requests topic.
     package private(set) var ofOtherTopics = 0
-    /// The vendor's codes, by the number that entries hold; few, and bounded.
+    /// The vendor's codes, indexed by the number in the entries. They are few, and their number is bounded.
     private var codes: [String] = [""]
     private var numbers: [String: UInt16] = [:]
     private static let maximumCodes = 4096
-    /// When the last restored result was made.
+    /// The time of the last restored result.
     package private(set) var lastResultAt = Timestamp(milliseconds: 0)
 
-    /// `records`: from the committed offset to the end of the log. `start`: where the partition is read from, which is later
-    /// where the first of them were deleted.
+    /// `records` are the offsets from the committed offset to the end of the log. `start` is where reading begins,
+    /// which is later if the first of these records were deleted.
     package init(topic: String = "", records: Range<Int64> = 0..<Int64.max, start: Int64? = nil) {
         self.topic = topic
         self.start = start ?? records.lowerBound
@@ -46,29 +46,30 @@ package struct Ledger: Sendable {
 
     package var count: Int { keys.count }
 
-    /// Where the partition is read from.
+    /// The offset at which reading begins.
     let start: Int64
 
-    /// Results that are not remembered because there are too many beyond the committed offset.
+    /// How many results are forgotten because there are too many beyond the committed offset.
     package var forgotten: Int { answered.forgotten }
 
-    /// How many of the offsets below this one, from the committed one on, have a result.
+    /// How many offsets from the committed offset up to this one have a result.
     package func answeredCount(below offset: Int64) -> Int { answered.count(below: offset) }
 
     enum Answer {
         /// There is no result for this offset.
         case none
         case itsOwn
-        /// There is one for this offset, and it is another record's.
+        /// There is a result for this offset, but it belongs to another record.
         case anothers
     }
 
-    /// Version 1 of the header names no record. It is believed where key and action are the record's, and the result is not
-    /// older than the record. Producers' clocks may differ by so much; not for a record without a key, where the time is all
-    /// there is to tell it by, and where a second result costs no call.
+    /// Version 1 of the header does not identify the record. A version 1 result is accepted where key and action are
+    /// the record's, and where the result is not older than the record. The clocks of producers may differ by this
+    /// tolerance. It does not apply to a record without a key: such a record is recognised only by its time, and a
+    /// second result for it costs no call.
     private static let tolerance: Duration = .seconds(300)
 
-    /// Whether a record has its result already. `request`: what it says, where it is valid.
+    /// Whether a record already has its result. `request` is the record's request, where it is valid.
     func answer(to record: Record, _ identity: Fingerprint, _ request: StartRequest?) -> Answer {
         guard answered.holds(record.position.offset) else { return .none }
         if answered.contains(identity) { return .itsOwn }
@@ -92,7 +93,7 @@ package struct Ledger: Sendable {
         return outcome
     }
 
-    /// Remembers how a key ended, once its result is acknowledged.
+    /// Stores the outcome of a key, once its result is acknowledged.
     package mutating func remember(_ outcome: Outcome, for key: Fingerprint) {
         keep(
             key, outcome.fingerprint, outcome.offset, outcome.completedAt, outcome.status, code: outcome.failure?.code,
@@ -110,19 +111,19 @@ package struct Ledger: Sendable {
                 httpStatus: httpStatus, status: status, isRetryable: isRetryable))
     }
 
-    /// Forgets what is older than the window; each entry is looked at once.
+    /// Forgets entries older than `time`. Each entry is checked once.
     package mutating func expire(before time: Timestamp) {
         keys.expire(before: UInt32(clamping: time.milliseconds / 1000))
     }
 
-    /// Takes one result of this partition, in the order of the results topic. `now`: an entry of a clock that was ahead counts
-    /// as of now, since it would hold up the expiry of all that came after it.
+    /// Adds one result of this partition, in the order of the results topic. An entry from a clock that was ahead is
+    /// dated `now`, because it would delay the expiry of all later entries.
     package mutating func restore(_ entry: LedgerEntry, now: Timestamp? = nil) {
         var entry = entry
         if let now { entry.completedAt = min(entry.completedAt, now) }
         lastResultAt = max(lastResultAt, entry.completedAt)
         if let source = entry.source {
-            // Whatever its topic, it tells when something was called; but what a repeat points to must be in this topic.
+            // A result for any topic shows when a call was made. But a repeat may only refer to a record of this topic.
             guard source.topic == topic else {
                 ofOtherTopics += 1
                 return
@@ -134,7 +135,8 @@ package struct Ledger: Sendable {
                 .init(key: entry.key, fingerprint: entry.fingerprint, completedAt: entry.completedAt))
         }
         guard let key = entry.key, let fingerprint = entry.fingerprint, entry.status.claimsKey else { return }
-        // As it stands, also where a code is missing: whether the key is free again hangs on the rest.
+        // The entry is kept as it is, even without a code, because the other fields
+        // decide whether the key is free again.
         keep(
             key, fingerprint, entry.position.offset, entry.completedAt, entry.status, code: entry.code,
             isRetryable: entry.isRetryable, httpStatus: entry.httpStatus)

@@ -1,23 +1,24 @@
-/// What a ledger needs of a result, in one header of its record, so that a restore looks at nothing else.
+/// The part of a result that a ledger needs, in one header of the result's record, so
+/// that a restore reads nothing else.
 ///
-/// Written as `2;TOPIC;RECORD;PARTITION/OFFSET;STATUS;KEY;FINGERPRINT;CODE;RETRYABLE;HTTP;CALL;MILLISECONDS`; what is not
-/// applicable is empty. The leading number is the form's version. Version 1, which is still read, had neither the requests
-/// topic nor the identity of the request's record.
+/// The form is `2;TOPIC;RECORD;PARTITION/OFFSET;STATUS;KEY;FINGERPRINT;CODE;RETRYABLE;HTTP;CALL;MILLISECONDS`. A field
+/// that does not apply is empty. The leading number is the version of the form. Version 1, which is still read, had
+/// neither the requests topic nor the identity of the request's record.
 package struct LedgerEntry: Equatable, Sendable {
     /// The header's name.
     package static let header = "starter-ledger"
 
-    /// Which record the request was: its topic and `Record.identity`; nil in version 1.
+    /// Identifies the request's record by its topic and `Record.identity`; nil in version 1.
     package struct Source: Equatable, Sendable {
         package var topic: String
         package var record: Fingerprint
     }
 
     package var source: Source?
-    /// The request's.
+    /// The position of the request.
     package var position: Position
     package var status: Status
-    /// The scoped key and the action's fingerprint; nil where the request claimed no key.
+    /// The scoped key and the fingerprint of the action; nil for an invalid request.
     package var key: Fingerprint?
     package var fingerprint: Fingerprint?
     package var code: String?
@@ -33,7 +34,7 @@ package struct LedgerEntry: Equatable, Sendable {
         status = result.status
         key = result.scopedKey
         fingerprint = result.fingerprint
-        // A vendor's code could hold anything; here it may not hold the separator.
+        // A vendor's code may contain any character, but must not contain the separator here.
         code = (result.failure?.code).map { code in
             code.utf8.contains(UInt8(ascii: ";"))
                 ? String(decoding: code.utf8.map { $0 == UInt8(ascii: ";") ? 0x2C : $0 }, as: UTF8.self) : code
@@ -50,9 +51,9 @@ package struct LedgerEntry: Equatable, Sendable {
             + "\(isRetryable ? 1 : 0);\(httpStatus.map(String.init) ?? "");\(call ?? "");\(completedAt.milliseconds)"
     }
 
-    /// Reads a header's value; nil where it is none of ours.
+    /// Reads the value of a header; nil for text that this worker did not write.
     package init?(_ bytes: [UInt8]) {
-        // Field by field, without a copy of any that is not kept: a restart reads a million of these.
+        // Parses field by field and copies only the fields that are kept, because a restart reads a million headers.
         guard bytes.count <= 1024 else { return nil }
         var fields = Fields(bytes: bytes)
         guard let version = fields.next(), version.count == 1 else { return nil }
@@ -85,7 +86,7 @@ package struct LedgerEntry: Equatable, Sendable {
         }
         isRetryable = bytes[retryable].elementsEqual("1".utf8)
         self.httpStatus = Self.number(bytes, httpStatus).flatMap { (100..<1000).contains($0) ? Int($0) : nil }
-        // What is not text was not written by us, and would not be read again as what it was.
+        // A code that is not UTF-8 is not from this worker, and would not be read back unchanged.
         if !code.isEmpty {
             guard let code = String(validating: bytes[code], as: UTF8.self) else { return nil }
             self.code = code
@@ -98,17 +99,17 @@ package struct LedgerEntry: Equatable, Sendable {
 
     private static let statuses = Status.allCases.map { (name: Array($0.rawValue.utf8), status: $0) }
 
-    /// Where the fields stand, one after the other.
+    /// Finds the range of each field in turn.
     private struct Fields {
         let bytes: [UInt8]
-        /// One beyond the end once the last field was taken.
+        /// One past the end after the last field.
         private var index = 0
 
         init(bytes: [UInt8]) { self.bytes = bytes }
 
         var isAtEnd: Bool { index > bytes.count }
 
-        /// Up to the separator, or the end; nil where there is no further field.
+        /// The range up to the separator or the end; nil where there are no more fields.
         mutating func next(_ separator: Unicode.Scalar = ";") -> Range<Int>? {
             guard index <= bytes.count else { return nil }
             let start = index
@@ -118,7 +119,7 @@ package struct LedgerEntry: Equatable, Sendable {
         }
     }
 
-    /// Of a result's record; nil where it is none of ours.
+    /// Reads the header of a result's record; nil for a record that this worker did not write.
     package init?(_ record: Record) {
         guard let value = record.headers.last(where: { $0.name == Self.header })?.value else { return nil }
         self.init(value)
@@ -139,7 +140,8 @@ extension Fingerprint {
     /// 32 lower-case hexadecimal digits.
     init?(digits bytes: [UInt8], _ place: Range<Int>) {
         guard place.count == 32 else { return nil }
-        // Without a branch for each digit: they are as good as random, so the processor would guess wrong at every third.
+        // There is no branch for each digit. Digits are practically random, so a third of the
+        // branches would be mispredicted.
         func word(_ place: Range<Int>) -> (value: UInt64, isHexadecimal: Bool) {
             var (value, isHexadecimal) = (0 as UInt64, true)
             for index in place {
@@ -157,7 +159,7 @@ extension Fingerprint {
 }
 
 extension Failure {
-    /// As it can be told again from a code: the table's words, without the vendor's text.
+    /// Restores a failure from its code, with the table's title but without the vendor's text.
     init(code: String, isRetryable: Bool, httpStatus: Int?) {
         let rows = Failure.rows(code: code)
         let row =

@@ -1,24 +1,24 @@
-/// One partition's records, from fetched to done, and how far its offset may be committed: up to the first record that
-/// is open, or behind the highest seen where none is. Offsets that never come (compaction, transaction markers,
-/// deleted records) do not hold it back, because only records that were seen are waited for.
+/// Follows the records of one partition from fetched to done, and computes the offset to commit. This is the first open
+/// record, or the offset after the highest seen where no record is open. Missing offsets (compaction, transaction
+/// markers, deleted records) do not hold the commit back, because only records that were seen are waited for.
 package struct OffsetTracker: Sendable {
-    /// Open records in the order of their offsets, and done ones that were not removed from between them yet.
+    /// Open records in the order of their offsets, and done records that have not been removed from between them yet.
     private var records = Queue<(offset: Int64, isDone: Bool)>()
     private var doneCount = 0
-    /// The next offset to commit; nil before the first record was done.
+    /// The next offset to commit; nil until a record is done or the end of the partition is reached.
     package private(set) var committable: Int64?
-    /// Everything below was seen: records, or where the partition ended.
+    /// Everything below this offset was seen, as a record or as the end of the partition.
     package private(set) var next: Int64
 
-    /// `start`: where reading begins.
+    /// `start` is the offset at which reading begins.
     package init(from start: Int64 = 0) { next = start }
 
     package var openCount: Int { records.count - doneCount }
     var firstOpen: Int64? { records.first?.offset }
-    /// Entries that are held; at most twice the open records and a few.
+    /// The number of entries held. It is at most twice the number of open records, plus a small constant.
     var heldCount: Int { records.count }
 
-    /// Opens a record. False where its offset was passed before: the log went back.
+    /// Opens a record. False where the log went back, so that its offset was passed before.
     package mutating func open(_ offset: Int64) -> Bool {
         guard offset >= next else { return false }
         next = offset + 1
@@ -26,7 +26,7 @@ package struct OffsetTracker: Sendable {
         return true
     }
 
-    /// Marks a record as done. Returns the new committable offset where that moved it.
+    /// Marks a record as done. Returns the new committable offset, if it moved.
     package mutating func done(_ offset: Int64) -> Int64? {
         guard let place = place(of: offset), !records[place].isDone else { return nil }
         records[place].isDone = true
@@ -39,12 +39,14 @@ package struct OffsetTracker: Sendable {
             records.popFirst()
             doneCount -= 1
         }
-        // Where a record is open, its own offset: what lies between is gone from the topic or done.
+        // The offset of the first open record. Everything between it and the done records
+        // is done or gone from the topic.
         committable = records.first?.offset ?? next
         return committable
     }
 
-    /// Everything before this offset was seen, records or not. Returns the new committable offset where that moved it.
+    /// Everything before this offset was seen, as a record or as a gap. Returns the new
+    /// committable offset, if it moved.
     package mutating func reachedEnd(_ offset: Int64) -> Int64? {
         next = max(next, offset)
         guard records.isEmpty, next > committable ?? -1 else { return nil }
@@ -52,7 +54,8 @@ package struct OffsetTracker: Sendable {
         return committable
     }
 
-    /// One record that stays open must not hold what was done since: it is removed once it is more than half.
+    /// A record that stays open must not keep later done records in memory. They are
+    /// removed once they are more than half.
     private mutating func removeDone() {
         guard doneCount > 64, doneCount > openCount else { return }
         records.removeAll(where: \.isDone)

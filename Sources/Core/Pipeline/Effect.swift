@@ -1,28 +1,28 @@
-/// What the shell tells the core: a fact, with the time it was learned.
+/// What the shell reports to the core. Each event is handled with the time at which it was learned.
 package enum Event {
-    /// A partition is ours, and its results have been read.
+    /// This worker now owns the partition, and has read the partition's results.
     case assigned(Int32, Ledger)
-    /// This worker is the caller of its group now: the broker has acknowledged a commit that says so.
+    /// This worker is now the caller of its group. The broker has acknowledged a commit that records this.
     case tookOver(PreviousOwner)
-    /// The group cannot make another worker the caller before this time, by uptime: calls may be sent until then.
+    /// Calls may be sent until this time, by uptime, because the group cannot make another worker the caller before it.
     case leased(until: Duration)
     case received(Record)
-    /// The partition was read to its end, which is where the next record would be.
+    /// The partition was read to its end. The position is that of the next record.
     case reachedEnd(Position)
     case answered(CallID, Reply)
     /// The results topic has acknowledged a request's result.
     case published(RequestID)
-    /// The results topic has not taken it; `isTooLarge`: and never will as it is.
+    /// The results topic refused the result. `isTooLarge` means that it will always refuse the result in this form.
     case publishFailed(RequestID, reason: String, isTooLarge: Bool = false)
-    /// Partitions are to be given up by the deadline (uptime), or are lost already.
+    /// Partitions must be given up by the deadline (uptime), or are already lost.
     case revoked([Int32], isLost: Bool, deadline: Duration)
     case credentialChanged
-    /// Stop: finish what is in flight, start nothing.
+    /// Stop: finish what is in flight and start nothing.
     case drain
     case tick
 }
 
-/// When something happened: on the clock that never jumps, and on the one that people read.
+/// When something happened, on the monotonic clock and on the wall clock.
 package struct Now: Equatable, Sendable {
     package var uptime: Duration
     package var wall: Timestamp
@@ -33,7 +33,7 @@ package struct Now: Equatable, Sendable {
     }
 }
 
-/// What the core wants done; small cases, carried out in order.
+/// What the core asks the shell to do. The cases are small and are carried out in order.
 package enum Effect: Equatable {
     case call(StartCall)
     case query(StatusQuery)
@@ -42,47 +42,49 @@ package enum Effect: Equatable {
     case store(partition: Int32, offset: Int64)
     case pause([Int32])
     case resume([Int32])
-    /// The partition's log went back: everything from this offset on has to be read again, after all results.
+    /// The partition's log went back. Everything from this offset on must be read again, after all results.
     case takeAnew(partition: Int32, from: Int64)
-    /// The partition may be given up: nothing of it is open, or its time is up, or it is lost already. `handover`: what the
-    /// next caller has to know.
+    /// The partition may be given up, because nothing of it is open, its time is up, or it is already lost. `handover`
+    /// is what the next caller has to know.
     case release(Int32, isLost: Bool, handover: Handover?)
     /// Nothing is open and nothing will be started.
     case drained
     case log(LogEvent)
 }
 
-/// Something an operator wants to know of; the shell words and counts it.
+/// Something that an operator wants to know. The shell writes the message and counts the event.
 package enum LogEvent: Equatable {
     /// A request's result was acknowledged.
     case ended(StartResult, took: Duration)
     case called(StartCall, requests: Int)
-    /// `nextIn`: until the next call may go, whichever it is; nil where none waits, or where that waits for an answer.
+    /// `nextIn` is the time until the next call of any scope may go; nil where no call waits, or where the
+    /// next call waits for an answer.
     case callFailed(CallID, Failure, nextIn: Duration?, requests: Int)
     case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
     /// The vendor's code is not in the table.
     case unknownCode(String, detail: String?)
-    /// `until`: when the next call may go, as uptime; nil where that waits for an answer or for partitions.
+    /// `until` is when the next call may go, by uptime; nil where the next call waits for an answer or for partitions.
     case throttled(RateLimit?, until: Duration?)
-    /// The server named another limit than the one kept to so far; this one is kept to from now on.
+    /// The server named a limit that differs from the current one. The named limit applies from now on.
     case limitLearned(RateLimit)
-    /// This worker calls from now on; not before `until`, where that is set, because the previous caller's calls count.
+    /// This worker makes the calls from now on. If `until` is set, it waits until then, because the
+    /// previous caller's calls count.
     case tookOver(PreviousOwner, until: Duration?)
     case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
     case gateOpened
-    /// HSS refuses the credential for this project, and accepts it for others; tried again at that time.
+    /// HSS refuses the credential for this project and accepts it for others. The project is tried again at that time.
     case projectRefused(String, until: Duration)
     case projectAccepted(String)
     case publishFailed(Position, reason: String)
     case full(openCount: Int, bytes: Int)
     case room
-    /// Records of these positions were given up unanswered; the next owner has them.
+    /// Requests of this partition were abandoned without a result. The next owner processes their records.
     case leftBehind(partition: Int32, count: Int)
-    /// A record was passed over because its result is there already.
+    /// A record was skipped because it already has its result.
     case skipped(Position)
-    /// There is a result for this offset, but it is not this record's.
+    /// There is a result for this offset, but it belongs to another record.
     case anothersResult(Position)
-    /// A record came from an offset that was read before: the topic was created again or truncated. `open`: requests of the
-    /// partition that have no acknowledged result yet.
+    /// A record came from an offset that was read before, because the topic was recreated or truncated. `open` is the
+    /// number of the partition's requests that have no acknowledged result yet.
     case wentBack(Position, highest: Int64, open: Int)
 }

@@ -1,4 +1,4 @@
-/// Seeded faults that the simulation has to find: each leaves out one rule of delivery or quota.
+/// Seeded faults that the simulation must find. Each omits one rule of delivery or quota.
 package enum Mutation: String, CaseIterable, Sendable {
     case commitsTheHighestSeen
     case commitsPastTheEndAfterARestore
@@ -19,7 +19,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case probesWithCallsOnly
 }
 
-/// The one seam for mutations. Without `-DMUTATIONS` none can be set, and the compiler removes what they would do.
+/// The only place where mutations take effect. Without `-DMUTATIONS` none can be set, and
+/// the compiler removes their code.
 package struct Mutations: Equatable, Sendable {
     #if MUTATIONS
         package var active: Mutation?

@@ -1,4 +1,4 @@
-/// A record comes in: from its bytes to a place in line, or straight to a result.
+/// Admits a record: decodes it, then puts the request in line or gives it a result at once.
 extension Pipeline {
     mutating func assigned(_ number: Int32, _ ledger: Ledger, _ now: Now) {
         partitions[number] = Partition(ledger: ledger)
@@ -12,7 +12,7 @@ extension Pipeline {
     }
 
     mutating func tookOver(from previous: PreviousOwner, _ now: Now) {
-        // The place may be gone again.
+        // Partition 0 may already be gone, and the role of caller with it.
         guard partitions[0] != nil else { return }
         permits.takeOver(from: previous, now)
         let free = permits.calls.nextFree(now)
@@ -61,16 +61,17 @@ extension Pipeline {
         return partitions[record.position.partition]?.ledger.answer(to: record, identity, request) ?? .none
     }
 
-    /// Whether the partition's records are taken: not of one that is gone or going, because its next owner reads them again.
+    /// Whether the partition's records are taken. Records of a partition that is gone or being given up are not,
+    /// because its next owner reads them again.
     private func admits(_ number: Int32) -> Bool {
         guard !isDraining, let partition = partitions[number] else { return false }
         return partition.revokedBy == nil && !partition.isStale
     }
 
-    /// Within one assignment a consumer only goes back where the log did: the topic was created again, or records were lost
-    /// in an election. Which of the records that come now were answered before, only their results can tell, so that the
-    /// partition is taken over anew. What is in flight ends as in any revoke; what is stored from now on would be of another
-    /// log.
+    /// Within one assignment a consumer goes back only where the log did, because the topic was recreated or an
+    /// election lost records. Only results can show which of the following records were answered before, so the
+    /// partition is taken over again. What is in flight finishes as in any revoke. No offset is stored from now on,
+    /// because it would belong to another log.
     private mutating func goBack(_ position: Position) {
         guard let partition = partitions[position.partition] else { return }
         partitions[position.partition]?.isStale = true
@@ -81,10 +82,10 @@ extension Pipeline {
         effects.append(.takeAnew(partition: position.partition, from: from))
     }
 
-    /// The partition has nothing before this offset that was not received: its end can be a transaction's marker, or records
-    /// that were aborted or deleted.
+    /// Every record of the partition before this offset was received. The end may lie beyond them after a transaction
+    /// marker, or after aborted or deleted records.
     mutating func reachedEnd(_ end: Position) {
-        // Records of a partition that is going were not taken.
+        // Records of a partition that is being given up were not taken.
         guard admits(end.partition) else { return }
         if let tracker = partitions[end.partition]?.tracker, end.offset < tracker.next { return goBack(end) }
         guard let offset = partitions[end.partition]?.tracker.reachedEnd(end.offset)
@@ -92,13 +93,14 @@ extension Pipeline {
         effects.append(.store(partition: end.partition, offset: offset))
     }
 
-    /// Decides what a valid request is: a first time, a repeat, a conflict, too late.
+    /// Decides whether a valid request is new, a repeat, a conflict or too late.
     mutating func deduplicate(_ id: RequestID, _ now: Now) {
         guard let entry = open[id], let request = entry.request, let key = entry.scopedKey,
             let partition = partitions[entry.position.partition]
         else { return }
         if let expiresAt = request.expiresAt, expiresAt <= now.wall {
-            // Where calls were made before it came back here, they are what it failed of.
+            // If calls were made before the request returned to this worker, the result
+            // gives their failure as the reason.
             let isCalled = entry.attempts > 0
             if isCalled && open.owner(of: key, in: entry.partition) == nil { open.occupyKey(id) }
             end(id, isCalled ? .failed : .expired, failure: entry.failure ?? .expired(expiresAt), now)
@@ -122,7 +124,7 @@ extension Pipeline {
         }
     }
 
-    /// Ends a request whose key has an outcome.
+    /// Ends a request whose key already has an outcome.
     mutating func repeated(_ id: RequestID, of outcome: Ledger.Outcome, _ now: Now) {
         let isSame = open[id]?.request?.fingerprint.high == outcome.fingerprint.high
         end(
@@ -141,7 +143,7 @@ extension Pipeline {
         }
     }
 
-    /// Schedules a look at the request for when it expires. Rebuilds the queue where stale entries dominate.
+    /// Schedules an expiry check for the request. Rebuilds the queue when stale entries dominate.
     mutating func scheduleExpiry(_ id: RequestID, _ now: Now) {
         guard expiries.isStale(openCount: open.count) else { return schedule(id, now) }
         expiries.removeAll()

@@ -1,16 +1,16 @@
-/// Calls go out, answers come back, requests are settled host by host.
+/// Sends calls, receives answers, and settles requests host by host.
 extension Pipeline {
-    /// Sends what may go now: quota, gate and concurrency allow it and something waits.
+    /// Sends the waiting calls and reads that quota, gate and concurrency allow now.
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
         expireWhatIsTooLate(now)
-        // A call tells more of the credential than a read.
+        // A call shows more about the credential than a read.
         if permits.gate.state == .accepted { dispatchReads(now) }
         while permits.canCall(now), let batch = nextBatch(now) { send(batch, now) }
         dispatchReads(now)
     }
 
-    /// When a call of the scope may go, as far as credential and reads go; nil where an answer has to come first.
+    /// When the credential and the reads allow a call of the scope; nil where it must wait for an answer.
     func earliest(_ scope: Scope, _ now: Duration) -> Duration? {
         permits.earliest(scope.subject(), now).map { max($0, reads.hold(scope) ?? $0) }
     }
@@ -26,7 +26,8 @@ extension Pipeline {
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)
             if untried == nil && gate.state != .accepted && !configuration.mutations.has(.probesWithCallsOnly) {
-                // A read tells more than one more probe of what was refused, which would come first again and again.
+                // A read shows more than one more probe of what was refused, which would
+                // otherwise come first every time.
                 dispatchReads(now)
                 guard permits.gate == gate else { return nil }
             }
@@ -44,7 +45,7 @@ extension Pipeline {
         return nil
     }
 
-    /// Without requests whose time is over by now; nil where there are none.
+    /// The batch without requests that have expired by now; nil where none have.
     private mutating func withoutOver(_ batch: Batch, _ now: Now) -> Batch? {
         let over = Set(batch.parts.map(\.request).filter { expireIfOver($0, now) })
         return over.isEmpty ? nil : batch.without(over.contains)
@@ -83,7 +84,7 @@ extension Pipeline {
                 if isAttempt { entry.attempts += 1 }
             }
         }
-        // What was in a call when its time came was passed over then.
+        // A request in a call is not checked when it expires, so its expiry is scheduled again.
         defer {
             for part in batch.parts where open[part.request]?.stage == .calling { scheduleExpiry(part.request, now) }
         }
@@ -126,7 +127,7 @@ extension Pipeline {
             let pause = retry.pause(after: max(failures, rounds), using: &generator)
             permits.pauseProbes(until: now.uptime + pause)
             if failure.effectUnknown && !batch.scope.operateAll {
-                // It may be done: the hosts are looked at before they are called again.
+                // The call may have had its effect, so the states of the hosts are read before they are called again.
                 ask(batch, .lost(failure, notBefore: now.uptime + pause, failures: failures), now)
             } else {
                 putBack(batch, failure, notBefore: now.uptime + pause, failures: failures, now)
@@ -143,7 +144,8 @@ extension Pipeline {
         effects.append(.log(.callFailed(call, failure, nextIn: nextIn, requests: batch.parts.count)))
     }
 
-    /// An answer that is no refusal of the credential accepts it, where the server looked at the credential to give it.
+    /// An answer that does not refuse the credential accepts it, if the server checked the
+    /// credential before it answered.
     mutating func credentialWasNotRefused(
         _ call: CallID, _ subject: AuthGate.Subject, _ reply: Reply, _ now: Now
     ) {
@@ -173,7 +175,7 @@ extension Pipeline {
         }
     }
 
-    /// Back into line, but for those whose time is over.
+    /// Puts a batch back in line, except requests whose time is over.
     mutating func putBack(
         _ batch: Batch, _ failure: Failure, notBefore: Duration, failures: Int, _ now: Now
     ) {
@@ -191,7 +193,8 @@ extension Pipeline {
             if isOver || isGivenUp(entry) {
                 settle(part, failure: failure, now)
             } else {
-                // The last try is at the budget's end, so that no outage shorter than it fails a request.
+                // The last attempt is at the end of the budget, so that no outage shorter
+                // than the budget fails a request.
                 notBefore = min(notBefore, max(now.uptime, budgetEnds))
                 parts.append((part, request.priority, entry.admittedAt))
             }
@@ -200,11 +203,12 @@ extension Pipeline {
         coalescer.putBack(parts, scope: batch.scope, notBefore: notBefore, failures: failures)
     }
 
-    /// The batch without those that will not be called again here: the next owner finds out what is to be found out.
+    /// The batch without requests that will not be called here again. The next owner determines their outcome.
     mutating func withoutGivenUp(_ batch: Batch) -> Batch {
         let gone = batch.parts.filter { open[$0.request].map(isGivenUp) ?? true }
         guard !gone.isEmpty else { return batch }
-        // A result may be on its way for what expired while its hosts were looked at: that is waited for.
+        // A request that expired while its hosts were read may have a result on its way.
+        // Such a request is not abandoned.
         for part in gone where open[part.request].map({ $0.inFlight == 0 && !$0.isPublishing }) ?? false {
             abandon(part.request)
         }
@@ -212,16 +216,17 @@ extension Pipeline {
         return batch.without(requests.contains)
     }
 
-    /// Whether the request's partition is going or the worker is, so that it is not called again here.
+    /// Whether the request is not called here again, because its partition is being given up or the worker is draining.
     private func isGivenUp(_ entry: OpenRequest) -> Bool {
         isDraining || partitions[entry.position.partition]?.revokedBy != nil
     }
 
-    /// Hosts of one request have their outcome; the last of them ends the request.
+    /// Records the outcome of some hosts of one request. The last outcome ends the request.
     mutating func settle(_ part: Batch.Part, failure: Failure?, _ now: Now) {
         guard var entry = open[part.request], let request = entry.request, entry.stage == .calling else { return }
         if isGivenUp(entry), let failure, failure.isRetryable {
-            // No outcome yet, and none will come here: the next owner calls again, once all of its calls are answered.
+            // These hosts have no outcome yet and get none here. The next owner calls again, once all
+            // calls of the request are answered.
             if entry.inFlight == 0 { abandon(part.request) }
             return
         }
@@ -239,23 +244,23 @@ extension Pipeline {
         }
         open.update(part.request) { $0 = entry }
         guard entry.unsettled <= 0 else {
-            // The rest of it will not be called here any more.
+            // The other hosts will not be called here any more.
             if isGivenUp(entry) && entry.inFlight == 0 { abandon(part.request) }
             return
         }
         let status: Status =
             entry.succeeded == 0 ? .failed : entry.failedHosts.isEmpty ? .succeeded : .partiallySucceeded
-        // A failure that passed is not what became of it.
+        // A failure that was overcome is not the outcome.
         let final = status == .partiallySucceeded ? entry.failedHosts.last?.failure : entry.failure
         end(part.request, status, failure: status == .succeeded ? nil : final, now)
     }
 
-    /// Whom no call can reach in time is told so at once.
+    /// Expires requests that no call can serve in time.
     private mutating func expireWhatIsTooLate(_ now: Now) {
-        // A gate can open sooner than it says, and so can an outage end.
+        // Only the quota is considered, because a gate may open sooner than predicted and an outage may end.
         let next = permits.calls.earliestPossible(now)
         while let id = expiries.takeDue(next) {
-            // The clock may have been set back since.
+            // The clock may have been set back since the check was scheduled.
             if let expiresAt = open[id]?.request?.expiresAt, expiresAt > now.wall + (next - now.uptime) {
                 scheduleExpiry(id, now)
             } else {
@@ -264,15 +269,15 @@ extension Pipeline {
         }
     }
 
-    /// Ends a request whose `expires_at` has come, although it was further away when the request was queued: the clock may
-    /// have been set forwards since. True where it is over.
+    /// Expires a request whose `expires_at` has come. It may come earlier than scheduled, because the clock may have
+    /// been set forward since the request was queued. True where the request is over.
     private mutating func expireIfOver(_ id: RequestID, _ now: Now) -> Bool {
         guard let expiresAt = open[id]?.request?.expiresAt, expiresAt <= now.wall else { return false }
         expire(id, now)
         return true
     }
 
-    /// `expires_at` has come, or no call can be made before it.
+    /// Expires a request because `expires_at` has come, or because no call can be made before it.
     mutating func expire(_ id: RequestID, _ now: Now) {
         guard let entry = open[id], entry.stage == .calling || entry.stage == .waitingForOrder, entry.inFlight == 0,
             let expiresAt = entry.request?.expiresAt
@@ -282,7 +287,7 @@ extension Pipeline {
             end(id, .expired, failure: .expired(expiresAt), now)
             return
         }
-        // Calls were made: what they came to is the result, with the hosts that are left as failed.
+        // Calls were made, so their outcome is the result. The remaining hosts count as failed.
         open.update(id) { $0.unsettled = 0 }
         let failure = entry.failure ?? .expired(expiresAt)
         let settled = Set((entry.failedHosts.map(\.hostID) + entry.started).map(ExactText.init))

@@ -1,4 +1,5 @@
-/// A request ends: its result goes out, is acknowledged, and only then is the offset done and the key remembered.
+/// Ends a request. Its result is published, and only after the acknowledgement is the
+/// offset done and the key remembered.
 extension Pipeline {
     mutating func end(
         _ id: RequestID, _ status: Status, failure: Failure?, fields: RequestFields? = nil, _ now: Now,
@@ -9,7 +10,7 @@ extension Pipeline {
             status: status, fields: fields ?? entry.request?.fields ?? RequestFields(), position: entry.position,
             requestTimestamp: entry.timestamp, recordKey: entry.recordKey, completedAt: now.wall,
             attempts: entry.attempts,
-            // A call that was throttled or refused for its credential did nothing for it.
+            // A call that was throttled, or refused for its credential, did nothing for an expired request.
             call: status == .expired ? nil : entry.call,
             failedHosts: status == .partiallySucceeded ? entry.failedHosts : [], failure: failure, original: original,
             evidence: entry.isObserved ? "observed" : nil, scopedKey: entry.scopedKey,
@@ -52,7 +53,7 @@ extension Pipeline {
         }
     }
 
-    /// What claims the key; a request that was never a first time, or never called, claims nothing.
+    /// The outcome that claims the key. A repeat, or a request that was never called, claims nothing.
     private func outcome(of result: StartResult) -> Ledger.Outcome? {
         guard let fingerprint = result.fingerprint,
             [.succeeded, .partiallySucceeded, .failed].contains(result.status)
@@ -62,7 +63,7 @@ extension Pipeline {
             completedAt: result.completedAt, failure: result.failure)
     }
 
-    /// The result stays here and goes out again: nothing is dropped because of an error.
+    /// The result is kept and sent again, because no result is dropped for an error.
     mutating func publishFailed(_ id: RequestID, _ reason: String, _ isTooLarge: Bool, _ now: Now) {
         guard let entry = open[id], case .publishing(let result) = entry.stage else { return }
         if isTooLarge, let shorter = result.shorter {
@@ -75,7 +76,7 @@ extension Pipeline {
         effects.append(.log(.publishFailed(entry.position, reason: reason)))
     }
 
-    /// The record needs nothing more.
+    /// The record needs no further work.
     mutating func done(_ position: Position) {
         if configuration.mutations.has(.commitsTheHighestSeen), let next = partitions[position.partition]?.tracker.next
         {

@@ -1,4 +1,4 @@
-/// Partitions go, or the worker does: drain first, fence second.
+/// Gives up partitions, or all work of the worker. Draining comes first, fencing second.
 extension Pipeline {
     mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Duration) {
         for number in numbers where partitions[number] != nil {
@@ -26,10 +26,10 @@ extension Pipeline {
         for number in partitions.keys { abandonWaiting(of: number) }
     }
 
-    /// Lets go of what no call or result is under way for; the next owner has it again from its topic.
+    /// Abandons requests without a call or result in flight. The next owner reads their records again.
     private mutating func abandonWaiting(of number: Int32) { abandon(of: number) { $0.inFlight == 0 } }
 
-    /// Lets go of what has no result yet, with calls in flight or without.
+    /// Abandons requests without a result, even if a call is in flight.
     private mutating func abandonUnanswered(of number: Int32) { abandon(of: number) { _ in true } }
 
     private mutating func abandon(of number: Int32, where isMeant: (OpenRequest) -> Bool) {
@@ -43,15 +43,15 @@ extension Pipeline {
         if count > 0 { effects.append(.log(.leftBehind(partition: number, count: count))) }
     }
 
-    /// Drops a request without a result: its offset stays open here for good.
+    /// Drops a request without a result. Its offset stays open here for good.
     mutating func abandon(_ id: RequestID) {
         guard open.abandon(id) != nil else { return }
         coalescer.remove(id)
         outbox.remove(id)
     }
 
-    /// Everything of a partition, at once. Answers and acknowledgements that come later find nothing: whether the next owner
-    /// has answered already cannot be known here, and it will answer.
+    /// Drops everything of a partition at once. Later answers and acknowledgements have no effect. This worker cannot
+    /// know whether the next owner has already answered, and the next owner will answer.
     private mutating func giveUp(_ number: Int32, isLost: Bool, handover: Handover? = nil) {
         for id in open.ids(of: number) { abandon(id) }
         partitions[number] = nil
@@ -61,15 +61,15 @@ extension Pipeline {
         order.forget(number)
     }
 
-    /// Answers the revokes whose partitions are done or out of time, and says when a drain is over.
+    /// Releases the revoked partitions that are done or out of time, and reports when a drain is over.
     mutating func releaseWhatIsDone(_ now: Now) {
         // Partition 0 goes last, because the lease goes with it.
         for number in revoked.sorted(by: >) {
             guard let deadline = partitions[number]?.revokedBy else { continue }
             if now.uptime >= deadline { abandonUnanswered(of: number) }
             guard open.ids(of: number).isEmpty else {
-                // Results that are on their way are waited for as long as the group lets us: one that arrives after the next
-                // owner has read the results would be a second one.
+                // Results in flight are waited for as long as the group allows. A result that arrives after the next
+                // owner has read the results would be a second result.
                 if now.uptime >= deadline { partitions[number]?.revokedBy = now.uptime + .seconds(1) }
                 continue
             }

@@ -1,32 +1,32 @@
-/// Requests from admission to the acknowledged result: `(fact, now) -> [Effect]`, a value without I/O, clock or chance of
-/// its own.
+/// Takes requests from admission to the acknowledged result: `(event, now) -> [Effect]`. It is a value without I/O, and
+/// has no clock or randomness of its own.
 ///
-/// A request is *waiting* (in the coalescer, or behind an earlier one with its key), *called*, or *publishing*; it ends
-/// when its result is acknowledged, and only then is its offset done and its key remembered.
+/// A request is *waiting* (in the coalescer, or behind an earlier request with its key), *called*, or *publishing*. It
+/// ends when its result is acknowledged. Only then is its offset done and its key remembered.
 package struct Pipeline {
     package struct Configuration: Equatable, Sendable {
         package var quota: RateLimit?
         /// Part of each record's identity.
         package var requestsTopic = ""
-        /// Whether other workers may call with the same quota, so that calls need a lease (`Event.leased`).
+        /// Whether other workers may call on the same quota, so that calls need a lease (`Event.leased`).
         package var needsLease = false
-        /// From sending a call to the server's having it, at the longest.
+        /// The longest time until the server has received a call that was sent.
         package var transit: Duration = .seconds(5)
         package var hostsPerCall = 100
-        /// Calls in flight at most.
+        /// The maximum number of calls in flight.
         package var concurrency = 16
         package var retryFor: Duration = .seconds(900)
         package var dedupeWindow: Duration = .seconds(86_400)
-        /// How long a faulty host is called apart from others.
+        /// How long a faulty host is called separately from others.
         package var quarantine: Duration = .seconds(600)
-        /// Open requests, and bytes of their records, at which no more are taken.
+        /// No more requests are taken at this many open requests, or at this many bytes of their records.
         package var maximumOpen = 10_000
         package var maximumOpenBytes = 64 << 20
         package var maximumRequestBytes = 256 << 10
         /// Whether requests with one Kafka key are called in order.
         package var keepsKeyOrder = false
         package var policy = Policy()
-        /// Starts every call id, so that ids of different processes differ.
+        /// The prefix of every call id, so that ids of different processes differ.
         package var callPrefix = "call"
         package var seed: UInt64 = 0
 
@@ -36,13 +36,13 @@ package struct Pipeline {
     }
 
     package let configuration: Configuration
-    /// Whether nothing is started any more.
+    /// Whether nothing new is started.
     var isDraining: Bool { lifecycle != .running }
     let decoder: RequestDecoder
     let retry: RetryPolicy
     var generator: SplitMix64
     var partitions: [Int32: Partition] = [:]
-    /// Those of them that are being given up.
+    /// The assigned partitions that are being given up.
     var revoked: Set<Int32> = []
     var open = OpenRequests()
     var calls: [CallID: Batch] = [:]
@@ -57,7 +57,7 @@ package struct Pipeline {
     var nextCall: CallID = 0
     var lifecycle = Lifecycle.running
     var lastLedgerExpiry: Duration = .zero
-    /// Filled while one fact is handled.
+    /// Filled while one event is handled.
     var effects: [Effect] = []
 
     package init(_ configuration: Configuration) {
@@ -69,7 +69,7 @@ package struct Pipeline {
         permits = Permits(configuration)
     }
 
-    /// The one way in.
+    /// The only entry point for events.
     package mutating func handle(_ fact: Event, now: Now) -> [Effect] {
         effects.removeAll(keepingCapacity: true)
         switch fact {
@@ -86,50 +86,52 @@ package struct Pipeline {
         case .drain: drain()
         case .tick: tick(now)
         }
-        // What was fetched together can share a call: whoever hands records over ticks when there are no more for now.
+        // Records that were fetched together can share a call. So the caller of `handle` hands over
+        // all records and then sends a tick.
         if case .received = fact {} else { dispatch(now) }
         balanceIntake(now.uptime)
         releaseWhatIsDone(now)
         return effects
     }
 
-    // MARK: What the shell asks
+    // MARK: Queries of the shell
 
     package var openCount: Int { open.count }
-    /// Since when HSS has answered no call, as uptime; nil where it answers.
+    /// Since when HSS has answered no call, by uptime; nil while HSS answers.
     package var unansweredSince: Duration? { permits.breaker.state == .closed ? nil : permits.breaker.since }
     package var openBytes: Int { open.bytes }
     package var waitingCount: Int { coalescer.waitingCount }
     package var inFlight: Int { calls.count }
     /// Whether no other worker of the group can be calling.
     package func isLeased(_ now: Duration) -> Bool { permits.isLeased(now) }
-    /// Until when no call goes, by uptime: because the server said so, or because of what a previous caller may have called.
+    /// Until when no call may go, by uptime, because of the server's refusal or of calls that a
+    /// previous caller may have made.
     package var heldUntil: Duration { permits.calls.heldUntil }
     package var gateState: AuthGate.State { permits.gate.state }
     /// Projects that are refused while the credential is accepted for others.
     package var refusedProjects: [String] { permits.gate.refusedAlone }
     /// Whether there is room for another record.
     package var wantsRecords: Bool { !intake.isFull && !isDraining }
-    /// Whether too much has been open for so long that the partitions are paused.
+    /// Whether the partitions are paused because too much has been open for too long.
     package var isPaused: Bool { intake.isPaused }
-    /// Whether a result was refused by the results topic and waits to go out again.
+    /// Whether a result that the results topic refused waits to be sent again.
     package var hasUnpublished: Bool { outbox.hasRefused }
-    /// How long the oldest result has waited for its topic to take it.
+    /// How long the oldest result has waited for its acknowledgement.
     package func unwrittenFor(_ now: Duration) -> Duration { outbox.waited(now) }
-    /// Whether it has waited for so long that nothing more is taken: the broker is away, say, which the library tries again
-    /// and again without a word.
+    /// Whether the oldest result has waited so long that no more records are taken. For example, the broker may be
+    /// unreachable, while the client library retries silently.
     package func areResultsStuck(_ now: Duration) -> Bool { outbox.isStuck(now) }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
-    /// Partitions whose log went back, until they are taken over anew.
+    /// Partitions whose log went back, until they are taken over again.
     package var stalePartitions: [Int32] { partitions.filter(\.value.isStale).keys.sorted() }
     package func committable(_ partition: Int32) -> Int64? { partitions[partition]?.tracker.committable }
-    /// The records that a call in flight is made for.
+    /// The records that a call in flight covers.
     package func positions(of call: CallID) -> [Position] {
         (calls[call]?.parts ?? []).compactMap { open[$0.request]?.position }
     }
     package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }
 
-    /// When `tick` is wanted at the latest, as uptime; nil where only a fact can change anything.
+    /// When `tick` is needed at the latest, by uptime; nil where only an event can change anything.
     package func deadline(_ now: Now) -> Duration? {
         var earliest: Duration?
         func consider(_ time: Duration?) {
@@ -141,7 +143,7 @@ package struct Pipeline {
         for number in revoked { consider(partitions[number]?.revokedBy) }
         // A drain starts nothing.
         if isDraining { return earliest }
-        // Not before gate and quota both allow it; what waits for an answer is woken by it.
+        // Both the gate and the quota must allow a read or call. If one waits for an answer, the answer wakes it.
         if !reads.isEmpty, let free = permits.nextRead(now),
             let allowed = reads.earliest({ permits.earliest($0.subject, now.uptime) })
         {
@@ -152,7 +154,8 @@ package struct Pipeline {
         return earliest
     }
 
-    /// When the next call may go, as uptime; nil where none waits, or where that waits for an answer or for partitions.
+    /// When the next call may go, by uptime; nil where no call waits, or where it waits
+    /// for an answer or for partitions.
     func nextCallTime(_ now: Now) -> Duration? {
         guard coalescer.waitingCount > 0, !isDraining, let free = permits.nextCall(now),
             let allowed = coalescer.nextEligible(now: now.uptime, earliest: { earliest($0, now.uptime) })
@@ -161,12 +164,12 @@ package struct Pipeline {
     }
 }
 
-/// Where the pipeline stands on its way to its end.
+/// The stages of the pipeline's life.
 enum Lifecycle {
     case running
-    /// Nothing is started any more; what is in flight ends. Becomes `drained`.
+    /// Nothing new is started, and what is in flight finishes. Then the stage becomes `drained`.
     case draining
-    /// Nothing is open, and the shell knows.
+    /// Nothing is open, and the shell has been notified.
     case drained
 }
 
@@ -175,9 +178,9 @@ struct Partition {
     var tracker: OffsetTracker
     var ledger: Ledger
     var isPaused = false
-    /// Set while it is being given up: when it goes at the latest.
+    /// Set while the partition is being given up. This is the latest time to do so.
     var revokedBy: Duration?
-    /// Set when its log went back: nothing more is taken or stored, until it is taken over anew.
+    /// Set when the partition's log went back. Nothing more is taken or stored until the partition is taken over again.
     var isStale = false
 
     init(ledger: Ledger) {

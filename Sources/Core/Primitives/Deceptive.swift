@@ -1,7 +1,7 @@
 extension Unicode.Scalar {
-    /// Whether it moves a terminal's cursor, ends a line, or turns the direction of the text after it, so that what is seen is
-    /// not what is there: C0, DEL and C1 controls, line and paragraph separator, and the bidirectional controls of Unicode
-    /// (UAX #9).
+    /// Whether the scalar moves a terminal's cursor, ends a line, or changes the direction of the text after it, so
+    /// that the display differs from the text. These are the C0, DEL and C1 controls, the line and paragraph
+    /// separators, and Unicode's bidirectional controls (UAX #9).
     package var isDeceptive: Bool {
         switch value {
         case 0..<0x20, 0x7F...0x9F, 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
@@ -11,7 +11,7 @@ extension Unicode.Scalar {
 }
 
 extension String {
-    /// The same with `\uXXXX` in place of each deceptive character, as JSON has it within a string.
+    /// The same text with each deceptive character written as `\uXXXX`, as in a JSON string.
     package var escapingDeceptive: String {
         guard unicodeScalars.contains(where: \.isDeceptive) else { return self }
         var out = ""

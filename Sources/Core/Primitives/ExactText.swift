@@ -1,5 +1,5 @@
-/// Text that is equal only where its bytes are. Swift's `String` takes canonically equivalent texts for equal, and two
-/// hosts or projects that the API tells apart must never be taken for one.
+/// Text that is compared byte by byte. Swift's `String` treats canonically equivalent texts as equal, but hosts or
+/// projects that the API distinguishes must never be merged.
 package struct ExactText: Hashable, Comparable, Sendable {
     package let text: String
 

@@ -1,4 +1,4 @@
-/// A binary heap: the smallest element first.
+/// A binary heap with the smallest element first.
 struct Heap<Element: Comparable> {
     private var storage: [Element] = []
 

@@ -1,16 +1,17 @@
 /// A JSON text (RFC 8259), read strictly and written compactly.
 ///
-/// Foundation's decoder keeps the first of two equal names in silence and accepts trailing commas and a byte order mark,
-/// where the contract wants a rejection that says so; and a reading of one request costs it four times as much.
+/// Foundation's decoder silently keeps the first of two equal names, and accepts trailing commas and a
+/// byte order mark. The contract requires a rejection that names the fault. Foundation also takes four
+/// times as long to read one request.
 package enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
-    /// A number without fraction and exponent that fits 64 bits.
+    /// A number without a fraction or exponent that fits in 64 bits.
     case integer(Int64)
     case number(Double)
     case string(String)
     case array([JSON])
-    /// Members in the order written; no name twice.
+    /// Members in the order written. No name appears twice.
     case object([Member])
 
     package struct Member: Equatable, Sendable {
@@ -23,7 +24,7 @@ package enum JSON: Equatable, Sendable {
         }
     }
 
-    /// The value of member `name`; nil where there is none or this is no object.
+    /// The value of member `name`; nil where there is no such member, or where this is not an object.
     package subscript(name: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.name == name }?.value
@@ -45,7 +46,7 @@ package enum JSON: Equatable, Sendable {
         if case .array(let value) = self { value } else { nil }
     }
 
-    /// The type's name as error messages give it.
+    /// The type's name, as used in error messages.
     package var typeName: String {
         switch self {
         case .null: "null"

@@ -1,5 +1,5 @@
 extension JSON {
-    /// Why a text is not JSON, and where: a zero-based byte offset.
+    /// Why a text is not JSON, and the zero-based byte offset of the fault.
     package struct SyntaxError: Error, Equatable, Sendable, CustomStringConvertible {
         package let message: String
         package let offset: Int
@@ -7,10 +7,11 @@ extension JSON {
         package var description: String { "\(message) at byte \(offset)" }
     }
 
-    /// How deep arrays and objects may nest: far above any request, far below what a stack bears.
+    /// How deep arrays and objects may nest. This is far more than any request needs, and far less
+    /// than would overflow the stack.
     package static let maximumDepth = 64
 
-    /// Reads one JSON text, with nothing but white space around it. Refuses a name that stands twice in an object.
+    /// Reads one JSON text, which only white space may surround. Refuses an object in which a name appears twice.
     package init(parsing bytes: [UInt8]) throws(SyntaxError) {
         var reader = JSONReader(bytes: bytes)
         reader.skipSpace()
@@ -20,7 +21,7 @@ extension JSON {
     }
 }
 
-/// A recursive descent over the bytes; its depth is bounded by `JSON.maximumDepth`.
+/// A recursive descent parser over the bytes. `JSON.maximumDepth` bounds its depth.
 private struct JSONReader {
     let bytes: [UInt8]
     var index = 0
@@ -69,7 +70,7 @@ private struct JSONReader {
                 members.count < 16 ? members.contains { $0.name == name } : !names.insert(name).inserted
             guard !isRepeated else {
                 index = start
-                // Scalars, since one character can be as long as the text.
+                // Counts scalars, because one character can be as long as the text.
                 throw error("member \"\(String(name.unicodeScalars.prefix(64)))\" stands twice")
             }
             skipSpace()
@@ -157,7 +158,7 @@ private struct JSONReader {
     private mutating func string() throws(JSON.SyntaxError) -> String {
         index += 1
         let start = index
-        // The common case has no escape: one scan, one copy.
+        // The common case has no escape and needs one scan and one copy.
         while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { index += 1 }
         if current == UInt8(ascii: "\"") {
             defer { index += 1 }

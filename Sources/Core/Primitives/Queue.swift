@@ -1,4 +1,5 @@
-/// First in, first out, both ends O(1) on average; an array whose used-up front is cut off now and then.
+/// A first-in, first-out queue. Both ends are amortised O(1). It is an array whose consumed
+/// front is removed occasionally.
 struct Queue<Element> {
     private var storage: [Element] = []
     private var head = 0
@@ -37,10 +38,10 @@ struct Queue<Element> {
         return element
     }
 
-    /// The element at a place counted from the front.
+    /// The element at a position counted from the front.
     subscript(place: Int) -> Element {
         get { storage[head + place] }
-        // In place: with a setter an element that is an array would be copied for each change to it.
+        // Modifies in place. A setter would copy an element that is an array at each change to it.
         _modify { yield &storage[head + place] }
     }
 }

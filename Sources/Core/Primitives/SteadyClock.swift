@@ -1,21 +1,21 @@
-/// A wall clock that takes over a step only once it has lasted for ten minutes, or for as long as the time before it: a clock
-/// that is put right soon after the start is believed soon. By a wrong clock keys would be forgotten and requests expire, neither
-/// of which can be undone.
+/// A wall clock that adopts a step only after the step has lasted for ten minutes, or for as long as the time before
+/// the step if that is shorter. So a clock that is corrected soon after the start is trusted soon. With a wrong clock,
+/// keys would be forgotten and requests would expire; neither can be undone.
 package struct SteadyClock: Sendable {
     package static let patience: Duration = .seconds(600)
-    /// Less than this is no step.
+    /// A smaller difference is not a step.
     static let tolerance: Duration = .seconds(5)
 
     /// Wall clock minus uptime.
     private var offset: Duration?
-    /// Since when, by uptime.
+    /// Since when the offset has held, by uptime.
     private var since: Duration = .zero
-    /// The step that is not believed yet.
+    /// A step that is not adopted yet.
     private var step: (to: Duration, at: Duration)?
 
     package init() {}
 
-    /// `seen`: what the system's clocks say.
+    /// `seen` is the reading of the system's clocks.
     package mutating func now(_ seen: Now) -> Now {
         let seenOffset = Duration.milliseconds(seen.wall.milliseconds) - seen.uptime
         if let offset, Self.differ(seenOffset, offset) {

@@ -1,10 +1,10 @@
-/// A point in civil time: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+/// A point in civil time, in milliseconds since 1970-01-01T00:00:00Z. Leap seconds are not counted.
 package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var milliseconds: Int64
 
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    /// The years 0000 to 9999, in milliseconds: what RFC 3339 can say. An offset could lead out of them.
+    /// The years 0000 to 9999 in milliseconds, the range of RFC 3339. A time zone offset can lead out of the range.
     package static let writable: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
 
     package static func < (a: Self, b: Self) -> Bool { a.milliseconds < b.milliseconds }
@@ -28,7 +28,7 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// The basic form that request signing wants, to the second: `20260102T030405Z`.
+    /// The basic form for request signing, to the second: `20260102T030405Z`.
     package var basic: String {
         let c = civil
         var out: [UInt8] = []
@@ -44,8 +44,9 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// Reads RFC 3339 (section 5.6): any offset, any number of fraction digits (cut to milliseconds), `T`, `t` or a
-    /// blank between date and time. A leap second (`:60`) reads as the second after it. Nil for anything else.
+    /// Reads RFC 3339 (section 5.6). Accepts any offset, any number of fraction digits (truncated to
+    /// milliseconds), and `T`, `t` or a space between date and time. A leap second (`:60`) reads as the following
+    /// second. Nil for anything else.
     package init?(rfc3339 text: String) {
         var reader = Reader(bytes: Array(text.utf8))
         guard let year = reader.number(4), reader.take("-"), let month = reader.number(2), reader.take("-"),
@@ -149,7 +150,7 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         let days = Int(
             milliseconds >= 0 ? milliseconds / 86_400_000 : (milliseconds - 86_399_999) / 86_400_000)
         let rest = Int(milliseconds - Int64(days) * 86_400_000)
-        // Days to year, month, day in the proleptic Gregorian calendar, with years that start in March.
+        // Converts days to year, month and day in the proleptic Gregorian calendar, with years that start in March.
         let z = days + 719_468
         let era = (z >= 0 ? z : z - 146_096) / 146_097
         let dayOfEra = z - era * 146_097
@@ -191,13 +192,13 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
 }
 
 extension Duration {
-    /// Whole milliseconds, cut.
+    /// Whole milliseconds, truncated.
     package var milliseconds: Int64 {
         let (seconds, attoseconds) = components
         return seconds * 1000 + attoseconds / 1_000_000_000_000_000
     }
 
-    /// Seconds with their fraction.
+    /// Seconds, including the fraction.
     package var seconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) + Double(attoseconds) / 1e18

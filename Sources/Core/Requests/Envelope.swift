@@ -1,5 +1,5 @@
-/// A record taken out of its wrapping: CloudEvents 1.0 in structured or binary mode, or nothing
-/// (CloudEvents Kafka protocol binding 1.0.2, sections 3.2 and 3.3).
+/// A record without its envelope, which is CloudEvents 1.0 in structured or binary mode, or none (CloudEvents Kafka
+/// protocol binding 1.0.2, sections 3.2 and 3.3).
 struct Envelope {
     var data: JSON = .null
     var id: String?
@@ -8,10 +8,10 @@ struct Envelope {
     var expiryTime: String?
     var traceparent: String?
     var tracestate: String?
-    /// What looks like a CloudEvent and is none.
+    /// The likely mistake where a record resembles a CloudEvent and is not one.
     var hint: String?
 
-    /// Says which field breaks which rule.
+    /// Names the field and the rule that it breaks.
     struct Fault: Error {
         var field: String
         var rule: String

@@ -1,4 +1,5 @@
-/// When open requests expire, earliest first. Requests that left stay in it until their time, or until they are most of it.
+/// When open requests expire, earliest first. Requests that have left stay in the queue until their time, or until the
+/// queue is rebuilt because most of its entries are stale.
 struct ExpiryQueue {
     private struct Entry: Comparable {
         var at: Duration
@@ -14,14 +15,14 @@ struct ExpiryQueue {
 
     mutating func schedule(_ request: RequestID, at: Duration) { entries.insert(Entry(at: at, request: request)) }
 
-    /// Takes the first request whose time is at or before this one.
+    /// Removes and returns the first request that is due at or before this time.
     mutating func takeDue(_ time: Duration) -> RequestID? {
         guard let first = entries.first, first.at <= time else { return nil }
         entries.popFirst()
         return first.request
     }
 
-    /// Whether most entries are of requests that have left, so that it is to be filled anew.
+    /// Whether most entries are for requests that have left, so that the queue should be rebuilt.
     func isStale(openCount: Int) -> Bool { entries.count > 2 * openCount + 64 }
 
     mutating func removeAll() { entries = Heap() }

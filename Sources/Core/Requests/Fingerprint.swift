@@ -1,6 +1,7 @@
 internal import Crypto
 
-/// 128 bits of a SHA-256: enough that two different texts never meet, small enough to hold a million of.
+/// 128 bits of a SHA-256. This is enough that two different texts never collide in practice, and small
+/// enough to keep a million of them.
 package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
     package var high: UInt64
     package var low: UInt64
@@ -32,8 +33,8 @@ package struct Fingerprint: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension StartRequest {
-    /// What the request does, without who asked and why: a SHA-256 over the JSON array of project, enterprise project
-    /// (or null), plugin, operate_all and the sorted hosts.
+    /// Identifies what the request does, without its requester and reason. It is a SHA-256 over the JSON array of
+    /// project, enterprise project (or null), plugin, operate_all and the sorted hosts.
     package var fingerprint: Fingerprint {
         let hosts = hostIDs.count == 1 ? hostIDs : hostIDs.map(ExactText.init).sorted().map(\.text)
         return Fingerprint(
@@ -43,9 +44,9 @@ extension StartRequest {
             ]).bytes)
     }
 
-    /// The key within its project: equal keys of different projects are different keys.
+    /// The key within its project. Equal keys of different projects are different keys.
     package var scopedKey: Fingerprint {
-        // Its length keeps the project's end where it is: no character is one that an id could not hold.
+        // The length marks where the project id ends, so that no character in the id can shift the boundary.
         Fingerprint(of: Array("\(projectID.utf8.count)/\(projectID)\(idempotencyKey)".utf8))
     }
 }

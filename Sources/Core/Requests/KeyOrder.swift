@@ -1,14 +1,15 @@
-/// Requests with one Kafka key, which are called in order (`--ordering key`).
+/// Requests with the same Kafka key, which are called in order (`--ordering key`).
 struct KeyOrder {
     private struct Key: Hashable {
         var partition: Int32
         var key: [UInt8]
     }
 
-    /// Requests that left may still be in a queue.
+    /// The queues may still contain requests that have left.
     private var queues: [Key: Queue<RequestID>] = [:]
 
-    /// Adds a request. True where no earlier one has its key, so that it may be called. A record without a key has no order.
+    /// Adds a request. True where no earlier request has its key, so that the new one may be called. Records
+    /// without a key are not ordered.
     mutating func enter(_ id: RequestID, _ entry: OpenRequest) -> Bool {
         guard let key = Self.key(of: entry) else { return true }
         let isFirst = queues[key]?.isEmpty ?? true
@@ -16,7 +17,7 @@ struct KeyOrder {
         return isFirst
     }
 
-    /// A request is done: the next open one with its key, if any, may be called.
+    /// Removes a request that is done. Returns the next open request with its key, if any, which may now be called.
     mutating func leave(_ id: RequestID, _ entry: OpenRequest, isOpen: (RequestID) -> Bool) -> RequestID? {
         guard let key = Self.key(of: entry), var queue = queues.removeValue(forKey: key) else { return nil }
         while let first = queue.first, first == id || !isOpen(first) { queue.popFirst() }

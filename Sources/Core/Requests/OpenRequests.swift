@@ -1,9 +1,9 @@
 /// A request between admission and the acknowledged result.
 struct OpenRequest {
     enum Stage: Equatable {
-        /// Behind the earlier request that owns its idempotency key.
+        /// Waits for the earlier request that owns its idempotency key.
         case waitingForKey
-        /// Behind an earlier request with its Kafka key.
+        /// Waits for an earlier request with its Kafka key.
         case waitingForOrder
         /// In the coalescer, in a call, or partly in both.
         case calling
@@ -16,27 +16,27 @@ struct OpenRequest {
     var recordKey: [UInt8]?
     var size: Int
     var admittedAt: Duration
-    /// Nil for a record that is no valid request.
+    /// Nil for a record that is not a valid request.
     var request: StartRequest?
     var stage: Stage = .calling
-    /// Hosts (or the one `operate_all`) with neither success nor final failure.
+    /// The number of hosts (or 1 for `operate_all`) with neither success nor final failure.
     var unsettled = 0
     var succeeded = 0
     /// Hosts that succeeded while others had no outcome yet.
     var started: [String] = []
-    /// Parts of it that are in a call now.
+    /// How many of its parts are in a call now.
     var inFlight = 0
-    /// Whether hosts of it were seen as started after an answer was lost.
+    /// Whether a read showed hosts of the request as started after an answer was lost.
     var isObserved = false
     var attempts = 0
-    /// Halves of refused calls of which it was the only request.
+    /// How many halves of refused calls contained only this request.
     var halves = 0
-    /// When it first failed in a way that can pass, with nothing of it started since. The retry budget runs from here.
+    /// When the request first had a retryable failure, with no host started since. The retry budget runs from here.
     var failingSince: Duration?
     var failedHosts: [StartResult.FailedHost] = []
     var failure: Failure?
     var call: StartResult.CallSummary?
-    /// Later requests with the same idempotency key, in order: they get this request's outcome.
+    /// Later requests with the same idempotency key, in order. They wait for the outcome of this request.
     var waitingDuplicates: [RequestID] = []
 
     var partition: Int32 { position.partition }
@@ -44,10 +44,10 @@ struct OpenRequest {
     var isPublishing: Bool { if case .publishing = stage { true } else { false } }
 }
 
-/// All open requests, and which of them owns each idempotency key. A request leaves in one of two ways, which share one
-/// teardown: its result is acknowledged (`complete`), or it is given up without a result (`abandon`).
+/// All open requests, and the owner of each idempotency key. A request leaves in one of two ways: its result is
+/// acknowledged (`complete`), or it is abandoned without a result (`abandon`). Both share one teardown.
 struct OpenRequests {
-    /// What was done for an abandoned request: its retry budget does not begin anew when its record comes back.
+    /// The attempts for an abandoned request, so that its retry budget does not start again when its record comes back.
     private struct SavedAttempts {
         var identity: Fingerprint
         var attempts: Int
@@ -56,7 +56,7 @@ struct OpenRequests {
         var call: StartResult.CallSummary?
     }
 
-    /// A request by partition and key.
+    /// An idempotency key within one partition.
     private struct Key: Hashable {
         var partition: Int32
         var key: Fingerprint
@@ -79,7 +79,7 @@ struct OpenRequests {
     subscript(_ id: RequestID) -> OpenRequest? { entries[id] }
     func ids(of partition: Int32) -> Set<RequestID> { byPartition[partition] ?? [] }
 
-    /// Takes a request in. One that was abandoned before goes on with its attempts.
+    /// Adds a request. A request that was abandoned before continues with its saved attempts.
     mutating func insert(_ request: OpenRequest) -> RequestID {
         var request = request
         if let saved = saved.removeValue(forKey: request.position), saved.identity == request.identity {
@@ -93,13 +93,13 @@ struct OpenRequests {
         return lastID
     }
 
-    /// Changes an open request. The hosts of one that has left may still be in a call: nothing of it is to be changed then.
+    /// Changes an open request. Nothing changes where the request has left, although its hosts may still be in a call.
     mutating func update(_ id: RequestID, _ change: (inout OpenRequest) -> Void) {
         guard let index = entries.index(forKey: id) else { return }
         change(&entries.values[index])
     }
 
-    /// The request whose outcome decides what becomes of others with this key.
+    /// The request whose outcome decides the outcome of the other requests with this key.
     func owner(of key: Fingerprint, in partition: Int32) -> RequestID? {
         keyOwners[Key(partition: partition, key: key)]
     }
@@ -123,7 +123,7 @@ struct OpenRequests {
         return (entry, result, ownedKey)
     }
 
-    /// The request is given up here without a result.
+    /// Removes the request here without a result.
     mutating func abandon(_ id: RequestID) -> OpenRequest? {
         guard let entry = entries[id] else { return nil }
         if entry.attempts > 0 || entry.failingSince != nil {
@@ -136,7 +136,7 @@ struct OpenRequests {
         return entry
     }
 
-    /// Forgets what was done for abandoned requests.
+    /// Forgets the attempts for abandoned requests.
     mutating func forgetAttempts() { saved = [:] }
 
     private mutating func remove(_ id: RequestID, _ entry: OpenRequest) {

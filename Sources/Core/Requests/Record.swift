@@ -1,4 +1,4 @@
-/// Where a record stands in its topic.
+/// The partition and offset of a record.
 package struct Position: Hashable, Comparable, Sendable, CustomStringConvertible {
     package var partition: Int32
     package var offset: Int64
@@ -12,7 +12,7 @@ package struct Position: Hashable, Comparable, Sendable, CustomStringConvertible
     package var description: String { "\(partition)/\(offset)" }
 }
 
-/// A record's header; names may repeat, a value may be null.
+/// A record's header. Names may repeat, and a value may be null.
 package struct Header: Equatable, Sendable {
     package var name: String
     package var value: [UInt8]?
@@ -25,16 +25,16 @@ package struct Header: Equatable, Sendable {
     package init(_ name: String, _ text: String) { self.init(name, Array(text.utf8)) }
 }
 
-/// One record as Kafka gave it.
+/// One record as received from Kafka.
 package struct Record: Equatable, Sendable {
     package var position: Position
-    /// When it was produced (or appended); nil where the record carries no time.
+    /// When the record was produced (or appended); nil where it has no timestamp.
     package var timestamp: Timestamp?
     package var key: [UInt8]?
     /// Nil is a tombstone.
     package var value: [UInt8]?
     package var headers: [Header]
-    /// How long the value is where it was too long to be taken over: `value` is nil then.
+    /// The length of a value that was too long to be copied. In this case `value` is nil.
     package var omittedBytes: Int?
 
     package init(position: Position, timestamp: Timestamp?, key: [UInt8]?, value: [UInt8]?, headers: [Header] = []) {
@@ -45,12 +45,12 @@ package struct Record: Equatable, Sendable {
         self.headers = headers
     }
 
-    /// What it costs to hold, near enough to bound memory by.
+    /// The approximate memory cost, accurate enough to bound memory.
     package var size: Int {
         (key?.count ?? 0) + (value?.count ?? 0) + headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
     }
 
-    /// The first header of that name, matched without case, as text; nil where absent, null or not UTF-8.
+    /// The text of the first header with this name, ignoring case; nil where the header is absent, null or not UTF-8.
     package func header(_ name: String) -> String? {
         guard let header = headers.first(where: { $0.name.lowercased() == name }), let value = header.value else {
             return nil

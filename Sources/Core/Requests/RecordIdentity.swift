@@ -1,13 +1,13 @@
 internal import Crypto
 
 extension Record {
-    /// Tells this record from any other, also from one that has its offset in another topic, or in the same topic after it
-    /// was deleted and created again or truncated: a hash of topic, partition, offset, timestamp, key, value and headers.
-    /// The broker's own id of a topic is not known to librdkafka 2.0.
+    /// Identifies this record among all others, even those with its offset in another topic, or in the same topic after
+    /// it was recreated or truncated. The identity is a hash of topic, partition, offset, timestamp, key, value and
+    /// headers. librdkafka 2.0 does not expose the broker's own id of a topic.
     package func identity(topic: String) -> Fingerprint {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(size + 64 + topic.utf8.count + headers.count * 16)
-        // Every length stands before its text, so that no two records are written alike.
+        // Each length is written before its text, so that different records have different encodings.
         func put(_ number: Int64) {
             var rest = UInt64(bitPattern: number)
             for _ in 0..<8 {

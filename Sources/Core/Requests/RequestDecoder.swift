@@ -1,6 +1,6 @@
-/// From a record to a validated request, or to the rejection that names field and rule. No input traps.
+/// Decodes a record into a validated request, or into a rejection that names field and rule. No input traps.
 package struct RequestDecoder: Sendable {
-    /// Records with a longer value are rejected unread, in bytes.
+    /// The maximum length of a record's value in bytes. A record with a longer value is rejected unread.
     package var maximumBytes: Int
     package var policy: Policy
 
@@ -21,7 +21,7 @@ package struct RequestDecoder: Sendable {
         }
     }
 
-    /// What is known so far; outlives the fault.
+    /// What has been read so far. It is kept when decoding fails.
     private struct Reading {
         var fields = RequestFields()
         var isPolicy = false
@@ -33,7 +33,7 @@ package struct RequestDecoder: Sendable {
         reading.fields.traceparent = envelope.traceparent
         reading.fields.tracestate = envelope.tracestate
 
-        // Everything that is merely copied comes first, so that a rejection can be told apart by its sender.
+        // Fields that are only copied are read first, so that the sender can recognise the rejection of its request.
         var key = try text("idempotency_key", in: data, 1...256)
         if key == nil { key = try keyOutside(record, envelope) }
         reading.fields.idempotencyKey = key
@@ -62,7 +62,7 @@ package struct RequestDecoder: Sendable {
                     + (envelope.hint.map { "; \($0)" } ?? ""))
         }
         guard let project else { throw .init(field: "project_id", rule: "is required") }
-        // Encoded or not, these stand for other paths wherever a path is decoded or made simpler on its way.
+        // Encoded or not, these change the path wherever a path is decoded or normalised on its way.
         if project == "." || project == ".." || project.utf8.contains(where: #"/\"#.utf8.contains) {
             throw .init(field: "project_id", rule: #"must not hold / or \, nor be . or .."#)
         }
@@ -86,8 +86,8 @@ package struct RequestDecoder: Sendable {
             operateAll: operateAll, hostIDs: hosts, expiresAt: expiresAt, priority: priority, fields: reading.fields)
     }
 
-    /// A key that does not stand in the body: the header, else the event's source and id. A source is a URI reference
-    /// and holds no blank, so the blank between them keeps different pairs different.
+    /// A key outside the body: the header, or else the event's source and id. A source is a URI reference and contains
+    /// no space, so the space between source and id keeps different pairs different.
     private func keyOutside(_ record: Record, _ envelope: Envelope) throws(Envelope.Fault) -> String? {
         if record.headers.contains(where: { $0.name.lowercased() == "idempotency-key" }) {
             guard let key = record.header("idempotency-key") else {

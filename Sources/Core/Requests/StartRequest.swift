@@ -1,4 +1,4 @@
-/// Which waiting requests get the next call.
+/// Decides which waiting requests get the next call.
 package enum Priority: String, CaseIterable, Sendable, Comparable {
     case critical, normal, bulk
 
@@ -14,7 +14,7 @@ package enum Priority: String, CaseIterable, Sendable, Comparable {
     package static func < (a: Self, b: Self) -> Bool { a.rank < b.rank }
 }
 
-/// What a request asks for, as far as it could be read: a rejected one is answered with the same fields.
+/// What a request asks for, as far as it could be read. The result of a rejected request contains the same fields.
 package struct RequestFields: Equatable, Sendable {
     package var idempotencyKey: String?
     package var projectID: String?
@@ -25,7 +25,7 @@ package struct RequestFields: Equatable, Sendable {
     package var correlationID: String?
     package var requestedBy: String?
     package var reason: String?
-    /// W3C trace context, carried through to the result.
+    /// The W3C trace context, which is copied to the result.
     package var traceparent: String?
     package var tracestate: String?
 
@@ -39,24 +39,24 @@ package struct StartRequest: Equatable, Sendable {
     package var enterpriseProjectID: String?
     package var pluginCode: String
     package var operateAll: Bool
-    /// Without repeats, in the order given; empty when `operateAll`.
+    /// Without repeats, in the order given. Empty with `operateAll`.
     package var hostIDs: [String]
     package var expiresAt: Timestamp?
     package var priority: Priority
-    /// All that the result repeats.
+    /// All fields that the result repeats.
     package var fields: RequestFields
 }
 
-/// Why a request is answered without a call: which field, and the rule it breaks.
+/// Why a request gets a result without a call: the field, and the rule that it breaks.
 package struct Rejection: Error, Equatable, Sendable {
     package enum Category: String, Sendable { case invalid, policy }
 
     package var category: Category
-    /// The field's name, `value` for the record's value as a whole, `header NAME` for a header.
+    /// The name of the field, `value` for the record's whole value, or `header NAME` for a header.
     package var field: String
     /// Completes the sentence "`field` ...", such as "must not be empty".
     package var rule: String
-    /// What could be read all the same.
+    /// The fields that could be read.
     package var fields: RequestFields
 
     package var message: String { "\(field) \(rule)" }

@@ -1,4 +1,4 @@
-/// A result as the record to produce: key, value, headers. Its partition is the request's.
+/// A result as the record to produce: key, value, headers. It goes to the partition number of its request.
 package struct ResultRecord: Equatable, Sendable {
     package var partition: Int32
     package var key: [UInt8]
@@ -6,20 +6,20 @@ package struct ResultRecord: Equatable, Sendable {
     package var headers: [Header]
 }
 
-/// Writes results as binary-mode CloudEvents whose value alone says everything (the contract's "Result").
+/// Writes results as binary-mode CloudEvents. The value is complete without the headers (the contract's "Result").
 package struct ResultWriter: Sendable {
     package var requestsTopic: String
 
     package init(requestsTopic: String) { self.requestsTopic = requestsTopic }
 
-    /// The result's `ce_id`: from the request's position and the status alone, so that a result that is published twice
-    /// has the same id.
+    /// The result's `ce_id`. It is built from the request's position and the status alone, so that a result that is
+    /// published twice has the same id.
     package func id(_ position: Position, _ status: Status) -> String {
         "\(requestsTopic)/\(position.partition)/\(position.offset)/\(status.rawValue)"
     }
 
     package func record(_ result: StartResult) -> ResultRecord {
-        // A topic with compaction takes no record without a key, and refuses the whole batch.
+        // A compacted topic refuses a record without a key, and the whole batch with it.
         let key =
             result.fields.idempotencyKey.map { Array($0.utf8) } ?? result.recordKey
             ?? Array(id(result.position, result.status).utf8)
@@ -94,7 +94,7 @@ package struct ResultWriter: Sendable {
         return .object(members)
     }
 
-    /// RFC 9457 members, plus the code, its category and whether sending the request again can help.
+    /// The members of RFC 9457, plus the code, its category and whether sending the request again can help.
     private func error(_ failure: Failure) -> JSON {
         var members: [JSON.Member] = [
             .init("type", .string("urn:plugin-starter:error:\(failure.category.rawValue)")),
@@ -128,7 +128,7 @@ package struct ResultWriter: Sendable {
         return headers
     }
 
-    /// What a ledger reads of the result.
+    /// The header from which a ledger is restored.
     package func ledgerHeader(_ result: StartResult) -> Header {
         Header(LedgerEntry.header, LedgerEntry(result, topic: requestsTopic).text)
     }

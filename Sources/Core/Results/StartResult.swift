@@ -1,10 +1,10 @@
-/// The seven things that can become of a request.
+/// The seven possible outcomes of a request.
 package enum Status: String, CaseIterable, Sendable {
     case succeeded
     case partiallySucceeded = "partially_succeeded"
     case failed, rejected, duplicate, conflict, expired
 
-    /// Whether the request's key is taken by it: a call was made for it.
+    /// Whether this status claims the request's key, because a call was made for the request.
     var claimsKey: Bool {
         switch self {
         case .succeeded, .partiallySucceeded, .failed: true
@@ -13,9 +13,9 @@ package enum Status: String, CaseIterable, Sendable {
     }
 }
 
-/// One result, before it is written as a record: the contract's "Result". Absent means not applicable.
+/// One result, before it is written as a record (the contract's "Result"). A member is absent where it does not apply.
 package struct StartResult: Equatable, Sendable {
-    /// The call that covered the request last.
+    /// The last call that covered the request.
     package struct CallSummary: Equatable, Sendable {
         package var id: String
         package var httpStatus: Int?
@@ -26,7 +26,7 @@ package struct StartResult: Equatable, Sendable {
         package var latency: Duration
     }
 
-    /// What a duplicate or conflict points to; in the same partition.
+    /// The request that a duplicate or conflict repeats. It is in the same partition.
     package struct Original: Equatable, Sendable {
         package var status: Status
         package var offset: Int64
@@ -41,7 +41,7 @@ package struct StartResult: Equatable, Sendable {
     package var fields: RequestFields
     package var position: Position
     package var requestTimestamp: Timestamp?
-    /// The request record's Kafka key: the result's where there is no idempotency key.
+    /// The request record's Kafka key. The result uses it where there is no idempotency key.
     package var recordKey: [UInt8]?
     package var completedAt: Timestamp
     package var attempts = 0
@@ -51,16 +51,16 @@ package struct StartResult: Equatable, Sendable {
     package var original: Original?
     /// `observed` where ListPluginStatus showed the hosts as started after an answer was lost.
     package var evidence: String?
-    /// What the ledger needs to know the request again; nil where nothing claims a key.
+    /// What the ledger needs to recognise the request again; nil for an invalid request.
     package var scopedKey: Fingerprint?
     package var fingerprint: Fingerprint?
     package var priority: Priority?
-    /// `Record.identity` of the request's record; nil where a test made the result.
+    /// `Record.identity` of the request's record; nil for a result made by a test.
     package var record: Fingerprint?
 
-    /// The same with less in it, for a topic that takes no record of this size: first without free text, then without the
-    /// request's list of hosts, then with only the codes of the hosts that failed, then without these hosts, then without
-    /// whatever else came in at its producer's length. Nil where nothing is left to leave out.
+    /// A smaller form of the result, for a topic that refused the record as too large. Each step leaves out one more
+    /// thing: free text, then the request's list of hosts, then everything but the codes of the failed hosts, then the
+    /// failed hosts, then the other values whose length the producer chose. Nil where nothing is left to leave out.
     var shorter: StartResult? {
         var result = self
         result.fields.reason = nil

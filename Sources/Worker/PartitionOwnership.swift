@@ -80,7 +80,7 @@ final class PartitionOwnership {
         lag.records(partition, committable: committable, end: consumer.knownEnd(partition))
     }
 
-    // MARK: What the group does
+    // MARK: Group events
 
     /// The group assigned these partitions. Their results are read first. The assignment is answered only after that,
     /// so that nothing is fetched before.
@@ -122,7 +122,7 @@ final class PartitionOwnership {
         expected[partition] = offset + 1
     }
 
-    // MARK: What the core wants
+    // MARK: Effects from the core
 
     func store(_ partition: Int32, _ offset: Int64) { toStore[partition] = offset }
 

@@ -126,7 +126,7 @@ final class StatusReporter {
         readCheck = ReadCheck(options.kafka, topic: options.requestsTopic, partitions: requestPartitions)
     }
 
-    // MARK: The picture for the admin endpoint
+    // MARK: Snapshot for the admin endpoint
 
     /// Passes a snapshot of the loop to the admin endpoint, at most every 200 ms. `pipeline` is nil before there is any
     /// work.

@@ -168,7 +168,7 @@ package final class Worker {
         watched[source] = descriptor
     }
 
-    // MARK: Facts in, effects out
+    // MARK: Events in, effects out
 
     /// The only way into the core, and out of it.
     private func apply(_ fact: Event) {
@@ -262,7 +262,7 @@ package final class Worker {
         return state
     }
 
-    // MARK: The end
+    // MARK: Shutdown
 
     /// The next signal that ends the worker. SIGHUP does not end it.
     private func nextSignal() -> Int32? {

@@ -1,4 +1,4 @@
 #pragma once
 #include <librdkafka/rdkafka.h>
-// The mock cluster's header has to follow the library's own.
+// Include the mock cluster's header after librdkafka's own, on which it depends.
 #include <librdkafka/rdkafka_mock.h>

@@ -1,4 +1,4 @@
 #pragma once
 #include <librdkafka/rdkafka.h>
-// Include the mock cluster's header after librdkafka's own, on which it depends.
+// The mock cluster's header must follow librdkafka's own.
 #include <librdkafka/rdkafka_mock.h>

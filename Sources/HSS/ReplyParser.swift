@@ -73,7 +73,8 @@ package enum ReplyParser {
         return reply.totalHosts <= reply.hosts.count
     }
 
-    /// Cuts the text to at most `bytes` bytes, at a character boundary. Replaces control characters with spaces.
+    /// Cuts the text to at most `bytes` bytes, at a character boundary. Replaces control and bidirectional characters
+    /// with spaces.
     static func cut(_ text: String, _ bytes: Int) -> String {
         var out = ""
         var count = 0

@@ -43,8 +43,8 @@ struct TokenSource {
         if case .valid(token, _, _) = state { isProven = true }
     }
 
-    /// Records that HSS refused this token. Returns true if the refusal means nothing about the user: the token was
-    /// valid before, or is no longer the current one.
+    /// Records that HSS refused this token. Returns true if the refusal means nothing about the user, because the token
+    /// was valid before or is no longer the current one.
     mutating func refused(_ token: Secret) -> Bool {
         guard case .valid(token, _, _) = state else { return true }
         state = .none
@@ -65,7 +65,7 @@ struct TokenSource {
         guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty,
             token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
         else {
-            // A token that is still valid stays in use. The next attempt comes after 60 s.
+            // A token that is still valid stays in use. The next attempt to renew it comes after 60 s.
             notBefore = now + .seconds(60)
             if reply.isSuccess {
                 reply.transport = .notSent("IAM answered \(completion.status) without a token")

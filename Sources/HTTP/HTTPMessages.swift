@@ -1,6 +1,6 @@
 package import Core
 
-/// A request to send. The URL is used unchanged: no part of it is resolved or encoded again.
+/// A request to send. The URL is used unchanged, and no part of it is resolved or encoded again.
 package struct HTTPRequest: Sendable {
     package var method: String
     package var url: String

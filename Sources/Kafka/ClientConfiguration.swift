@@ -58,7 +58,7 @@ package struct ClientConfiguration: Sendable {
             + "use librdkafka 2.16 or newer, PLAIN over TLS, or a client certificate"
     }
 
-    /// Added to an error if no broker answers: what the listener may require.
+    /// A hint about what the listener may require, added to an error if no broker answers.
     package var connectionHint: String {
         switch value("security.protocol")?.lowercased() {
         case nil, "plaintext", "sasl_plaintext":

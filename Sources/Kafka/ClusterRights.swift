@@ -43,7 +43,7 @@ extension Cluster {
         return refused
     }
 
-    /// Whether this client may write to the topic, or nil if that is unknown. Writes nothing: brokers first check the
+    /// Whether this client may write to the topic, or nil if that is unknown. Writes nothing. Brokers first check the
     /// right, and then refuse a number of acknowledgements other than 0, 1 and all (KafkaApis.handleProduceRequest,
     /// ReplicaManager.appendRecords). The mock cluster would accept the record, so this does not ask it.
     package func mayWrite(_ topic: String, milliseconds: Int32, isStopped: () -> Bool) throws(KafkaError) -> Bool? {

@@ -7,12 +7,12 @@ package enum Membership: Equatable, Sendable {
     /// The group's members share the partitions.
     case sharing
     /// The member that is assigned partition 0 consumes all partitions, and the other members stand by. `since` is when
-    /// this member started: the member that started first is assigned partition 0.
+    /// this member started, because partition 0 goes to the member that started first.
     case exclusive(since: Timestamp)
 }
 
-/// An event of the group's consumer. A rebalance needs an answer: answer `assigned` with `accept(_:)` and `revoked`
-/// with `release(_:)`. Until then the group waits for this member.
+/// An event of the group's consumer. A rebalance needs an answer, and the group waits for this member until it comes.
+/// `accept(_:)` answers `assigned`, and `release(_:)` answers `revoked`.
 package enum ConsumerEvent {
     case record(Record)
     /// All records before this offset were delivered.
@@ -42,8 +42,8 @@ package enum ConsumerEvent {
     private var isClosing = false
     private var toRevoke: Set<Int32>?
     private var revoking: Set<Int32> = []
-    /// The paused partitions. Only these may be resumed: before 2.4.0, librdkafka re-reads a partition for ever if it
-    /// is resumed while not paused.
+    /// The paused partitions. Only these may be resumed, because librdkafka before 2.4.0 re-reads a partition for ever
+    /// if it is resumed while not paused.
     private var paused: Set<Int32> = []
     package private(set) var assignment: Set<Int32> = []
 
@@ -94,7 +94,7 @@ package enum ConsumerEvent {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
-    /// Leaves the group and joins it again. All partitions are revoked and assigned anew.
+    /// Leaves the group and joins it again. All partitions are revoked and assigned again.
     package func rejoin() throws(KafkaError) {
         let code = unsafe rd_kafka_unsubscribe(client.handle)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
@@ -154,7 +154,7 @@ package enum ConsumerEvent {
         return unsafe name.map { unsafe String(cString: $0) == "COOPERATIVE" } ?? false
     }
 
-    /// Answers `assigned`: fetching of these partitions starts at these offsets. A member may assign itself partitions
+    /// Answers `assigned`. Fetching of these partitions starts at these offsets. A member may assign itself partitions
     /// that the group assigned to another member, because the coordinator checks only the member and generation of a
     /// commit.
     package func accept(_ offsets: [Int32: Int64]) throws(KafkaError) {

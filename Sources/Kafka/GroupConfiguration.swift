@@ -20,7 +20,7 @@ extension ClientConfiguration {
     /// With `exclusive`, the order of the member ids decides which member is assigned partition 0. A member id begins
     /// with the client id, so a start time at its front selects the member that has been there longest. A joining
     /// member therefore does not replace the working one. A separate strategy keeps these members apart from members
-    /// that share partitions: the coordinator refuses a member that supports none of the group's strategies.
+    /// that share partitions, because the coordinator refuses a member that supports none of the group's strategies.
     func groupRequirements(_ membership: Membership) -> [(String, String)] {
         guard case .exclusive(let since) = membership else { return [] }
         let digits = String(since.milliseconds)

@@ -9,7 +9,7 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         case configuration
         /// The broker does not accept this client's identity, or denies it a right.
         case notPermitted
-        /// A TLS error: the broker's certificate, or ours.
+        /// TLS failed because of the broker's certificate or the client's.
         case insecure
         /// A topic or partition that does not exist.
         case missing

@@ -23,7 +23,7 @@ package final class Reader {
         }
     }
 
-    /// Settings for reading many records to the end: the read-ahead is bounded, and fetching continues as soon as
+    /// Settings for reading many records to the end. The read-ahead is bounded, and fetching continues as soon as
     /// records are taken.
     ///
     /// librdkafka stops fetching at this many waiting messages and checks again after a second, long after all of them
@@ -75,8 +75,8 @@ package final class Reader {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
-    /// The first offset of each partition at or after the time. Partitions without one are absent. Blocks: not for the
-    /// loop.
+    /// The first offset of each partition at or after the time. Partitions without one are absent. Blocks, so the loop
+    /// must not call it.
     package func firstOffsets(
         at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [Int32: Int64] {
@@ -90,7 +90,7 @@ package final class Reader {
 
     /// The start positions for reading from a time. A partition without a record at or after the time starts at its
     /// end. It starts at the beginning if the cluster cannot look up offsets by time (librdkafka's mock), so the reader
-    /// must check the records' times. Blocks: not for the loop.
+    /// must check the records' times. Blocks, so the loop must not call it.
     package func offsets(
         at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [(partition: Int32, start: Start)] {
@@ -105,7 +105,7 @@ package final class Reader {
     }
 
     /// The offset and metadata that the group has committed for each partition. Partitions without a commit are absent.
-    /// Blocks: not for the loop.
+    /// Blocks, so the loop must not call it.
     package func committed(
         _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [Int32: (offset: Int64, metadata: String)] {
@@ -120,7 +120,7 @@ package final class Reader {
         return found
     }
 
-    /// The topic's current partition count. Blocks: not for the loop.
+    /// The topic's current partition count. Blocks, so the loop must not call it.
     package func partitionCount(milliseconds: Int32) throws(KafkaError) -> Int {
         guard let (error, partitions) = try client.metadata(of: topic, milliseconds: milliseconds).topic else {
             throw KafkaError.missing(topic)
@@ -129,7 +129,7 @@ package final class Reader {
         return partitions
     }
 
-    /// The first offset and the end of a partition, queried from its leader. Blocks: not for the loop.
+    /// The first offset and the end of a partition, queried from its leader. Blocks, so the loop must not call it.
     package func range(_ partition: Int32, milliseconds: Int32) throws(KafkaError) -> Range<Int64> {
         var (low, high): (Int64, Int64) = (0, 0)
         let code = unsafe rd_kafka_query_watermark_offsets(client.handle, topic, partition, &low, &high, milliseconds)

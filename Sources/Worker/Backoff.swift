@@ -1,7 +1,7 @@
 internal import Core
 
-/// When a failed operation is retried: at once the first time, then after 1 s. The pause doubles with each retry, up to
-/// a minute, until the operation works.
+/// When a failed operation is retried. The first retry comes at once, the second after 1 s. The pause then doubles with
+/// each retry, up to a minute, until the operation works.
 struct Backoff {
     private var pause: Duration = .zero
     private var until: Duration = .zero

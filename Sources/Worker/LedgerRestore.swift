@@ -97,8 +97,8 @@ final class LedgerRestore {
             case .end(let partition):
                 open?.remove(partition)
                 if isDone { return false }
-            // librdkafka retries by itself. Throw only once the queue is empty: its descriptor does not become readable
-            // again before that.
+            // librdkafka retries by itself. Throw only once the queue is empty, because the descriptor does not become
+            // readable again before that.
             case .failed(let error): (failure, unreported) = (error, error)
             case nil:
                 defer { unreported = nil }

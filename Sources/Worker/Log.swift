@@ -83,7 +83,7 @@ package struct Log {
         }
     }
 
-    /// Whether a text is safe without quotation marks: it cannot forge another field or line.
+    /// Whether a text is safe without quotation marks, so that it cannot forge another field or line.
     private static func isPlain(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") }
     }

@@ -46,7 +46,7 @@ final class OffsetCommits {
     private var isCaller = false
     private let interval: Duration
     private static let timeout: Duration = .seconds(5)
-    /// A commit without an answer for this long is given up, so that the next one can be sent: the coordinator may be
+    /// A commit without an answer for this long is given up, so that the next one can be sent. The coordinator may be
     /// gone. If the old commit is applied after the next one, some records are read again and are recognized.
     private static let patience: Duration = .seconds(3)
     private static let pause: Duration = .milliseconds(100)

@@ -137,7 +137,7 @@ final class PartitionOwnership {
         mustRejoin = true
     }
 
-    /// Gives up a partition: at once if it is lost, otherwise after a last commit.
+    /// Gives up a partition. A lost partition goes at once, any other after a last commit.
     func release(_ partition: Int32, isLost: Bool, _ handover: Handover?, _ now: Duration) {
         storeOffsets()
         if isLost || !commits.leave(partition, handover, now: now) { release([partition]) }
@@ -175,8 +175,8 @@ final class PartitionOwnership {
     // MARK: Restore
 
     /// Reads results, makes due commits, and takes their outcomes. `isIdle` means that none of this worker's results is
-    /// still being written. A restore waits for the results that this worker wrote before it lost a partition: if a
-    /// result arrived after the results were read, its record would be answered again.
+    /// still being written. A restore waits for the results that this worker wrote before it lost a partition. If such
+    /// a result arrived after the results were read, its record would be answered again.
     func poll(_ now: Now, isIdle: Bool, isRunning: Bool) -> [Event] {
         var facts: [Event] = []
         if let subject = awaited, isIdle {

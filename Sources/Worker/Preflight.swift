@@ -158,8 +158,8 @@ struct Preflight {
             + "kafka-topics.sh --bootstrap-server \(servers) --create --topic \(topic) --partitions 12"
     }
 
-    /// The results topic is the ledger: requests whose results it has lost are called again. Returns warnings for what
-    /// is no reason to stop.
+    /// Checks the settings of the results topic. The topic is the ledger, so requests whose results it has lost are
+    /// called again. Returns warnings for what is no reason to stop.
     func judge(_ settings: [String: String]) -> Result<[String], WorkerFailure> {
         func fail(_ why: String, _ remedy: String) -> Result<[String], WorkerFailure> {
             .failure(

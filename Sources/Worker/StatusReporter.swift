@@ -36,7 +36,7 @@ final class StatusReporter {
 
     var router: AdminRouter { AdminRouter(box: box) }
 
-    /// When the next snapshot is due: at most 1 s from now, so that the admin endpoint sees that the loop is alive.
+    /// When the next snapshot is due. It is due within 1 s, so that the admin endpoint sees that the loop is alive.
     func deadline(_ now: Duration) -> Duration { isStale ? max(now, shownAt + Self.interval) : now + .seconds(1) }
 
     func changed() { isStale = true }

@@ -192,7 +192,8 @@ struct Telemetry {
             + (failure.detail.map { [(.detail, .string($0))] } ?? [])
     }
 
-    /// Whether a message may be logged again: at most once per `pause`. The remembered messages are bounded.
+    /// Whether a message may be logged again. Each message is logged at most once per `pause`, and the number of
+    /// remembered messages is bounded.
     mutating func mayRepeat(_ what: String, every pause: Duration, _ now: Duration) -> Bool {
         if let last = lastSaid[what], now - last < pause { return false }
         if lastSaid.count > 200 { lastSaid = lastSaid.filter { now - $0.value < pause } }

@@ -300,7 +300,7 @@ package final class Worker {
                 [(.count, .integer(Int64(pipeline.openCount)))])
             apply(.revoked(pipeline.assignedPartitions, isLost: true, deadline: now))
             // A result that is still being written could reach its topic after the next owner has read the topic. So
-            // the session lapses first: by then the result is written, or it never will be.
+            // the session lapses first. By then the result is written, or it never will be.
             guard publisher.isIdle else { return shutdown.closed() }
             shutdown.close(by: now + .seconds(2))
             ownership.beginClose()

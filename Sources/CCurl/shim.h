@@ -1,7 +1,7 @@
 #pragma once
 #include <curl/curl.h>
 
-// Swift imports no variadic C function: one line for each type of argument.
+// Swift cannot import variadic C functions, so there is one wrapper for each argument type.
 static inline CURLcode pscurl_set_long(CURL *handle, CURLoption option, long value) {
     return curl_easy_setopt(handle, option, value);
 }

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-// A struct timespec belongs to whichever C module Swift met first; a number belongs to none.
+// Returns a number, because `struct timespec` belongs to whichever C module Swift imports first.
 #include <stdint.h>
 #include <time.h>
 static inline int64_t pstime_nanoseconds(clockid_t clock) {
@@ -18,5 +18,5 @@ static inline int64_t pstime_nanoseconds(clockid_t clock) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-// prctl is variadic, and Swift imports no variadic C function.
+// A wrapper, because prctl is variadic and Swift cannot import variadic C functions.
 static inline int psprctl_parent_death_signal(int number) { return prctl(PR_SET_PDEATHSIG, number, 0, 0, 0); }

@@ -1,7 +1,7 @@
 #pragma once
 #include <microhttpd.h>
 
-// Swift imports no variadic C function: the options go through one array.
+// Swift cannot import variadic C functions, so the options are passed in one array.
 static inline struct MHD_Daemon *psmhd_start(unsigned int flags, uint16_t port, MHD_AccessHandlerCallback handler,
                                              void *context, struct MHD_OptionItem *options) {
     return MHD_start_daemon(flags, port, NULL, NULL, handler, context, MHD_OPTION_ARRAY, options, MHD_OPTION_END);

@@ -1,4 +1,4 @@
 #pragma once
 #include <librdkafka/rdkafka.h>
-// The mock cluster's header has to follow the library's own.
+// The mock cluster's header must follow librdkafka's own.
 #include <librdkafka/rdkafka_mock.h>

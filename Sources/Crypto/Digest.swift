@@ -1,6 +1,6 @@
 internal import CCrypto
 
-/// SHA-256, HMAC-SHA256 and comparison in constant time, by libcrypto (OpenSSL 3). Pure: bytes in, bytes out.
+/// SHA-256, HMAC-SHA256 and constant-time comparison, by libcrypto (OpenSSL 3). Pure functions from bytes to bytes.
 package enum Digest {
     /// The 32-byte SHA-256 of `bytes` (FIPS 180-4).
     package static func sha256(_ bytes: [UInt8]) -> [UInt8] {
@@ -25,7 +25,7 @@ package enum Digest {
         }
     }
 
-    /// Lower-case hexadecimal digits, two a byte.
+    /// Lower-case hexadecimal, two digits per byte.
     package static func hex(_ bytes: [UInt8]) -> String {
         func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 48 + nibble : 87 + nibble }
         return unsafe String(unsafeUninitializedCapacity: bytes.count * 2) { out in
@@ -37,7 +37,7 @@ package enum Digest {
         }
     }
 
-    /// Whether both are the same bytes, in a time that depends on their length only.
+    /// Whether both arrays hold the same bytes. The time depends only on their length.
     package static func equal(_ a: [UInt8], _ b: [UInt8]) -> Bool {
         guard a.count == b.count else { return false }
         return unsafe a.withUnsafeBufferPointer { a in

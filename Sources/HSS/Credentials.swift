@@ -7,8 +7,8 @@ package struct CredentialsError: Error, Equatable, CustomStringConvertible {
     package var description: String { "\(variable) \(rule)" }
 }
 
-/// Who calls: an access key, or a user whose token comes from IAM. Read from the environment under the vendor's own
-/// names, or from the files that `NAME_FILE` names, which are read again when they change.
+/// The credential for calls: an access key, or a user whose token comes from IAM. Read from the environment under the
+/// vendor's own names, or from the files that `NAME_FILE` names. Changed files are read again.
 package struct Credentials {
     package enum Identity: Equatable, Sendable {
         case keys(accessKey: String, secretKey: Secret, securityToken: Secret?)
@@ -20,7 +20,7 @@ package struct Credentials {
     private var stamps: [String: Stamp]
     private var checkedAt: Duration = .zero
 
-    /// What tells that a file is another one than before.
+    /// Identifies a file's version, to detect a change.
     private struct Stamp: Equatable {
         var inode: UInt
         var size: Int
@@ -38,8 +38,8 @@ package struct Credentials {
         identity = try Self.read(environment)
     }
 
-    /// Looks, at most once a second, whether a file changed. True where the credential is another one now; what cannot be
-    /// read leaves the old one in place.
+    /// Checks at most once a second whether a file changed. Returns true if the credential changed. An unreadable file
+    /// leaves the old credential in place.
     package mutating func refresh(now: Duration) -> Bool {
         guard !stamps.isEmpty, now - checkedAt >= .seconds(1) else { return false }
         checkedAt = now
@@ -77,7 +77,7 @@ package struct Credentials {
 
     private static func value(_ name: String, _ environment: [String: String]) throws(CredentialsError) -> String? {
         let variable = prefix + name
-        // An empty variable is how many tools say "none".
+        // An empty variable means "none", as in many tools.
         let direct = environment[variable].flatMap { $0.isEmpty ? nil : $0 }
         let file = environment[variable + "_FILE"].flatMap { $0.isEmpty ? nil : $0 }
         if direct != nil && file != nil {

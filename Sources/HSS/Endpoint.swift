@@ -10,7 +10,7 @@ extension Endpoint {
         "my-kualalumpur-1", "ru-moscow-1", "eu-west-101",
     ]
 
-    /// HSS of a region; nil for a text that cannot be one.
+    /// The HSS endpoint of a region, or nil if the text cannot be a region.
     package static func hss(region: String) -> Endpoint? { service("hss", region) }
     package static func iam(region: String) -> Endpoint? { service("iam", region) }
 

@@ -1,14 +1,15 @@
 package import Core
 package import HTTP
 
-/// The HSS API, as far as it is used: StartPlugin and ListPluginStatus (HSS API reference, "Plugin management"). Calls go
-/// out and come back by id, on the loop's thread; which may go when is not decided here.
+/// A client for the used part of the HSS API: StartPlugin and ListPluginStatus (HSS API reference, "Plugin
+/// management"). Calls and replies are matched by id, on the loop's thread. The client does not decide which calls may
+/// be sent.
 package final class HSSClient {
     package struct Target: Sendable {
         package var hss: Endpoint
-        /// Needed for a user's token only.
+        /// Needed only for a user's token.
         package var iam: Endpoint?
-        /// The project's name that a token is scoped to; by custom the region's.
+        /// The project name that a token is scoped to; defaults to the region's.
         package var projectName: String?
 
         package init(hss: Endpoint, iam: Endpoint? = nil, projectName: String? = nil) {
@@ -35,12 +36,12 @@ package final class HSSClient {
     private var credentials: Credentials
     private var tokens = TokenSource()
     private var redactor = Redactor()
-    /// Sent, by id, with the token that went along.
+    /// Sent operations by id, each with the token that it used.
     private var sent: [CallID: (operation: Operation, token: Secret?)] = [:]
-    /// What waits for a token, in order; after this time it comes back as not sent.
+    /// Operations that wait for a token, in order. After `until`, an operation is returned as not sent.
     private var waiting: [(operation: Operation, until: Duration)] = []
     private let patience: Duration
-    /// Requests for tokens count down from the highest id, which no call reaches.
+    /// Ids of token requests count down from the highest id, which no call reaches.
     private var nextFetch = UInt64.max
 
     package init(_ target: Target, credentials: Credentials, http: HTTPClient.Configuration) throws(HTTPError) {
@@ -58,7 +59,8 @@ package final class HSSClient {
         [http.deadline, tokens.deadline, waiting.first?.until].compactMap { $0 }.min()
     }
 
-    /// The longest time from `start` to the server's having the call: a connection, and a token before it.
+    /// The longest time from `start` until the server has the call: the time to connect, doubled if a token may be
+    /// needed first.
     package var transit: Duration {
         if case .user = credentials.identity { patience * 2 } else { patience }
     }
@@ -66,7 +68,7 @@ package final class HSSClient {
     package func start(_ call: StartCall, now: Now) { begin(.start(call), now) }
     package func status(_ query: StatusQuery, now: Now) { begin(.status(query), now) }
 
-    /// Whether a credential file changed since the last time this was asked.
+    /// Whether a credential file changed since the last check.
     package func credentialsChanged(now: Now) -> Bool {
         guard credentials.refresh(now: now.uptime) else { return false }
         tokens.userChanged()
@@ -84,10 +86,10 @@ package final class HSSClient {
         }
     }
 
-    /// Takes back the calls of which nothing was sent yet: the next `turn` gives their replies.
+    /// Cancels the calls of which nothing was sent yet. The next `turn` returns their replies.
     package func cancelUnsent(_ reason: String) { http.cancelUnsent(reason) }
 
-    /// Serves the connections, without waiting, and takes the replies that are complete.
+    /// Serves the connections without waiting, and returns the complete replies.
     package func turn(now: Now) -> [(CallID, Reply)] {
         var replies: [(CallID, Reply)] = []
         for completion in http.turn(now: now.uptime) {
@@ -111,7 +113,7 @@ package final class HSSClient {
         return replies
     }
 
-    /// A token can be void before its time. The call has had its turn, and is tried again in another one.
+    /// A token can become void before it expires. The call has used its slot, and is retried in a later one.
     private func judge(_ token: Secret, by reply: inout Reply) {
         if reply.httpStatus == 401 {
             guard tokens.refused(token) else { return }
@@ -152,7 +154,7 @@ package final class HSSClient {
         if let token = tokens.token(now.uptime) { redactor.add(token.reveal()) }
         let held = waiting
         if let refusal {
-            // A token that still holds serves on; without one the calls come back unmade.
+            // A token that is still valid stays in use. Without one, the waiting calls are returned as not made.
             guard tokens.token(now.uptime) == nil else { return }
             waiting.removeAll()
             for (operation, _) in held { replies.append((operation.id, refusal)) }
@@ -187,7 +189,7 @@ package final class HSSClient {
                 method: "GET", path: ["v5", query.projectID, "plugins", "attachments"], query: parameters,
                 headers: headers(query.projectID))
         }
-        // Each segment is encoded by itself, so that no text can become another segment, a query or a fragment.
+        // Each segment is encoded separately, so that no text can become another segment, a query or a fragment.
         var url = target.hss.url
         for segment in message.path { url += "/" + Signer.percentEncode(segment) }
         if !message.query.isEmpty { url += "?" + Signer.canonicalQuery(message.query) }
@@ -200,7 +202,7 @@ package final class HSSClient {
         var headers: [(name: String, value: String)] = [
             ("Content-Type", "application/json"), ("Host", target.hss.host),
         ]
-        // A header's value holds visible ASCII only; any other project id stands in the path alone.
+        // A header value holds visible ASCII only. Any other project id appears only in the path.
         if project.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) { headers.append(("X-Project-Id", project)) }
         return headers
     }

@@ -1,12 +1,14 @@
 internal import Core
 
-/// Takes the secrets that were sent out of the texts that come back: gateways are known to repeat what they refuse.
+/// Removes the secrets that were sent from the texts that come back, because gateways are known to repeat what they
+/// refuse.
 package struct Redactor: Sendable {
-    /// Each secret as it is, percent-encoded and JSON-escaped; the newest last.
+    /// Each secret in plain, percent-encoded and JSON-escaped form, the newest last.
     private var forms: [[UInt8]] = []
-    /// Answers to what was sent before a change may still come; older secrets are forgotten.
+    /// The newest forms are kept, because answers to requests sent before a change may still arrive. Older secrets are
+    /// forgotten.
     private static let maximumForms = 36
-    /// What is shorter would take words and codes apart.
+    /// Redacting shorter secrets would damage ordinary words and codes.
     private static let shortest = 4
 
     package init() {}
@@ -24,7 +26,7 @@ package struct Redactor: Sendable {
     package func clean(_ text: String) -> String {
         var bytes = Array(text.utf8)
         var isChanged = false
-        // Longest first: one may be a part of another.
+        // Longest first, because one form may be part of another.
         for form in forms.sorted(by: { $0.count > $1.count }) {
             var out: [UInt8] = []
             var (copied, index) = (0, 0)

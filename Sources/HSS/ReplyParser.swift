@@ -1,9 +1,9 @@
 package import Core
 package import HTTP
 
-/// From an HTTP answer to a `Reply`, in every shape that HSS, IAM and the gateway before them were seen to use.
+/// Parses an HTTP answer into a `Reply`, in every observed format of HSS, IAM and the gateway in front of them.
 package enum ReplyParser {
-    /// `redactor` takes out what the server must not make us print, before anything is cut.
+    /// `redactor` removes secrets from the server's texts before anything is cut.
     package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false, redactor: Redactor = Redactor())
         -> Reply
     {
@@ -24,7 +24,7 @@ package enum ReplyParser {
         let json = (try? JSON(parsing: completion.body)).flatMap { $0.isObject ? $0 : nil }
         if reply.isSuccess {
             if isStatus && !(json.map { rows($0, into: &reply) } ?? false) {
-                // Taken for an answer it would tell of every host that it is unknown.
+                // Accepted as an answer, it would report every host as unknown.
                 reply.transport = .lost("no complete list of hosts in the answer")
             }
             return reply
@@ -38,7 +38,7 @@ package enum ReplyParser {
         return reply
     }
 
-    /// `error_code`, `errorCode` or `code`, and their messages, at the top or one level down.
+    /// Finds `error_code`, `errorCode` or `code`, and their messages, at the top level or one level down.
     private static func error(_ json: JSON, into reply: inout Reply, _ cut: (String, Int) -> String) {
         var places = [json]
         if case .object(let members) = json { places += members.map(\.value).filter(\.isObject) }
@@ -60,7 +60,7 @@ package enum ReplyParser {
         }
     }
 
-    /// False where there is no list, or not all of it.
+    /// Returns false if the list is missing or incomplete.
     private static func rows(_ json: JSON, into reply: inout Reply) -> Bool {
         guard let list = json["data_list"]?.array else { return false }
         reply.hosts = list.prefix(200).compactMap { row in
@@ -73,7 +73,8 @@ package enum ReplyParser {
         return reply.totalHosts <= reply.hosts.count
     }
 
-    /// At most so many bytes, on a character's border, without control characters.
+    /// Cuts the text to at most `bytes` bytes, at a character boundary. Replaces control and bidirectional characters
+    /// with spaces.
     static func cut(_ text: String, _ bytes: Int) -> String {
         var out = ""
         var count = 0
@@ -86,19 +87,19 @@ package enum ReplyParser {
         return out
     }
 
-    /// No answer stops calls for longer: an odd one would do so unseen, and after this time one more call shows whether it
-    /// still holds.
+    /// The longest time that an answer can stop calls. A longer value from a faulty answer would stop them unnoticed.
+    /// After this time one more call shows whether the limit still applies.
     static let longestHold: Duration = .seconds(900)
 
-    /// Seconds, or a date that is compared with the answer's own.
+    /// Parses a number of seconds, or a date that is compared with the answer's own date.
     static func retryAfter(_ text: String, _ serverDate: Timestamp?) -> Duration? {
         if let seconds = Int(text), seconds >= 0 { return min(.seconds(min(seconds, 86_400)), longestHold) }
         guard let date = Timestamp(httpDate: text), let serverDate, date >= serverDate else { return nil }
         return min(date - serverDate, longestHold)
     }
 
-    /// `... limit:5,time:1 minute` in a message, `remain:9,limit:10,time:10 second` in a header. A longer window than
-    /// `longestHold` is cut to it with as many calls as come to it, but at least one.
+    /// Parses `... limit:5,time:1 minute` in a message, or `remain:9,limit:10,time:10 second` in a header. A window
+    /// longer than `longestHold` is cut to it, with a proportional number of calls, but at least one.
     static func rateLimit(_ text: String) -> RateLimit? {
         guard let limit = number(after: "limit:", in: text), let time = number(after: "time:", in: text),
             limit.value > 0, time.value > 0
@@ -119,7 +120,7 @@ package enum ReplyParser {
     }
 
     private static func number(after name: String, in text: String) -> (value: Int, rest: Substring)? {
-        // The last one: a message may speak of "ratelimit" before.
+        // Use the last match, because a message may contain "ratelimit" earlier.
         var found: (Int, Substring)?
         var rest = text[...]
         while let start = rest.firstIndex(of: name.first ?? " ") {

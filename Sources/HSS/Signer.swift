@@ -1,15 +1,15 @@
 internal import Core
 internal import Crypto
 
-/// SDK-HMAC-SHA256 as Huawei Cloud's API signing guide defines it ("Signature algorithm"): the key signs a canonical
-/// form of method, path, query, chosen headers and the body's hash.
+/// SDK-HMAC-SHA256, as Huawei Cloud's API signing guide defines it ("Signature algorithm"). The key signs a canonical
+/// form of the method, the path, the query, chosen headers and the body's hash.
 package enum Signer {
     package struct Message {
         package var method: String
         /// Each segment as text, without the slashes between them.
         package var path: [String]
         package var query: [(name: String, value: String)]
-        /// The headers to sign; all that the request carries, but for those that a proxy may change.
+        /// The headers to sign: all that the request carries, except those that a proxy may change.
         package var headers: [(name: String, value: String)]
         package var body: [UInt8]
 
@@ -25,7 +25,7 @@ package enum Signer {
         }
     }
 
-    /// `A-Z a-z 0-9 - _ . ~` stay, every other byte becomes `%XX`.
+    /// Keeps `A-Z a-z 0-9 - _ . ~`. Every other byte becomes `%XX`.
     package static func percentEncode(_ text: String) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var out: [UInt8] = []
@@ -42,9 +42,9 @@ package enum Signer {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// Sorted by name, then value, in code order; also fit to be sent as it is.
+    /// The query sorted by name, then value, in code order. It can also be sent unchanged.
     package static func canonicalQuery(_ query: [(name: String, value: String)]) -> String {
-        // By the text, not by its encoding: the vendor's Python SDK sorts so, and for ASCII ids there is no difference.
+        // Sort by the text and not by its encoding, like the vendor's Python SDK. For ASCII ids there is no difference.
         let sorted =
             query.count < 2
             ? query
@@ -82,7 +82,7 @@ package enum Signer {
         return "SDK-HMAC-SHA256 Access=\(accessKey), SignedHeaders=\(signed), Signature=\(signature)"
     }
 
-    /// Most values have nothing to trim, and are given back as they are.
+    /// Returns most values unchanged, because they have nothing to trim.
     private static func trim(_ text: String) -> String {
         func isBlank(_ byte: UInt8?) -> Bool { byte == 0x20 || byte == 0x09 }
         var bytes = text.utf8[...]

@@ -1,7 +1,8 @@
 internal import Core
 internal import HTTP
 
-/// The token of one user: fetched when it is first needed, renewed before it expires (IAM, "Obtaining a user token").
+/// The token of one user. It is fetched when first needed and renewed before it expires (IAM, "Obtaining a user
+/// token").
 struct TokenSource {
     private enum State {
         case none
@@ -9,21 +10,22 @@ struct TokenSource {
     }
 
     private var state = State.none
-    /// The request to IAM that is on its way, by the client's id.
+    /// The client's id of the request to IAM that is in flight.
     private(set) var fetch: UInt64?
-    /// Whether HSS has taken the token: then a refusal of it says that it is void, and not that the user is refused.
+    /// Whether HSS has accepted the token. If so, a later refusal means that the token is void, and not that the user
+    /// is refused.
     private(set) var isProven = false
     private var notBefore: Duration = .zero
 
-    /// IAM has so long for its answer.
+    /// How long IAM has to answer.
     static let timeout: Duration = .seconds(10)
 
-    /// The token, where there is one that has not expired.
+    /// The token, if it has not expired.
     func token(_ now: Duration) -> Secret? {
         if case .valid(let token, _, let until) = state, now < until { token } else { nil }
     }
 
-    /// Whether a token is to be asked for, given whether a call waits for it.
+    /// Whether to request a token. `isNeeded` means that a call waits for one.
     func wantsFetch(isNeeded: Bool, _ now: Duration) -> Bool {
         guard fetch == nil else { return false }
         if case .valid(_, let renewAt, let until) = state, now < until {
@@ -36,33 +38,34 @@ struct TokenSource {
         if case .valid(_, let renewAt, _) = state, fetch == nil { max(renewAt, notBefore) } else { nil }
     }
 
-    /// HSS answered a call with this token.
+    /// Records that HSS answered a call with this token.
     mutating func accepted(_ token: Secret) {
         if case .valid(token, _, _) = state { isProven = true }
     }
 
-    /// HSS refused this token. True where that says nothing of the user: the token was good before, or is not ours any more.
+    /// Records that HSS refused this token. Returns true if the refusal means nothing about the user, because the token
+    /// was valid before or is no longer the current one.
     mutating func refused(_ token: Secret) -> Bool {
         guard case .valid(token, _, _) = state else { return true }
         state = .none
         return isProven
     }
 
-    /// The user is another one: what IAM still answers for the old one is not for us.
+    /// Resets for a changed user. An answer of IAM for the old user no longer applies.
     mutating func userChanged() { self = TokenSource() }
 
     mutating func fetching(_ id: UInt64) { fetch = id }
 
-    /// Takes IAM's answer; nil where it gave a token, else what it said.
+    /// Takes IAM's answer. Returns nil if it contained a token, and otherwise the reply.
     mutating func answered(_ completion: HTTPCompletion, redactor: Redactor = Redactor(), now: Duration) -> Reply? {
         fetch = nil
         var reply = ReplyParser.reply(completion, redactor: redactor)
         reply.source = .iam
-        // It goes into a header, where anything but visible ASCII would say something else.
+        // The token goes into a header, where anything but visible ASCII would change the meaning.
         guard reply.isSuccess, let token = completion.header("x-subject-token"), !token.isEmpty,
             token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
         else {
-            // A token that still holds goes on; the next try comes in a while.
+            // A token that is still valid stays in use. The next attempt to renew it comes after 60 s.
             notBefore = now + .seconds(60)
             if reply.isSuccess {
                 reply.transport = .notSent("IAM answered \(completion.status) without a token")
@@ -72,7 +75,8 @@ struct TokenSource {
         }
         let expires = (try? JSON(parsing: completion.body)).flatMap { $0["token"]?["expires_at"]?.string }
             .flatMap(Timestamp.init(rfc3339:))
-        // By the server's clock, so that ours may be wrong; a token holds for a day, whatever the two times say.
+        // Use the server's clock, because the local clock may be wrong. A token is valid for at most a day, whatever
+        // the two times are.
         let day: Duration = .seconds(86_400)
         let life = min(day, max(.seconds(60), expires.flatMap { at in reply.serverDate.map { at - $0 } } ?? day))
         isProven = false

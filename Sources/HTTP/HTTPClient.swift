@@ -3,32 +3,33 @@ internal import CLinux
 internal import Core
 internal import Glibc
 
-/// Many requests at once on one thread: libcurl's multi interface over an epoll of its own, whose one descriptor a loop
-/// watches beside its others. Nothing blocks; names are resolved on a thread of libcurl's.
+/// Sends many requests at once on one thread: libcurl's multi interface over its own epoll. A loop watches the epoll's
+/// single descriptor beside its others. Nothing blocks, because libcurl resolves names on a separate thread.
 ///
-/// Redirects are never followed, answers are bounded, proxies come from the environment (`https_proxy`).
+/// Redirects are never followed. The size of answers is limited. Proxies come from the environment (`https_proxy`).
 @safe package final class HTTPClient {
     package struct Configuration: Sendable {
-        /// Connections kept, which should be the most requests in flight.
+        /// How many connections are kept open. It should be the maximum number of requests in flight.
         package var maximumConnections = 16
         package var connectTimeout: Duration = .seconds(5)
         package var totalTimeout: Duration = .seconds(30)
         package var maximumResponseBytes: Int
-        /// Sent as `User-Agent`, which proxies may change: it is not among the headers of a request, which may be signed.
+        /// Sent as `User-Agent`. Proxies may change this header, so it is not among the request's headers, which may be
+        /// signed.
         package var userAgent: String?
 
         package init(maximumResponseBytes: Int = 1 << 20) { self.maximumResponseBytes = maximumResponseBytes }
     }
 
     private let multi: UnsafeMutableRawPointer
-    /// Readable when `turn` has something to do.
+    /// Becomes readable when `turn` has work to do.
     package let descriptor: Int32
     private let configuration: Configuration
     private var idle: [HTTPTransfer] = []
     private var busy: [UInt64: HTTPTransfer] = [:]
-    /// When libcurl wants to be called although no socket is ready, as uptime.
+    /// The uptime when libcurl must be called even if no socket is ready.
     package private(set) var deadline: Duration?
-    /// Requests for which libcurl had no handle, and those that were taken back.
+    /// Completions of requests for which libcurl had no handle, and of cancelled requests.
     private var stillborn: [HTTPCompletion] = []
 
     package init(_ configuration: Configuration) throws(HTTPError) {
@@ -70,13 +71,13 @@ internal import Glibc
         unsafe _ = curl_multi_add_handle(multi, transfer.easy)
     }
 
-    /// Lets go of all requests that are on their way; none of them completes.
+    /// Cancels all requests in flight. None of them completes.
     private func cancelAll() {
         for transfer in busy.values { unsafe _ = curl_multi_remove_handle(multi, transfer.easy) }
         busy.removeAll()
     }
 
-    /// Takes back the requests of which nothing was sent yet: they complete as not sent.
+    /// Cancels the requests of which nothing was sent yet. They complete as not sent.
     package func cancelUnsent(_ reason: String) {
         for (id, transfer) in busy where !transfer.hasBegun {
             unsafe _ = curl_multi_remove_handle(multi, transfer.easy)
@@ -88,7 +89,7 @@ internal import Glibc
         }
     }
 
-    /// Serves what is ready, without waiting, and takes what is complete.
+    /// Serves the ready sockets without waiting, and returns the completed requests.
     package func turn(now: Duration) -> [HTTPCompletion] {
         var done = stillborn
         stillborn.removeAll()
@@ -163,7 +164,7 @@ private func watchSocket(
     unsafe event.events =
         (what & CURL_POLL_IN != 0 ? EPOLLIN.rawValue : 0) | (what & CURL_POLL_OUT != 0 ? EPOLLOUT.rawValue : 0)
     unsafe event.data.fd = socket
-    // A socket's number may be another connection's by now: change it, and add it where it was not there.
+    // A socket's number may by now belong to another connection. Modify the entry, or add it if it is absent.
     if unsafe epoll_ctl(descriptor, EPOLL_CTL_MOD, socket, &event) != 0 {
         unsafe _ = epoll_ctl(descriptor, EPOLL_CTL_ADD, socket, &event)
     }

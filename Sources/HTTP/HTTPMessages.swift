@@ -1,13 +1,13 @@
 package import Core
 
-/// A request to send. The URL is used as it stands: nothing in it is resolved or encoded again.
+/// A request to send. The URL is used unchanged, and no part of it is resolved or encoded again.
 package struct HTTPRequest: Sendable {
     package var method: String
     package var url: String
-    /// `Content-Length` and `Expect` are the client's, and `Host` where none is given.
+    /// The client sets `Content-Length` and `Expect`, and also `Host` if none is given.
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
-    /// Nil is the client's.
+    /// Nil means the client's timeout.
     package var timeout: Duration?
 
     package init(method: String, url: String, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
@@ -18,10 +18,10 @@ package struct HTTPRequest: Sendable {
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 package struct HTTPCompletion: Sendable {
     package var id: UInt64
-    /// 0 where `failure` says why there is no answer.
+    /// 0 if there is no answer; `failure` then holds the reason.
     package var status = 0
     package var failure: Reply.Transport?
     package var headers: [(name: String, value: String)] = []
@@ -30,7 +30,7 @@ package struct HTTPCompletion: Sendable {
 
     package init(id: UInt64) { self.id = id }
 
-    /// The last header of that name, which is given in lower case.
+    /// The last header with that name. Pass the name in lower case.
     package func header(_ name: String) -> String? { headers.last { $0.name == name }?.value }
 }
 

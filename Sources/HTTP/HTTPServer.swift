@@ -2,10 +2,10 @@ internal import CMicrohttpd
 internal import Core
 internal import Glibc
 
-/// A request as it came over the wire.
+/// A request as received.
 package struct ServerRequest: Sendable {
     package var method: String
-    /// Path and query as sent, nothing decoded.
+    /// Path and query as sent, not decoded.
     package var target: String
     package var headers: [(name: String, value: String)] = []
     package var body: [UInt8] = []
@@ -30,17 +30,18 @@ package struct ServerResponse: Sendable {
 package enum ServerAction: Sendable {
     case respond(ServerResponse)
     case respondLater(ServerResponse, after: Duration)
-    /// No answer until the client goes or the server stops.
+    /// Sends no answer until the client disconnects or the server stops.
     case hang
-    /// The connection is closed without an answer.
+    /// Closes the connection without an answer.
     case reset
 }
 
-/// A small HTTP server on a thread of libmicrohttpd's own. Its handler runs on that thread and must not block.
+/// A small HTTP server on libmicrohttpd's own thread. Its handler runs on that thread and must not block.
 @safe package final class HTTPServer {
     package struct Limits: Sendable {
         package var connections: UInt32 = 1024
-        /// With more than these the oldest is closed for each new one, so that slow clients keep nobody out; nil is none.
+        /// The maximum number of open connections. Beyond it, each new connection closes the oldest one, so that slow
+        /// clients cannot block others. Nil means no limit.
         package var keptConnections: Int?
         package var idleSeconds: UInt32 = 120
         package var maximumBodyBytes = 16 << 20
@@ -54,7 +55,7 @@ package enum ServerAction: Sendable {
     private let host: String
     package var url: String { "http://\(host):\(port)" }
 
-    /// `address`: IPv4, or IPv6 without brackets. Port 0 takes any that is free.
+    /// `address` is IPv4, or IPv6 without brackets. Port 0 takes any free port.
     package init(
         address: String, port: UInt16, limits: Limits = Limits(),
         handler: @escaping @Sendable (ServerRequest) -> ServerAction
@@ -113,7 +114,7 @@ package enum ServerAction: Sendable {
             option(.URI_LOG_CALLBACK, unsafeBitCast(target, to: Int.self), pointer),
             option(.END, 0),
         ]
-        // Poll, because epoll stalls when a multiple of 128 connections are ready at once (0.9.75).
+        // Use poll, because epoll stalls when a multiple of 128 connections are ready at once (0.9.75).
         let flags = flags | UInt32(MHD_USE_POLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue)
         return unsafe psmhd_start(flags, port, handleRequest, pointer, &options)
     }

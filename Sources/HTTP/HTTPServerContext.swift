@@ -4,24 +4,24 @@ internal import Core
 internal import Glibc
 internal import Synchronization
 
-/// What the server's thread and the thread of late answers share.
+/// The state that the server's thread and the thread for late answers share.
 @safe final class ServerContext: Sendable {
     private let handler: @Sendable (ServerRequest) -> ServerAction
     let maximumBodyBytes: Int
     private let keptConnections: Int?
-    /// Sockets of the connections that are open, the oldest first.
+    /// The sockets of the open connections, the oldest first.
     private let sockets = Mutex<[Int32]>([])
     private let late = Mutex(Late())
 
-    /// Connections that are suspended, by when they go on; nil is never.
+    /// Suspended connections, with the time when each is resumed. Nil means never.
     private struct Late {
         var connections: [(at: Duration?, connection: Connection)] = []
         var isStopped = false
         var thread: pthread_t?
     }
 
-    /// A connection's pointer on its way between the two threads; libmicrohttpd allows resuming from any thread, and each
-    /// is resumed once, because it is taken from the list first.
+    /// A connection's pointer that crosses between the two threads. libmicrohttpd allows resuming from any thread. Each
+    /// connection is resumed once, because it is first removed from the list.
     @safe struct Connection: @unchecked Sendable {
         let pointer: OpaquePointer?
     }
@@ -32,7 +32,8 @@ internal import Synchronization
         keptConnections = limits.keptConnections
     }
 
-    /// On the server's thread, which closes sockets too: none of these is another connection's by now.
+    /// Runs on the server's thread, which also closes sockets, so none of these numbers belongs to another connection
+    /// by now.
     func opened(_ socket: Int32) {
         guard let keptConnections else { return }
         sockets.withLock { sockets in
@@ -45,7 +46,7 @@ internal import Synchronization
 
     func handle(_ request: ServerRequest) -> ServerAction { handler(request) }
 
-    /// Suspends the connection until then (nil: until the server stops).
+    /// Suspends the connection for `time`. Nil means until the server stops.
     func suspend(_ connection: OpaquePointer?, for time: Duration?) {
         unsafe MHD_suspend_connection(connection)
         let at = time.map { Self.uptime() + $0 }
@@ -66,7 +67,7 @@ internal import Synchronization
         if unsafe pthread_create(&thread, nil, resumeLate, context) == 0 { late.thread = thread }
     }
 
-    /// Resumes what is due; false when the server has stopped.
+    /// Resumes the connections that are due. Returns false when the server has stopped.
     fileprivate func resumeDue() -> Bool {
         let now = Self.uptime()
         return late.withLock { late in
@@ -95,23 +96,23 @@ internal import Synchronization
 private func resumeLate(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let context = unsafe context else { return nil }
     let server = unsafe Unmanaged<ServerContext>.fromOpaque(context).takeRetainedValue()
-    // A late answer is late anyway: looking every millisecond is near enough, and costs less than a timer each.
+    // Checking every millisecond is accurate enough for a late answer, and costs less than one timer for each.
     while server.resumeDue() { usleep(1000) }
     return nil
 }
 
-/// One request while it arrives; libmicrohttpd keeps the pointer and gives it back at the end.
+/// One request while it arrives. libmicrohttpd keeps the pointer and returns it at the end.
 private final class Exchange {
     var request: ServerRequest
     var hasBegun = false
     var isTooLarge = false
-    /// Set when the answer is to be sent with the next call.
+    /// Set if the next call sends the answer.
     var held: ServerAction?
 
     init(target: String) { request = ServerRequest(method: "", target: target) }
 }
 
-/// A connection was accepted, or is about to be closed.
+/// Called when a connection was accepted or is about to be closed.
 func connectionChanged(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
     _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ code: MHD_ConnectionNotificationCode
@@ -122,7 +123,7 @@ func connectionChanged(
     if code == .CONNECTION_NOTIFY_STARTED { server.opened(socket) } else { server.closed(socket) }
 }
 
-/// The first call for a request: with the target as it was sent.
+/// The first call for a request. It receives the target as sent.
 func requestBegins(
     _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ connection: OpaquePointer?
 ) -> UnsafeMutableRawPointer? {
@@ -130,7 +131,7 @@ func requestBegins(
     return unsafe Unmanaged.passRetained(Exchange(target: text)).toOpaque()
 }
 
-/// The last call for a request, also where the connection broke.
+/// The last call for a request, even if the connection broke.
 func requestCompleted(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
     _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ code: MHD_RequestTerminationCode
@@ -140,7 +141,7 @@ func requestCompleted(
     unsafe Unmanaged<Exchange>.fromOpaque(pointer).release()
 }
 
-/// Called several times a request: at its beginning, for each piece of its body, at its end, and after a resume.
+/// Called several times for each request: at its beginning, for each piece of its body, at its end, and after a resume.
 func handleRequest(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ url: UnsafePointer<CChar>?,
     _ method: UnsafePointer<CChar>?, _ version: UnsafePointer<CChar>?, _ data: UnsafePointer<CChar>?,
@@ -165,7 +166,7 @@ func handleRequest(
         return .YES
     }
     if let held = exchange.held {
-        // Resumed. A hang that is resumed is a server that stops.
+        // The connection was resumed. A hanging request is resumed only when the server stops.
         if case .respondLater(let response, _) = held { return unsafe queue(response, on: connection) }
         return .NO
     }

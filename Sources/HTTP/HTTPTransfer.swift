@@ -1,21 +1,21 @@
 internal import CCurl
 internal import Core
 
-/// One easy handle with what it sends and gathers; used again for the next request, with its connection.
+/// One easy handle with the data that it sends and receives. It is reused for the next request, with its connection.
 @safe final class HTTPTransfer {
     let easy: UnsafeMutableRawPointer
     var id: UInt64 = 0
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let maximumBytes: Int
     private let timeout: Duration
-    /// What is still to be sent.
+    /// The part of the body that is still to be sent.
     private var outgoing: ArraySlice<UInt8> = []
     private var body: [UInt8] = []
     private var head: [UInt8] = []
     private var isTooLarge = false
-    /// Host and port of the request's URL, for those who have to find out why it failed.
+    /// Host and port of the request's URL, to help explain a failure.
     private var place = ""
-    /// Headers of an answer beyond this are not kept.
+    /// Answer headers beyond this size are not kept.
     private static let maximumHeadBytes = 32 << 10
 
     init(_ configuration: HTTPClient.Configuration) throws(HTTPError) {
@@ -25,8 +25,9 @@ internal import Core
         timeout = configuration.totalTimeout
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
         unsafe _ = pscurl_set_long(easy, CURLOPT_NOSIGNAL, 1)
-        // Without it libcurl waits for its resolver's thread whenever a request ends before its name is resolved, and the
-        // loop would stand still for as long as the name servers are silent (CURLOPT_QUICK_EXIT(3), 7.87).
+        // Without this option libcurl waits for its resolver thread whenever a request ends before its name is
+        // resolved. The loop would then block for as long as the name servers do not answer (CURLOPT_QUICK_EXIT(3),
+        // 7.87).
         unsafe _ = pscurl_set_long(easy, CURLOPT_QUICK_EXIT, 1)
         unsafe _ = pscurl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
         unsafe _ = pscurl_set_long(easy, CURLOPT_PATH_AS_IS, 1)
@@ -36,8 +37,9 @@ internal import Core
         if let userAgent = configuration.userAgent {
             unsafe _ = userAgent.withCString { unsafe pscurl_set_pointer(easy, CURLOPT_USERAGENT, $0) }
         }
-        // A body that is read from us, without a way to read it again, is what keeps libcurl from sending a request twice: it
-        // would by itself where a connection that it kept breaks without an answer, and a call that is lost may be done.
+        // Send the body through a read callback without a way to rewind it. This prevents libcurl from sending a
+        // request twice. libcurl would otherwise resend by itself if a kept connection breaks without an answer,
+        // although the server may have carried out the lost call.
         unsafe _ = pscurl_set_write(easy, CURLOPT_READFUNCTION, sendBody)
         unsafe _ = pscurl_set_pointer(easy, CURLOPT_READDATA, context)
         unsafe _ = pscurl_set_write(easy, CURLOPT_WRITEFUNCTION, receiveBody)
@@ -60,7 +62,7 @@ internal import Core
         isTooLarge = false
         unsafe curl_slist_free_all(headerList)
         unsafe headerList = nil
-        // An empty Expect stops libcurl from asking for a 100 first.
+        // An empty Expect header stops libcurl from asking for a 100 response first.
         unsafe headerList = curl_slist_append(nil, "Expect:")
         for header in request.headers {
             unsafe headerList = curl_slist_append(headerList, "\(header.name): \(header.value)")
@@ -131,15 +133,15 @@ internal import Core
             CURLE_URL_MALFORMAT:
             return .notSent(text)
         default:
-            // Time until the request could begin to be sent: none where no connection was made. An answer that is no HTTP is
-            // CURLE_UNSUPPORTED_PROTOCOL or CURLE_WEIRD_SERVER_REPLY, after the request was sent.
+            // The time until sending could begin. It is zero if no connection was made. An answer that is not HTTP
+            // gives CURLE_UNSUPPORTED_PROTOCOL or CURLE_WEIRD_SERVER_REPLY, after the request was sent.
             var pretransfer = 0
             unsafe _ = pscurl_get_long(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer)
             return pretransfer == 0 ? .notSent(text) : .lost(text)
         }
     }
 
-    /// `host:port`, without what may stand before it in a URL.
+    /// `host:port`, without the user information that may precede it in a URL.
     static func place(_ url: String) -> String {
         let parts = url.split(separator: "://", maxSplits: 1)
         guard parts.count == 2 else { return "no URL" }
@@ -164,7 +166,7 @@ internal import Core
     }
 }
 
-/// libcurl calls these from within `curl_multi_socket_action`, on the loop's own thread.
+/// libcurl calls this function and the next two from within `curl_multi_socket_action`, on the loop's own thread.
 private func sendBody(
     _ start: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
 ) -> Int {

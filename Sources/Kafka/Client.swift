@@ -2,16 +2,17 @@ internal import CLinux
 internal import CRdkafka
 internal import Core
 
-/// The one owner of a librdkafka handle, its event queue, and the eventfd that says when the queue is no longer empty.
+/// The single owner of a librdkafka handle, its event queue, and the eventfd that signals when the queue becomes
+/// non-empty.
 @safe struct Client: ~Copyable {
     enum Role { case consumer, producer }
 
     let handle: OpaquePointer
     let queue: OpaquePointer
-    /// Readable when the queue went from empty to not empty: whoever stops before it is empty has to come back unasked.
+    /// Becomes readable when the queue becomes non-empty. If you stop before draining the queue, poll again unprompted.
     let descriptor: Int32
 
-    /// Takes over `conf`, whatever happens.
+    /// Takes ownership of `conf`, even on failure.
     init(_ role: Role, conf: OpaquePointer, events: Int32) throws(KafkaError) {
         unsafe rd_kafka_conf_set_events(conf, events | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG)
         var text = [CChar](repeating: 0, count: 512)
@@ -36,7 +37,7 @@ internal import Core
         unsafe rd_kafka_queue_io_event_enable(queue, descriptor, &one, MemoryLayout<UInt64>.size)
     }
 
-    /// A consumer was closed before, or is given up without a farewell to the group: waiting here would block.
+    /// The consumer is already closed, or is abandoned without leaving the group. Closing it here would block.
     deinit {
         unsafe rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
         unsafe rd_kafka_queue_destroy(queue)
@@ -44,17 +45,17 @@ internal import Core
         close(descriptor)
     }
 
-    /// Forgets that the queue was announced as not empty.
+    /// Clears the signal that the queue is non-empty.
     func acknowledge() {
         var count: UInt64 = 0
         unsafe _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
     }
 
-    /// The next event; whoever takes it destroys it.
+    /// The next event. The caller must destroy it.
     func poll(milliseconds: Int32 = 0) -> OpaquePointer? { unsafe rd_kafka_queue_poll(queue, milliseconds) }
 
-    /// Where an event of type ERROR says that a partition ends: the offset that its next record will get. Nil where it says
-    /// something else.
+    /// The offset that the partition's next record will get, if an event of type ERROR reports a partition's end.
+    /// Otherwise nil.
     func end(in event: OpaquePointer) -> Position? {
         guard unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF,
             let entry = unsafe rd_kafka_event_topic_partition(event)
@@ -63,9 +64,9 @@ internal import Core
         return unsafe Position(partition: entry.pointee.partition, offset: entry.pointee.offset)
     }
 
-    /// What a broker tells of one topic (nil: nothing), and which brokers there are. Asked by name, so that a cluster of very
-    /// many topics answers as fast; a consumer's `allow.auto.create.topics` keeps that from creating it. Blocks. `reason`: what
-    /// to throw where no broker answered.
+    /// A broker's metadata for one topic (nil if it has none), and the known brokers. Requests the topic by name, so
+    /// that a cluster with very many topics answers as fast. A consumer's `allow.auto.create.topics` prevents this
+    /// request from creating the topic. Blocks. `reason` supplies the error to throw if no broker answered.
     func metadata(
         of topic: String, milliseconds: Int32, reason: (rd_kafka_resp_err_t) -> KafkaError = { KafkaError($0) }
     ) throws(KafkaError) -> (topic: (error: rd_kafka_resp_err_t, partitions: Int)?, brokers: Set<Int32>) {
@@ -83,17 +84,17 @@ internal import Core
         return unsafe ((entry.err, Int(entry.partition_cnt)), brokers)
     }
 
-    /// What an event of type ERROR says.
+    /// The error in an event of type ERROR.
     func error(in event: OpaquePointer) -> KafkaError {
         var error = unsafe error(rd_kafka_event_error(event), text: rd_kafka_event_error_string(event))
-        // The event carries the cause's own code, and that it is fatal beside it.
+        // The event has the code of the cause, and a separate flag for a fatal error.
         if unsafe rd_kafka_event_error_is_fatal(event) != 0 { error.isFatal = true }
         return error
     }
 
     func error(_ code: rd_kafka_resp_err_t, text: UnsafePointer<CChar>?) -> KafkaError {
         if code == RD_KAFKA_RESP_ERR__FATAL {
-            // The event only says that there is one; the reason is kept by the handle.
+            // The event shows only that there is a fatal error. The handle keeps the reason.
             var reason = [CChar](repeating: 0, count: 512)
             let cause = unsafe rd_kafka_fatal_error(handle, &reason, reason.count)
             var error = KafkaError(cause, ClientConfiguration.text(reason))

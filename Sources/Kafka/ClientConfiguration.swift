@@ -1,9 +1,9 @@
 internal import CRdkafka
 
-/// How to reach the cluster, for every client of one process.
+/// How every client of this process reaches the cluster.
 package struct ClientConfiguration: Sendable {
     package var bootstrapServers: String
-    /// Properties of librdkafka, passed through: TLS, SASL, timeouts, fetch sizes.
+    /// librdkafka properties that are passed through: TLS, SASL, timeouts, fetch sizes.
     package var properties: [(name: String, value: String)]
 
     package init(bootstrapServers: String, properties: [(name: String, value: String)] = []) {
@@ -11,7 +11,7 @@ package struct ClientConfiguration: Sendable {
         self.properties = properties
     }
 
-    /// Properties that delivery and dedupe rest on, each with what to do in place of setting it.
+    /// Properties that delivery and dedupe depend on, each with an alternative to setting it.
     package static let controlled: [(name: String, instead: String)] = [
         ("bootstrap.servers", "use --bootstrap-servers"),
         ("metadata.broker.list", "use --bootstrap-servers"),
@@ -44,10 +44,10 @@ package struct ClientConfiguration: Sendable {
     /// The last value given for any of these names.
     package func value(_ names: String...) -> String? { properties.last { names.contains($0.name) }?.value }
 
-    /// Who the broker takes us for, where a property says so.
+    /// The user name that the broker sees, if a property sets one.
     package var user: String? { value("sasl.username") }
 
-    /// Why a property cannot be passed through; nil where it can.
+    /// Why a property cannot be passed through, or nil if it can.
     package static func refusal(of name: String, value: String = "") -> String? {
         if let own = controlled.first(where: { $0.name == name }) { return "is the worker's own: \(own.instead)" }
         guard ["sasl.mechanism", "sasl.mechanisms"].contains(name), value.uppercased() == "OAUTHBEARER",
@@ -58,7 +58,7 @@ package struct ClientConfiguration: Sendable {
             + "use librdkafka 2.16 or newer, PLAIN over TLS, or a client certificate"
     }
 
-    /// Added where no broker answers: what the listener may want.
+    /// A hint about what the listener may require, added to an error if no broker answers.
     package var connectionHint: String {
         switch value("security.protocol")?.lowercased() {
         case nil, "plaintext", "sasl_plaintext":
@@ -69,13 +69,14 @@ package struct ClientConfiguration: Sendable {
         }
     }
 
-    /// Seen: 2.0.2 crashes when it refreshes the token; 2.16 works.
+    /// Observed: 2.0.2 crashes when it refreshes the token; 2.16 works.
     static var crashesOnOAuth: Bool { rd_kafka_version() < 0x0210_0000 }
 
-    /// Whether the library has the fault of librdkafka before 2.6.1 (CVE-2024-56128 made brokers refuse it).
+    /// Whether librdkafka repeats the client's SCRAM nonce, a bug before 2.6.1. Brokers with the fix for CVE-2024-56128
+    /// refuse such logins.
     static var repeatsSCRAMNonce: Bool { rd_kafka_version() < 0x0206_0100 }
 
-    /// Added where a SCRAM login fails with a library that repeats the client's nonce.
+    /// Added to an error if a SCRAM login fails with a library that repeats the client's nonce.
     package var authenticationHint: String? {
         guard let mechanism = value("sasl.mechanism", "sasl.mechanisms"), mechanism.uppercased().hasPrefix("SCRAM"),
             Self.repeatsSCRAMNonce
@@ -87,8 +88,8 @@ package struct ClientConfiguration: Sendable {
             + "(fixed in 2.6.1): use PLAIN over TLS or a client certificate, or a newer librdkafka"
     }
 
-    /// The library's configuration object: the defaults of the role, over them what the user passed, over that what the
-    /// worker's promises need.
+    /// Creates librdkafka's configuration object. The user's properties override the role's defaults, and the settings
+    /// that the worker's guarantees need override both.
     func make(
         defaults: [(String, String)], required: [(String, String)]
     ) throws(KafkaError) -> OpaquePointer {
@@ -96,7 +97,7 @@ package struct ClientConfiguration: Sendable {
         let all =
             [
                 ("client.id", "plugin-starter"), ("socket.keepalive.enable", "true"), ("log.queue", "true"),
-                // The library's ten seconds would keep a broker that is back waiting.
+                // librdkafka's default of ten seconds would delay the use of a broker that is back.
                 ("reconnect.backoff.max.ms", "1000"),
             ] + defaults
             + properties.map { ($0.name, $0.value) } + [("bootstrap.servers", bootstrapServers)] + required

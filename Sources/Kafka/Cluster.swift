@@ -1,22 +1,22 @@
 internal import CRdkafka
 
-/// What the cluster says of a topic.
+/// The state of a topic in the cluster.
 package enum TopicState: Equatable, Sendable {
     case there(partitions: Int)
     case missing
-    /// The right to DESCRIBE it is missing, so whether it is there is not told.
+    /// The right to DESCRIBE the topic is missing, so the broker does not reveal whether it exists.
     case hidden
 }
 
-/// Asks the cluster about topics and rights, before work begins. Every call blocks, for as long as it is told at most.
+/// Queries the cluster about topics and rights before work begins. Every call blocks, at most for the given time.
 package final class Cluster {
     let client: Client
     let configuration: ClientConfiguration
     private var brokers: Set<Int32> = []
-    /// The most telling error so far: the last slice of a wait may say only that it is over.
+    /// The most informative error so far. The last slice of a wait may report only a timeout.
     private var lastReason: KafkaError?
 
-    /// The group is a name that librdkafka needs; no right on it is.
+    /// librdkafka needs a group name. No right on the group is needed.
     package init(_ configuration: ClientConfiguration, group: String = Reader.namelessGroup) throws(KafkaError) {
         let conf = unsafe try configuration.make(
             defaults: [],
@@ -28,7 +28,7 @@ package final class Cluster {
         self.configuration = configuration
     }
 
-    /// Throws where no broker answered, with the reason that the client met.
+    /// Throws the error that the client met if no broker answered.
     package func state(of topic: String, milliseconds: Int32) throws(KafkaError) -> TopicState {
         let found = try client.metadata(of: topic, milliseconds: milliseconds, reason: reason)
         brokers = found.brokers
@@ -41,10 +41,11 @@ package final class Cluster {
         }
     }
 
-    /// librdkafka's mock cluster names a controller that it does not have: it administers nothing.
+    /// Whether the cluster has a controller. librdkafka's mock cluster names a controller that does not exist; it
+    /// supports no administration.
     var hasController: Bool { unsafe brokers.contains(rd_kafka_controllerid(client.handle, 0)) }
 
-    /// The most telling of the errors that the client reported meanwhile: one that no waiting mends, if there is one.
+    /// The most informative error that the client reported meanwhile. Prefers an error that waiting cannot fix.
     private func reason(for code: rd_kafka_resp_err_t) -> KafkaError {
         while let event = unsafe client.poll() {
             defer { unsafe rd_kafka_event_destroy(event) }
@@ -58,8 +59,8 @@ package final class Cluster {
         return lastReason ?? KafkaError(code)
     }
 
-    /// The topic's own settings as they are in force; nil where the cluster does not tell (the mock cluster).
-    /// `state` was asked before.
+    /// The topic's effective settings, or nil if the cluster does not report them (the mock cluster). Call `state`
+    /// first.
     package func settings(of topic: String, milliseconds: Int32) throws(KafkaError) -> [String: String]? {
         guard hasController else { return nil }
         var text = [CChar](repeating: 0, count: 256)

@@ -1,8 +1,8 @@
 internal import CRdkafka
 
 extension Cluster {
-    /// Those of the topics that may not be read: each is fetched from at its ends, until one partition has answered. A topic
-    /// of which none does in the time counts as readable.
+    /// The topics that this client may not read. Fetches each topic's partitions from their ends until one partition
+    /// answers. A topic without an answer in time counts as readable.
     package func unreadable(
         _ topics: [(name: String, partitions: Int)], milliseconds: Int32, isStopped: () -> Bool
     ) throws(KafkaError) -> Set<String> {
@@ -43,9 +43,9 @@ extension Cluster {
         return refused
     }
 
-    /// Whether the topic may be written to; nil where that cannot be told. Nothing is written: brokers look at the right
-    /// first, and refuse a number of acknowledgements other than 0, 1 and all afterwards (KafkaApis.handleProduceRequest,
-    /// ReplicaManager.appendRecords). The mock cluster would take the record, so it is not asked.
+    /// Whether this client may write to the topic, or nil if that is unknown. Writes nothing. Brokers first check the
+    /// right, and then refuse a number of acknowledgements other than 0, 1 and all (KafkaApis.handleProduceRequest,
+    /// ReplicaManager.appendRecords). The mock cluster would accept the record, so this does not ask it.
     package func mayWrite(_ topic: String, milliseconds: Int32, isStopped: () -> Bool) throws(KafkaError) -> Bool? {
         guard hasController else { return nil }
         let conf = unsafe try configuration.make(

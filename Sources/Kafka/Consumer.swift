@@ -2,52 +2,53 @@ internal import CRdkafka
 package import Core
 internal import Glibc
 
-/// How a member of the group gets its partitions.
+/// How a group member gets its partitions.
 package enum Membership: Equatable, Sendable {
     /// The group's members share the partitions.
     case sharing
-    /// Whoever is given partition 0 consumes all partitions; the other members stand by. `since`: when this member started,
-    /// because the one that started first is given it.
+    /// The member that is assigned partition 0 consumes all partitions, and the other members stand by. `since` is when
+    /// this member started, because partition 0 goes to the member that started first.
     case exclusive(since: Timestamp)
 }
 
-/// What the group's consumer reports. A rebalance is a question: `assigned` is answered by `accept(_:)`, `revoked` by
-/// `release(_:)`; until then the group waits for this member.
+/// An event of the group's consumer. A rebalance needs an answer, and the group waits for this member until it comes.
+/// `accept(_:)` answers `assigned`, and `release(_:)` answers `revoked`.
 package enum ConsumerEvent {
     case record(Record)
-    /// All before this offset was handed over.
+    /// All records before this offset were delivered.
     case reachedEnd(Position)
-    /// What the group gives this member; with `exclusive` only whether partition 0 is there matters.
+    /// The partitions assigned to this member. With `exclusive`, only the presence of partition 0 matters.
     case assigned([Int32])
-    /// What this member has to give up.
+    /// The partitions that this member must give up.
     case revoked([Int32], isLost: Bool)
     case failed(KafkaError)
-    /// Every few seconds: whether a broker is connected.
+    /// Whether a broker is connected; reported every few seconds.
     case connection(Bool)
     case log(LibraryLog)
 }
 
-/// A member of the consumer group that reads the requests topic. Nothing here blocks.
+/// A member of the consumer group that reads the requests topic. No method blocks.
 @safe package final class Consumer {
     private let client: Client
     private let topic: String
     private let longestValue: Int
     private let topicHandle: OpaquePointer?
-    /// Results of commits that were asked for by name.
+    /// The queue for the results of this consumer's commits.
     private let commits: OpaquePointer
     private let membership: Membership
-    /// What the group has given this member.
+    /// The partitions that the group has assigned to this member.
     private var given: Set<Int32> = []
     private var mustAccept = false
     private var isClosing = false
     private var toRevoke: Set<Int32>?
     private var revoking: Set<Int32> = []
-    /// Resuming a partition that is not paused makes librdkafka before 2.4.0 read it again, for ever: only these may be.
+    /// The paused partitions. Only these may be resumed, because librdkafka before 2.4.0 re-reads a partition for ever
+    /// if it is resumed while not paused.
     private var paused: Set<Int32> = []
     package private(set) var assignment: Set<Int32> = []
 
-    /// `sessionTimeout`: how long the coordinator waits for a member that is silent. Values longer than `longestValue` are not
-    /// copied: their records say how long they are.
+    /// `sessionTimeout` is how long the coordinator waits for a silent member. Values longer than `longestValue` are
+    /// not copied; their records contain only the length.
     package init(
         _ configuration: ClientConfiguration, topic: String, group: String, membership: Membership = .sharing,
         sessionTimeout: Duration = .seconds(10), longestValue: Int = .max
@@ -57,10 +58,11 @@ package enum ConsumerEvent {
         let conf = unsafe try configuration.make(
             defaults: [
                 ("statistics.interval.ms", "3000"),
-                // More than a second of work: a full queue makes the library wait a whole second before it fetches on.
+                // Holds more than a second of work, because librdkafka waits a whole second before it fetches again
+                // after the queue was full.
                 ("queued.min.messages", "20000"), ("queued.max.messages.kbytes", "32768"),
                 ("fetch.wait.max.ms", "100"),
-                // Partitions that are added are seen within this time.
+                // Detects added partitions within this time.
                 ("topic.metadata.refresh.interval.ms", "60000"),
             ] + configuration.groupDefaults(membership, sessionTimeout: sessionTimeout),
             required: [
@@ -92,14 +94,14 @@ package enum ConsumerEvent {
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
-    /// Leaves the group and joins it again: all partitions are revoked, and given out anew.
+    /// Leaves the group and joins it again. All partitions are revoked and assigned again.
     package func rejoin() throws(KafkaError) {
         let code = unsafe rd_kafka_unsubscribe(client.handle)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
         try subscribe()
     }
 
-    /// The next event, or nil where there is none now.
+    /// The next event, or nil if there is none now.
     package func next() -> ConsumerEvent? {
         while let event = unsafe client.poll() {
             defer { unsafe rd_kafka_event_destroy(event) }
@@ -118,7 +120,7 @@ package enum ConsumerEvent {
             return unsafe .record(Record(message, longestValue: longestValue))
         case RD_KAFKA_EVENT_REBALANCE: return unsafe rebalance(event)
         case RD_KAFKA_EVENT_STATS:
-            // Of all that it says (STATISTICS.md), whether any broker's state is UP.
+            // The only field used from the statistics (STATISTICS.md) is whether any broker's state is UP.
             return unsafe .connection(strstr(rd_kafka_event_stats(event), #""state":"UP""#) != nil)
         case RD_KAFKA_EVENT_ERROR:
             if let end = unsafe client.end(in: event) { return .reachedEnd(end) }
@@ -142,21 +144,23 @@ package enum ConsumerEvent {
         return unsafe .revoked(Array(revoking), isLost: rd_kafka_assignment_lost(client.handle) != 0)
     }
 
-    /// Whether the group has made this member the one that consumes all partitions.
+    /// Whether this member is the one that consumes all partitions.
     package var holdsLease: Bool { membership != .sharing && given.contains(0) }
 
-    /// The library has no answer (a null pointer) once the consumer is closing.
+    /// Whether rebalances are incremental (cooperative). librdkafka returns a null pointer once the consumer is
+    /// closing.
     private var isIncremental: Bool {
         let name: UnsafePointer<CChar>? = unsafe rd_kafka_rebalance_protocol(client.handle)
         return unsafe name.map { unsafe String(cString: $0) == "COOPERATIVE" } ?? false
     }
 
-    /// Answers `assigned`: fetching these partitions begins at these offsets. A member may assign itself partitions that the
-    /// group gave to another; the coordinator checks a commit's member and generation only.
+    /// Answers `assigned`. Fetching of these partitions starts at these offsets. A member may assign itself partitions
+    /// that the group assigned to another member, because the coordinator checks only the member and generation of a
+    /// commit.
     package func accept(_ offsets: [Int32: Int64]) throws(KafkaError) {
         guard mustAccept else { return }
         mustAccept = false
-        // Before 2.4 a close waits for the answer; in later versions the call can wait for ever for a group that is left.
+        // Before 2.4, a close waits for the answer. In later versions the call can wait for ever if the group was left.
         if isClosing && rd_kafka_version() >= 0x0204_0000 { return }
         let list = TopicPartitions(topic: topic, offsets: offsets.map { ($0.key, $0.value) })
         if isIncremental {
@@ -172,14 +176,13 @@ package enum ConsumerEvent {
         }
     }
 
-    /// Gives partitions up; when the last one that was asked for is given up, the revoke is answered. True where that
-    /// answered it.
+    /// Gives up partitions. The last requested one answers the revoke; then this returns true.
     package func release(_ numbers: [Int32]) throws(KafkaError) -> Bool {
         guard toRevoke != nil else { return false }
         toRevoke?.subtract(numbers)
         guard toRevoke?.isEmpty ?? false else { return false }
         toRevoke = nil
-        // Paused, they would be given to us again paused, for ever.
+        // Resume first, because a partition released while paused would stay paused for ever when it is assigned again.
         resume(Array(revoking))
         assignment.subtract(revoking)
         if isIncremental {
@@ -194,7 +197,7 @@ package enum ConsumerEvent {
         return true
     }
 
-    /// Commits these offsets, each with its metadata, without waiting: `nextCommit` tells how it went.
+    /// Commits these offsets, each with its metadata, without waiting. `nextCommit` reports the result.
     package func commit(_ entries: [(partition: Int32, offset: Int64, metadata: String)], id: UInt) -> KafkaError? {
         let list = TopicPartitions(topic: topic, offsets: entries.map { ($0.partition, $0.offset) })
         for (index, entry) in entries.enumerated() { list.setMetadata(entry.metadata, at: index) }
@@ -203,7 +206,7 @@ package enum ConsumerEvent {
         return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(code)
     }
 
-    /// How a commit went that was asked for by name; nil where none has ended since.
+    /// The result of the next finished commit, or nil if none has finished since.
     package func nextCommit() -> (id: UInt, error: KafkaError?)? {
         guard let event = unsafe rd_kafka_queue_poll(commits, 0) else { return nil }
         defer { unsafe rd_kafka_event_destroy(event) }
@@ -230,10 +233,10 @@ package enum ConsumerEvent {
         unsafe _ = rd_kafka_resume_partitions(client.handle, list.list)
     }
 
-    /// The partition's end as of the last fetch: the offset that the next record will get. Nil before the first.
+    /// The partition's end as of the last fetch: the offset of the next record. Nil before the first fetch.
     package func knownEnd(_ partition: Int32) -> Int64? { known(partition).flatMap { $0.high >= 0 ? $0.high : nil } }
 
-    /// The first offset that the partition still has, as of the last fetch.
+    /// The partition's first available offset, as of the last fetch.
     package func knownStart(_ partition: Int32) -> Int64? { known(partition).flatMap { $0.low >= 0 ? $0.low : nil } }
 
     private func known(_ partition: Int32) -> (low: Int64, high: Int64)? {
@@ -242,7 +245,7 @@ package enum ConsumerEvent {
         return code == RD_KAFKA_RESP_ERR_NO_ERROR ? (low, high) : nil
     }
 
-    /// Begins to leave the group: a revoke follows, and when it is answered the consumer is closed.
+    /// Begins to leave the group. A revoke follows; answering it closes the consumer.
     package func beginClose() throws(KafkaError) {
         isClosing = true
         if let error = unsafe rd_kafka_consumer_close_queue(client.handle, client.queue) {

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// For calls of the library that wait, which the loop must not make.
+/// Runs blocking library calls, which the loop must not make.
 package enum DetachedThread {
     private final class Body: Sendable {
         let run: @Sendable () -> Void
@@ -8,7 +8,7 @@ package enum DetachedThread {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    /// Runs this on a thread of its own. False where there is none to be had: then it does not run.
+    /// Runs `body` on its own thread. Returns false, without running it, if no thread is available.
     package static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         let context = unsafe Unmanaged.passRetained(Body(body)).toOpaque()
         var thread = pthread_t()

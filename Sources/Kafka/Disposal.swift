@@ -1,7 +1,7 @@
-/// Lets go of a client on a thread of its own. The library's destroy call joins its broker threads, and one of them may be
-/// waiting for a name server: the loop must not wait with it.
+/// Releases a client on a separate thread. librdkafka's destroy call joins its broker threads, and one of them may be
+/// waiting for a name server. The loop must not wait for it.
 package enum Disposal {
-    /// Takes the client out of the slot, which has to hold the only reference.
+    /// Takes the client out of the slot, which must hold the only reference.
     package static func dispose<Client: AnyObject>(of slot: inout Client?) {
         guard let address = take(&slot) else { return }
         let release: @Sendable () -> Void = {
@@ -11,7 +11,8 @@ package enum Disposal {
         if !DetachedThread.start(release) { release() }
     }
 
-    /// In a function of its own, so that no other reference outlives it. A number crosses threads, a reference does not.
+    /// A separate function, so that no other reference outlives it. It returns a number, because a number can cross
+    /// threads and a reference cannot.
     private static func take<Client: AnyObject>(_ slot: inout Client?) -> UInt? {
         guard let client = slot else { return nil }
         slot = nil

@@ -1,26 +1,26 @@
 internal import Core
 
 extension ClientConfiguration {
-    /// Whether the broker assigns partitions (KIP-848), and with them strategy and session timeout.
+    /// Whether the broker assigns partitions (KIP-848). The broker then also sets the strategy and the session timeout.
     private var isAssignedByBroker: Bool { value("group.protocol")?.lowercased() == "consumer" }
 
-    /// What a member of the group has unless a property says otherwise.
+    /// A group member's settings unless a property overrides them.
     func groupDefaults(_ membership: Membership, sessionTimeout: Duration) -> [(String, String)] {
         guard !isAssignedByBroker else { return [] }
         let session = sessionTimeout.milliseconds
         return [
             ("session.timeout.ms", "\(session)"),
-            // A member learns of a rebalance from the answer to a heartbeat.
+            // A member learns about a rebalance from a heartbeat's response.
             ("heartbeat.interval.ms", "\(max(50, min(500, session / 6)))"),
-            // Cooperative assignment has faults in librdkafka before 2.6; range moves partitions in one round.
+            // Cooperative assignment has bugs in librdkafka before 2.6. Range moves partitions in one round.
             ("partition.assignment.strategy", "range"),
         ]
     }
 
-    /// With `exclusive` the order of the members' ids decides which of them is given partition 0, and a member's id begins
-    /// with its client's: the time in front makes that the member that has been there longest. So a member that joins does not
-    /// take the place of the one that works. A strategy of its own keeps members apart that share partitions: the
-    /// coordinator refuses whoever knows no strategy that the others know.
+    /// With `exclusive`, the order of the member ids decides which member is assigned partition 0. A member id begins
+    /// with the client id, so a start time at its front selects the member that has been there longest. A joining
+    /// member therefore does not replace the working one. A separate strategy keeps these members apart from members
+    /// that share partitions, because the coordinator refuses a member that supports none of the group's strategies.
     func groupRequirements(_ membership: Membership) -> [(String, String)] {
         guard case .exclusive(let since) = membership else { return [] }
         let digits = String(since.milliseconds)

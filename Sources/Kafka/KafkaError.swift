@@ -1,30 +1,30 @@
 internal import CRdkafka
 
-/// A failure of the Kafka client, as librdkafka reports it (its `rd_kafka_resp_err_t`: local errors are negative, the
-/// protocol's positive).
+/// An error of the Kafka client, as librdkafka reports it (its `rd_kafka_resp_err_t`: local errors are negative,
+/// protocol errors positive).
 package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What it asks of whoever meets it.
+    /// The category of an error, which determines the reaction.
     package enum Kind: Sendable {
-        /// A property is unknown or its value wrong: nothing helps but another setting.
+        /// A property is unknown or has a wrong value. Only another setting helps.
         case configuration
-        /// The broker does not take who we are, or does not let us.
+        /// The broker does not accept this client's identity, or denies it a right.
         case notPermitted
-        /// TLS: the broker's certificate, or ours.
+        /// TLS failed because of the broker's certificate or the client's.
         case insecure
-        /// A topic or partition that is not there.
+        /// A topic or partition that does not exist.
         case missing
         case unreachable
         case other
     }
 
-    /// What a right is missing on.
+    /// The resource that a missing right applies to.
     package enum Resource: Sendable { case topic, group, cluster }
 
     package var code: Int32
     /// The library's name for the code, such as `_ALL_BROKERS_DOWN`.
     package var name: String
     package var text: String
-    /// The client that raised it is unusable; only a new one helps.
+    /// The client that reported the error is unusable. Only a new client helps.
     package var isFatal = false
     package var isRetriable = false
 
@@ -47,7 +47,7 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// On what a right is missing; nil where it is something else that fails.
+    /// The resource whose right is missing, or nil for any other error.
     package var right: Resource? {
         switch rd_kafka_resp_err_t(rawValue: code) {
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: .topic
@@ -59,7 +59,7 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
 
     package var isAllBrokersDown: Bool { code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue }
 
-    /// Whether the record is larger than the topic takes.
+    /// Whether the record is larger than the topic accepts.
     package var isTooLarge: Bool { code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue }
 
     package var description: String { text.isEmpty ? name : "\(text) (\(name))" }
@@ -70,7 +70,7 @@ package struct KafkaError: Error, Equatable, Sendable, CustomStringConvertible {
         self.text = unsafe text.isEmpty ? String(cString: rd_kafka_err2str(code)) : text
     }
 
-    /// Takes over and frees the library's error object.
+    /// Takes ownership of librdkafka's error object and frees it.
     init(consuming error: OpaquePointer) {
         unsafe self.init(rd_kafka_error_code(error), String(cString: rd_kafka_error_string(error)))
         isFatal = unsafe rd_kafka_error_is_fatal(error) != 0

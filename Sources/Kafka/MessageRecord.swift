@@ -2,12 +2,12 @@ internal import CRdkafka
 internal import Core
 
 extension Record {
-    /// Copies a message of the library, once; of a value that is longer only its length.
+    /// Copies a librdkafka message once. For a value longer than `longestValue`, copies only the length.
     init(_ message: UnsafePointer<rd_kafka_message_t>, longestValue: Int = .max) {
         let m = unsafe message.pointee
         var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
         let time = unsafe rd_kafka_message_timestamp(message, &type)
-        // A producer may say any time; one that no calendar date stands for is none.
+        // A producer may set any time. A time that has no calendar date is treated as absent.
         let isTime =
             type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && time >= 0 && time <= Timestamp.writable.upperBound
         unsafe self.init(
@@ -18,7 +18,7 @@ extension Record {
         if unsafe m.len > longestValue { omittedBytes = unsafe m.len }
     }
 
-    /// Copies one header of a message, the last of that name, and nothing else.
+    /// Copies only the last header with that name from a message.
     init(_ message: UnsafePointer<rd_kafka_message_t>, onlyHeader name: String) {
         var list: OpaquePointer?
         var value: UnsafeRawPointer?

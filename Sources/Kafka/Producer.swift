@@ -2,19 +2,21 @@ internal import CRdkafka
 package import Core
 
 package enum ProducerEvent {
-    /// The topic has it, on all in-sync replicas, at this position.
+    /// The record is on all in-sync replicas of the topic, at this position.
     case acknowledged(UInt64, Position)
     case refused(UInt64, KafkaError)
-    /// Not about one record; a fatal one means that the producer must be recreated once nothing is `pending`.
+    /// An error that is not about a single record. After a fatal one, the producer must be recreated once nothing is
+    /// `pending`.
     case failed(KafkaError)
     case log(LibraryLog)
 }
 
-/// Writes records to one topic: idempotent, `acks=all`, without a time limit, because nothing is ever given up.
+/// Writes records to one topic, idempotent and with `acks=all`. It has no time limit, because no record is ever given
+/// up.
 @safe package final class Producer {
     package enum Outcome: Equatable {
         case queued
-        /// The library's queue is full: again later.
+        /// librdkafka's queue is full. Retry later.
         case full
         case refused(KafkaError)
     }
@@ -41,10 +43,10 @@ package enum ProducerEvent {
 
     package var descriptor: Int32 { client.descriptor }
     package func acknowledge() { client.acknowledge() }
-    /// Records that are neither acknowledged nor refused yet, and events not yet taken.
+    /// Records that are neither acknowledged nor refused yet, plus events that are not taken yet.
     package var pending: Int { unsafe Int(rd_kafka_outq_len(client.handle)) }
 
-    /// Queues one record. `partition` nil lets the library choose by the key.
+    /// Queues one record. If `partition` is nil, librdkafka chooses it by the key.
     package func produce(
         id: UInt64, partition: Int32?, key: [UInt8]?, value: [UInt8]?, headers: [Header]
     ) -> Outcome {
@@ -59,14 +61,14 @@ package enum ProducerEvent {
         }
         let error = unsafe send(id: id, partition: partition, key: key, value: value, headers: list)
         guard let error = unsafe error else { return .queued }
-        // The library takes the headers over only where it takes the record.
+        // librdkafka takes ownership of the headers only if it accepts the record.
         unsafe rd_kafka_headers_destroy(list)
         let reason = unsafe KafkaError(consuming: error)
         if reason.code == RD_KAFKA_RESP_ERR__FATAL.rawValue { giveUp() }
         return isBroken || reason.code == RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue ? .full : .refused(reason)
     }
 
-    /// An address for bytes that are there but none: a null pointer would mean a null value.
+    /// A non-null address for an empty value, because a null pointer would mean a null value.
     private static var empty: UnsafeRawPointer { unsafe UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped }
 
     private func send(
@@ -98,7 +100,8 @@ package enum ProducerEvent {
         }
     }
 
-    /// Takes the next event and appends what it says; false where there is none. One event can acknowledge many records.
+    /// Takes the next event and appends its contents to `events`. Returns false if there is none. One event can
+    /// acknowledge many records.
     package func next(into events: inout [ProducerEvent], milliseconds: Int32 = 0) -> Bool {
         guard let event = unsafe client.poll(milliseconds: milliseconds) else { return false }
         defer { unsafe rd_kafka_event_destroy(event) }
@@ -112,7 +115,7 @@ package enum ProducerEvent {
                         partition: message.pointee.partition, offset: message.pointee.offset)
                     events.append(.acknowledged(id, position))
                 } else {
-                    // What was queued can come back before the error itself does.
+                    // Queued records can come back before the error event.
                     if code == RD_KAFKA_RESP_ERR__FATAL { giveUp() }
                     unsafe events.append(.refused(id, client.error(code, text: nil)))
                 }
@@ -127,12 +130,13 @@ package enum ProducerEvent {
         return true
     }
 
-    /// Has the library raise a fatal error, for a test of what follows.
+    /// Makes librdkafka raise a fatal error, to test the consequences.
     func failFatally() {
         unsafe _ = rd_kafka_test_fatal_error(client.handle, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test")
     }
 
-    /// After a fatal error nothing more can be written: everything queued comes back as refused.
+    /// After a fatal error nothing more can be written. Purges the queue, so that everything in it comes back as
+    /// refused.
     private func giveUp() {
         guard !isBroken else { return }
         isBroken = true

@@ -3,7 +3,7 @@ package import Core
 
 package enum ReaderEvent {
     case record(Record)
-    /// Everything up to the partition's end at that moment was read.
+    /// The reader has reached the end that the partition had at that moment.
     case end(Int32)
     case failed(KafkaError)
 }
@@ -23,11 +23,12 @@ package final class Reader {
         }
     }
 
-    /// For reading much at once, to its end: bounded ahead of whoever takes it, and on again as soon as that is taken.
+    /// Settings for reading many records to the end. The read-ahead is bounded, and fetching continues as soon as
+    /// records are taken.
     ///
-    /// The library stops fetching when so many messages wait, and looks again after a second, in which all that waits was
-    /// taken long ago. Since 2.2 that pause can be set (`fetch.queue.backoff.ms`, CONFIGURATION.md); before, only traffic
-    /// with the broker wakes the thread that would look, and metadata is the cheapest there is.
+    /// librdkafka stops fetching at this many waiting messages and checks again after a second, long after all of them
+    /// were taken. Since 2.2 that pause can be set (`fetch.queue.backoff.ms`, CONFIGURATION.md). Before 2.2, only
+    /// broker traffic wakes the thread that would check, and metadata is the cheapest traffic.
     package static var bulk: [(String, String)] {
         [
             ("queued.min.messages", "25000"),
@@ -36,8 +37,8 @@ package final class Reader {
         ]
     }
 
-    /// librdkafka wants a group's name even of a reader that has none, and asks for its coordinator, which takes a right that
-    /// nobody has to give: nothing depends on the answer.
+    /// librdkafka needs a group name even for a reader without a group, and looks up its coordinator. That lookup needs
+    /// a right, but nobody has to grant it, because nothing depends on the answer.
     package static let namelessGroup = "plugin-starter-reader"
 
     private let client: Client
@@ -45,8 +46,8 @@ package final class Reader {
     private let group: String
     private let onlyHeader: String?
 
-    /// With `onlyHeader` records come with that header alone, which is all that is then copied. `group`: whose committed
-    /// offsets can be asked for.
+    /// With `onlyHeader`, only that header of each record is copied. `group` is the group whose committed offsets can
+    /// be queried.
     package init(
         _ configuration: ClientConfiguration, topic: String, group: String = namelessGroup,
         defaults: [(String, String)] = [], onlyHeader: String? = nil
@@ -67,14 +68,15 @@ package final class Reader {
     package var descriptor: Int32 { client.descriptor }
     package func acknowledge() { client.acknowledge() }
 
-    /// Reads these partitions, from these places, in place of those before.
+    /// Reads these partitions from these positions, in place of the previous ones.
     package func read(_ starts: [(partition: Int32, start: Start)]) throws(KafkaError) {
         let list = TopicPartitions(topic: topic, offsets: starts.map { ($0.partition, $0.start.value) })
         let code = unsafe rd_kafka_assign(client.handle, list.list)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
     }
 
-    /// For each partition the first offset at or after the time; absent where there is none. Blocks: not for the loop.
+    /// The first offset of each partition at or after the time. Partitions without one are absent. Blocks, so the loop
+    /// must not call it.
     package func firstOffsets(
         at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [Int32: Int64] {
@@ -86,13 +88,14 @@ package final class Reader {
         return found
     }
 
-    /// The same as places to read from: the end where there is none; the beginning where the cluster cannot look offsets up
-    /// by time (librdkafka's mock), so that whoever reads has to look at the records' times. Blocks: not for the loop.
+    /// The start positions for reading from a time. A partition without a record at or after the time starts at its
+    /// end. It starts at the beginning if the cluster cannot look up offsets by time (librdkafka's mock), so the reader
+    /// must check the records' times. Blocks, so the loop must not call it.
     package func offsets(
         at time: Timestamp, _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [(partition: Int32, start: Start)] {
         let found = try firstOffsets(at: time, partitions, milliseconds: milliseconds)
-        // No record of any time: the partition is empty, or times are not looked up.
+        // Without a record at any time, the partition is empty or the cluster does not look up times.
         let ever =
             found.count < partitions.count
             ? try firstOffsets(at: Timestamp(milliseconds: 0), partitions, milliseconds: milliseconds) : [:]
@@ -101,8 +104,8 @@ package final class Reader {
         }
     }
 
-    /// What the group has committed for each partition, and the text beside it; absent where nothing was. Blocks: not for the
-    /// loop.
+    /// The offset and metadata that the group has committed for each partition. Partitions without a commit are absent.
+    /// Blocks, so the loop must not call it.
     package func committed(
         _ partitions: [Int32], milliseconds: Int32
     ) throws(KafkaError) -> [Int32: (offset: Int64, metadata: String)] {
@@ -117,7 +120,7 @@ package final class Reader {
         return found
     }
 
-    /// How many partitions the topic has now. Blocks: not for the loop.
+    /// The topic's current partition count. Blocks, so the loop must not call it.
     package func partitionCount(milliseconds: Int32) throws(KafkaError) -> Int {
         guard let (error, partitions) = try client.metadata(of: topic, milliseconds: milliseconds).topic else {
             throw KafkaError.missing(topic)
@@ -126,7 +129,7 @@ package final class Reader {
         return partitions
     }
 
-    /// First offset and end of a partition, asked of its leader. Blocks: not for the loop.
+    /// The first offset and the end of a partition, queried from its leader. Blocks, so the loop must not call it.
     package func range(_ partition: Int32, milliseconds: Int32) throws(KafkaError) -> Range<Int64> {
         var (low, high): (Int64, Int64) = (0, 0)
         let code = unsafe rd_kafka_query_watermark_offsets(client.handle, topic, partition, &low, &high, milliseconds)

@@ -3,39 +3,41 @@ package import Core
 internal import Glibc
 internal import Synchronization
 
-/// What has to be known of a partition before it is taken over.
+/// The facts that a takeover of a partition needs.
 package struct Takeover: Sendable {
-    /// The first result at or after the asked time, or the first of all where a request is open that is older; nil where
-    /// there is none.
+    /// The offset of the first result at or after the requested time, or of the first result of all if an open request
+    /// is older. Nil if there is none.
     package var resultsFrom: Int64?
-    /// What the group has committed for its requests, and the text beside it; nil where nothing was.
+    /// The offset that the group has committed for the partition's requests. Nil if there is none. `metadata` is the
+    /// text beside it.
     package var committed: Int64?
     package var metadata = ""
-    /// The requests that there are.
+    /// The offsets of the available requests.
     package var requests: Range<Int64> = 0..<0
 
-    /// Whether more was committed than there is: the topic was created again, or records were lost in an election.
+    /// Whether the committed offset is beyond the log's end. Then the topic was created again, or records were lost in
+    /// an election.
     package var isBeyondEnd: Bool { committed.map { $0 > requests.upperBound } ?? false }
-    /// Where reading has to begin: what was committed of a log that is gone says nothing of this one.
+    /// The offset where reading must begin. A commit for a log that is gone means nothing for this log.
     package var start: Int64 { isBeyondEnd ? requests.lowerBound : max(committed ?? 0, requests.lowerBound) }
-    /// Requests that were not committed and are no longer there.
+    /// Requests that are not committed and no longer exist.
     package var deleted: Range<Int64>? {
         guard let committed, committed < requests.lowerBound else { return nil }
         return committed..<requests.lowerBound
     }
 }
 
-/// Asks what has to be known of partitions before they are taken over, which librdkafka can only do by waiting, on a thread
-/// of its own: the loop reads the answer when the descriptor says that it is there.
+/// Looks up what the takeover of partitions needs, on its own thread, because librdkafka offers only blocking calls for
+/// that. The loop reads the answer when the descriptor becomes readable.
 package final class TakeoverLookup {
-    /// Whose partitions, and what of them.
+    /// The topics, the group, the partitions and the time to look up.
     package struct Subject: Sendable {
         package var requestsTopic: String
         package var resultsTopic: String
         package var group: String
-        /// Nil: all that the requests topic has now.
+        /// Nil means all current partitions of the requests topic.
         package var partitions: [Int32]?
-        /// Results before this are not asked for.
+        /// Results before this time are not requested.
         package var since: Timestamp
 
         package init(
@@ -52,7 +54,7 @@ package final class TakeoverLookup {
     private let answer = Answer()
     package var descriptor: Int32 { answer.descriptor }
 
-    /// What the two threads share.
+    /// The state that the two threads share.
     private final class Answer: Sendable {
         let value = Mutex<Result<[Int32: Takeover], KafkaError>?>(nil)
         let descriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
@@ -70,12 +72,13 @@ package final class TakeoverLookup {
         let subject: Subject
         private static let patience: Int32 = 5000
 
-        /// For each partition the first record at or after the asked time; absent where there is none.
+        /// The offset of each partition's first record at or after the requested time. Partitions without one are
+        /// absent.
         private func young(_ reader: Reader, _ partitions: [Int32]) throws(KafkaError) -> [Int32: Int64] {
             try reader.firstOffsets(at: subject.since, partitions, milliseconds: Self.patience)
         }
 
-        /// Partitions of the requests topic, as far as the results topic has the same.
+        /// All partitions of the requests topic. Throws if the results topic has fewer.
         private func all(_ requests: Reader, _ results: Reader) throws(KafkaError) -> [Int32] {
             let count = try requests.partitionCount(milliseconds: Self.patience)
             let room = try results.partitionCount(milliseconds: Self.patience)
@@ -102,8 +105,8 @@ package final class TakeoverLookup {
                 for partition in partitions {
                     let there = try requests.range(partition, milliseconds: Self.patience)
                     found[partition]?.requests = there
-                    // What was behind an open request may have its result from before the window; so may anything where
-                    // the committed offset is not to be believed.
+                    // A record after an open request may have its result from before the window. If the committed
+                    // offset is not credible, any record may.
                     guard let takeover = found[partition],
                         takeover.isBeyondEnd || takeover.start < young[partition] ?? there.upperBound
                     else { continue }
@@ -123,7 +126,7 @@ package final class TakeoverLookup {
         if !DetachedThread.start({ answer.give(question.ask()) }) { answer.give(.failure(.timedOut)) }
     }
 
-    /// The answer, once it is there; once.
+    /// The answer, once it is available. Returns it only once.
     package func take() -> Result<[Int32: Takeover], KafkaError>? {
         var count: UInt64 = 0
         unsafe _ = read(answer.descriptor, &count, MemoryLayout<UInt64>.size)

@@ -1,10 +1,10 @@
 internal import CRdkafka
 
-/// The one owner of a list of partitions of one topic, with offsets.
+/// The single owner of a list of partitions of one topic, with offsets.
 @safe struct TopicPartitions: ~Copyable {
     let list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
 
-    /// Takes over a list.
+    /// Takes ownership of a list.
     init(owning list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) { unsafe self.list = unsafe list }
 
     init(topic: String, _ partitions: [Int32]) {
@@ -17,7 +17,7 @@ internal import CRdkafka
         for (index, entry) in offsets.enumerated() { unsafe list.pointee.elems[index].offset = entry.offset }
     }
 
-    /// Gives an entry its text, which the list frees: it is the library's allocator that must have made it.
+    /// Sets an entry's metadata. The list frees it, so librdkafka's allocator must allocate it.
     func setMetadata(_ text: String, at index: Int) {
         let bytes = Array(text.utf8)
         guard !bytes.isEmpty, let copy = unsafe rd_kafka_mem_malloc(nil, bytes.count) else { return }
@@ -26,7 +26,7 @@ internal import CRdkafka
         unsafe list.pointee.elems[index].metadata_size = bytes.count
     }
 
-    /// The text beside an entry's offset.
+    /// The metadata beside an entry's offset.
     func metadata(_ index: Int) -> String {
         let entry = unsafe list.pointee.elems[index]
         guard let start = unsafe entry.metadata else { return "" }
@@ -40,7 +40,7 @@ internal import CRdkafka
         unsafe (0..<Int(list.pointee.cnt)).map { unsafe list.pointee.elems[$0].partition }
     }
 
-    /// Partition, offset and error of each entry, as a call of the library left them.
+    /// The partition, offset and error of each entry after a library call.
     var entries: [(partition: Int32, offset: Int64, error: rd_kafka_resp_err_t)] {
         unsafe (0..<Int(list.pointee.cnt)).map { index in
             let entry = unsafe list.pointee.elems[index]

@@ -1,7 +1,7 @@
 internal import Core
 
-/// When something that failed is tried again: the first time at once, then after 1 s, and after twice as long each time up to
-/// a minute, until it works.
+/// When a failed operation is retried. The first retry comes at once, the second after 1 s. The pause then doubles with
+/// each retry, up to a minute, until the operation works.
 struct Backoff {
     private var pause: Duration = .zero
     private var until: Duration = .zero

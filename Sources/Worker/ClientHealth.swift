@@ -1,12 +1,13 @@
 internal import Core
 internal import Kafka
 
-/// Why the Kafka clients get nothing done, from what they last reported: a failure stands until the same thing works.
+/// Why the Kafka clients make no progress, from their latest reports. A failure stands until the same operation works
+/// again.
 struct ClientHealth {
     enum Part: Int, CaseIterable {
-        /// Cleared by any answer, and by statistics that show a broker connected.
+        /// Cleared by any answer, or by statistics that show a connected broker.
         case connection
-        /// Cleared by a record of the requests topic, or its end.
+        /// Cleared by a record of the requests topic, or by the end of a partition.
         case requests
         /// Cleared by a commit or an assignment.
         case group
@@ -20,7 +21,7 @@ struct ClientHealth {
     }
 
     private var standing: [Part: Failure] = [:]
-    /// Why a broker was lost last: with others connected that is no reason yet.
+    /// Why a broker was last lost. While other brokers are connected, a lost broker is not yet a reason.
     private var lastLoss: KafkaError?
 
     mutating func failed(_ part: Part, _ reason: String, _ now: Timestamp) {
@@ -34,7 +35,7 @@ struct ClientHealth {
 
     func isStanding(_ part: Part) -> Bool { standing[part] != nil }
 
-    /// Takes an error that may be about the connection.
+    /// Takes an error that may concern the connection.
     mutating func lost(_ error: KafkaError, _ now: Timestamp) {
         guard error.right == nil, [.unreachable, .notPermitted, .insecure].contains(error.kind) else { return }
         if error.isAllBrokersDown {
@@ -45,7 +46,7 @@ struct ClientHealth {
         }
     }
 
-    /// What the consumer's statistics say, every few seconds.
+    /// Takes the connection state from the consumer's statistics, every few seconds.
     mutating func sawConnection(_ isConnected: Bool, _ now: Timestamp) {
         if isConnected { return worked(.connection) }
         failed(.connection, lastLoss.map(Self.text) ?? "no broker is connected", now)

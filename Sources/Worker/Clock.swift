@@ -2,7 +2,7 @@ internal import CLinux
 package import Core
 internal import Glibc
 
-/// The two clocks: the one that never jumps (since boot), and the one that people read.
+/// The two clocks: uptime since boot, which never jumps, and wall-clock time.
 package enum Clock {
     package static var now: Now { Now(uptime: uptime, wall: wall) }
     package static var uptime: Duration { .nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC)) }

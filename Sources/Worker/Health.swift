@@ -1,15 +1,15 @@
 internal import Core
 internal import Synchronization
 
-/// What the loop shows to the admin endpoint's thread: a value, passed through one lock.
+/// The loop's state for the admin endpoint's thread. It is a value, passed through one lock.
 package struct Snapshot: Sendable {
-    /// When the loop last turned, as uptime.
+    /// The uptime when the loop last turned.
     var turnedAt: Duration
-    /// Why no work can be done now, in words; empty is ready.
+    /// Why no work can be done now, in words. Empty when the worker is ready.
     var notReady: [String]
-    /// Ready, and another worker of the group calls.
+    /// This worker is ready, and another worker of the group makes the calls.
     var isStandby = false
-    /// What else an operator should know of a worker that is ready, in words.
+    /// What else an operator should know about a ready worker, in words.
     var notes: [String] = []
     var metrics: Metrics
 }
@@ -23,10 +23,10 @@ package final class SnapshotBox: Sendable {
     var current: Snapshot { value.withLock { $0 } }
 }
 
-/// Answers of the admin endpoint, from the last snapshot.
+/// Answers the admin endpoint's requests from the last snapshot.
 package struct AdminRouter: Sendable {
     let box: SnapshotBox
-    /// A loop that has not turned for so long is stuck.
+    /// A loop that has not turned for this long is stuck.
     static let patience: Duration = .seconds(10)
 
     package func answer(method: String, path: String, uptime: Duration) -> (status: Int, type: String, body: String) {

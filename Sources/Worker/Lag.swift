@@ -1,8 +1,8 @@
 internal import Kafka
 
-/// How far each partition is behind: from the first request that is not finished to the end.
+/// How far each partition is behind: the records from its first unfinished request to its end.
 struct Lag {
-    /// Where each partition was read from and where it ended, when it was taken over.
+    /// The offsets where each partition's reading began and where the partition ended, at takeover.
     private var taken: [Int32: Range<Int64>] = [:]
 
     mutating func took(_ takeovers: [Int32: Takeover]) {
@@ -11,8 +11,8 @@ struct Lag {
         }
     }
 
-    /// `committable`: nil while nothing was finished here; `end`: as of the last fetch, nil before the first. Nil where it
-    /// is not known.
+    /// `committable` is nil until a request has finished here. `end` is as of the last fetch, and nil before the first
+    /// one. Returns nil where the lag is unknown.
     func records(_ partition: Int32, committable: Int64?, end: Int64?) -> Int64? {
         let taken = taken[partition]
         guard let next = committable ?? taken?.lowerBound, let end = end ?? taken?.upperBound else { return nil }

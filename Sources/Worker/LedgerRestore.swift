@@ -1,22 +1,22 @@
 internal import Core
 internal import Kafka
 
-/// Reads the results of partitions that are being taken over, to their end, before any of their requests is looked at.
+/// Reads the results of partitions during a takeover, to their end, before processing any of their requests.
 final class LedgerRestore {
     let subject: TakeoverLookup.Subject
     private(set) var ledgers: [Int32: Ledger] = [:]
-    /// What the group and the topic say of the partitions; empty until they have.
+    /// What the group and the topic report about the partitions. Empty until both have answered.
     private(set) var takeovers: [Int32: Takeover] = [:]
     private(set) var read = 0
-    /// Records that are no results of ours.
+    /// Records that are not results of this program.
     private(set) var foreign = 0
-    /// What keeps results from being read: the last error since something was read.
+    /// The error that blocks reading: the last one since a result was read.
     private(set) var failure: KafkaError?
     private var unreported: KafkaError?
     private let kafka: ClientConfiguration
     private var lookup: TakeoverLookup
     private var reader: Reader?
-    /// Partitions whose results are not read to their end; nil until it is known which there are.
+    /// Partitions whose results are not yet read to their end. Nil until the partitions are known.
     private var open: Set<Int32>?
     private var lookAgainAt: Duration?
     let began = Clock.uptime
@@ -27,7 +27,7 @@ final class LedgerRestore {
         lookup = TakeoverLookup(kafka, subject)
     }
 
-    /// What is known of the calls of the previous owner of all partitions.
+    /// What is known about the calls of the previous owner of all partitions.
     var previousOwner: PreviousOwner {
         PreviousOwner(
             metadata: takeovers[0].flatMap { $0.committed == nil ? nil : $0.metadata },
@@ -38,22 +38,23 @@ final class LedgerRestore {
             })
     }
 
-    /// Lets go of the reader without waiting for its threads.
+    /// Releases the reader without waiting for its threads.
     func end() { Disposal.dispose(of: &reader) }
 
-    /// What becomes readable when there is something to do.
+    /// Becomes readable when there is work to do.
     var descriptor: Int32 { reader?.descriptor ?? lookup.descriptor }
     var deadline: Duration? { lookAgainAt }
     var isDone: Bool { open?.isEmpty ?? false }
 
-    /// Does what can be done now, so much at most. True where there is more to do at once; throws what delays it, which is
-    /// tried again.
+    /// Does the work that is possible now, up to `budget` records. Returns true if more can be done at once. Throws the
+    /// error that delays the work; the work is retried.
     func turn(budget: Int, now: Timestamp) throws(KafkaError) -> Bool {
         if let reader { return try drain(reader, budget, now) }
         if let at = lookAgainAt {
             guard Clock.uptime >= at else { return false }
             lookAgainAt = nil
-            // Made before the old one goes, so that its descriptor is not the old one's number.
+            // Create the new lookup before the old one is released, so that its descriptor does not reuse the old
+            // number.
             lookup = TakeoverLookup(kafka, subject)
         }
         guard let answer = lookup.take() else { return false }
@@ -96,7 +97,8 @@ final class LedgerRestore {
             case .end(let partition):
                 open?.remove(partition)
                 if isDone { return false }
-            // The library tries again by itself. Thrown when the queue is empty: its descriptor is not readable again before.
+            // librdkafka retries by itself. Throw only once the queue is empty, because the descriptor does not become
+            // readable again before that.
             case .failed(let error): (failure, unreported) = (error, error)
             case nil:
                 defer { unreported = nil }

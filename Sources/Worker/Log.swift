@@ -1,6 +1,6 @@
 package import Core
 
-/// A log's facts, named once.
+/// The keys of log fields, each defined once.
 package enum LogKey: String {
     case key, project = "project_id", plugin = "plugin_code", position, status, code, category, detail, attempts
     case call, hosts, requests, latency = "latency_ms", took = "took_ms", nextIn = "next_in_ms", until = "in_ms"
@@ -10,8 +10,8 @@ package enum LogKey: String {
     case previous, skipped, address, url, remedy, skew = "skew_s", signal, version, expected, actual
 }
 
-/// Structured lines on standard error: a constant message and its facts. Lines are gathered, and handed over to the thread
-/// that writes them once a turn.
+/// Writes structured lines to standard error: a constant message and its fields. Lines are buffered and passed to the
+/// writer thread once per turn of the loop.
 package struct Log {
     package enum Level: String, CaseIterable, Comparable, Sendable {
         case debug, info, warning, error
@@ -37,7 +37,7 @@ package struct Log {
         self.output = output
     }
 
-    /// Lines dropped so far, because standard error took no more.
+    /// Lines dropped so far because standard error accepted no more.
     var dropped: Int { output.dropped }
 
     package mutating func write(
@@ -83,12 +83,12 @@ package struct Log {
         }
     }
 
-    /// Whether a text can stand without quotation marks and forge nothing.
+    /// Whether a text is safe without quotation marks, so that it cannot forge another field or line.
     private static func isPlain(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") }
     }
 
-    /// Hands over what was gathered.
+    /// Passes the buffered lines to the writer thread.
     package mutating func flush() {
         let untold = output.takeUntold()
         if untold > 0 { append(.warning, "log lines dropped", [(.count, .integer(Int64(untold)))]) }
@@ -97,7 +97,7 @@ package struct Log {
         buffer.removeAll(keepingCapacity: true)
     }
 
-    /// Before an exit: waits until all is written, but not for ever.
+    /// Waits before an exit until all lines are written, but for at most 2 s.
     package mutating func finish() {
         flush()
         output.drain(within: .seconds(2))

@@ -3,16 +3,16 @@ internal import Core
 internal import Glibc
 internal import Synchronization
 
-/// Lines on their way to standard error, written by a thread of their own: a pipe that nobody reads blocks that thread and
-/// not the loop. The descriptor's flags stay as they are, because other processes may share it.
+/// Writes lines to standard error on a thread of its own. A pipe without a reader blocks that thread and not the loop.
+/// The descriptor's flags stay unchanged, because other processes may share the descriptor.
 @safe final class LogOutput: Sendable {
     private struct State {
-        /// Whole lines that wait for the thread.
+        /// Whole lines that wait for the writer thread.
         var pending: [UInt8] = []
         /// Bytes that the thread is writing.
         var writing = 0
         var hasThread = false
-        /// Lines dropped since the start, and those of them that no line tells yet.
+        /// Lines dropped since the start, and how many of them no log line has reported yet.
         var dropped = 0
         var untold = 0
     }
@@ -20,7 +20,7 @@ internal import Synchronization
     private let state = Mutex(State())
     private let descriptor: Int32
     private let capacity: Int
-    /// Eventfds: there is something to write, and all is written.
+    /// Eventfds. `wake` signals that there is something to write; `idle` signals that everything is written.
     private let wake = eventfd(0, Int32(EFD_CLOEXEC))
     private let idle = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
 
@@ -34,7 +34,7 @@ internal import Synchronization
 
     var dropped: Int { state.withLock { $0.dropped } }
 
-    /// How many dropped lines are to be told, where there is room for the line that tells it.
+    /// How many dropped lines to report. Zero while there is no room for the line that reports them.
     func takeUntold() -> Int {
         state.withLock { state in
             guard state.untold > 0, state.pending.count + state.writing < capacity / 2 else { return 0 }
@@ -43,7 +43,7 @@ internal import Synchronization
         }
     }
 
-    /// Takes whole lines; those for which there is no room are dropped and counted.
+    /// Takes whole lines. Lines without room are dropped and counted.
     func put(_ lines: [UInt8]) {
         let isNew = state.withLock { state in
             if state.pending.count + state.writing + lines.count <= capacity {
@@ -66,7 +66,7 @@ internal import Synchronization
         Self.signal(wake)
     }
 
-    /// Waits until all is written, but no longer than this.
+    /// Waits until everything is written, but no longer than `time`.
     func drain(within time: Duration) {
         let deadline = Clock.uptime + time
         while state.withLock({ $0.writing > 0 || !$0.pending.isEmpty }) {
@@ -80,7 +80,7 @@ internal import Synchronization
     private func startThread() {
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(self).toOpaque()
-        // Without a thread the lines are counted as dropped, once there is no more room.
+        // Without a thread, lines are counted as dropped once the buffer is full.
         if unsafe pthread_create(&thread, nil, writeLines, context) == 0 { pthread_detach(thread) }
     }
 
@@ -110,7 +110,7 @@ internal import Synchronization
             if count >= 0 {
                 written += count
             } else if errno == EAGAIN {
-                // Somebody who shares it has made it non-blocking.
+                // Another process that shares the descriptor has made it non-blocking.
                 var watched = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 unsafe _ = poll(&watched, 1, -1)
             } else if errno != EINTR {
@@ -126,7 +126,7 @@ internal import Synchronization
 
     private static func signal(_ descriptor: Int32) { _ = eventfd_write(descriptor, 1) }
 
-    /// Waits for a signal, where the descriptor blocks.
+    /// Takes the signal. Waits for one if the descriptor is blocking.
     private static func take(_ descriptor: Int32) {
         var count: eventfd_t = 0
         unsafe _ = eventfd_read(descriptor, &count)

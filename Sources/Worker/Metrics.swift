@@ -1,9 +1,9 @@
 internal import Core
 
-/// Everything that is counted, with its name; rendered as Prometheus text (exposition format 0.0.4).
+/// All metrics with their names, rendered as Prometheus text (exposition format 0.0.4).
 package struct Metrics: Sendable {
     var requests: [Status: Int] = [:]
-    /// By `succeeded`, or the failure's category.
+    /// Keyed by `succeeded`, or by the failure's category.
     var calls: [String: Int] = [:]
     var requestsCalled = 0
     var reads = 0
@@ -22,7 +22,7 @@ package struct Metrics: Sendable {
     var logResets = 0
     var requestSeconds = Histogram([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600])
     var callSeconds = Histogram([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
-    // Taken from the core when a snapshot is made.
+    // Copied from the core when a snapshot is made.
     var open = 0
     var openBytes = 0
     var waiting = 0

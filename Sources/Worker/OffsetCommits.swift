@@ -1,18 +1,21 @@
 internal import Core
 internal import Kafka
 
-/// All commits of offsets: regular ones, the one that takes the caller's place, and the last one of a partition that goes.
+/// Makes all offset commits: the regular ones, the one that claims the caller role, and the last one of a partition
+/// that leaves.
 ///
-/// One is under way at a time, so that no older one can be applied after a newer one. With a lease partition 0 is committed in
-/// each of them: the acknowledgement shows that the coordinator counted this worker as a member when the commit was sent.
+/// Only one commit is in flight at a time, so that an older one cannot be applied after a newer one. With a lease,
+/// every regular commit includes partition 0. Its acknowledgement proves that the coordinator counted this worker as a
+/// member when the commit was sent.
 final class OffsetCommits {
     enum Outcome {
-        /// The commit that takes the caller's place is acknowledged; what the previous caller left is overwritten.
+        /// The commit that claims the caller role is acknowledged. It overwrites the previous caller's metadata.
         case tookOver(PreviousOwner)
-        /// A commit is acknowledged. `sentAt`, by uptime, where that shows that this worker was the caller then.
+        /// A commit is acknowledged. `sentAt` is an uptime, set only if the commit proves that this worker was the
+        /// caller then.
         case acknowledged(sentAt: Duration?)
         case failed(KafkaError)
-        /// The last commit of these partitions is acknowledged, or its time is over: they can be given up.
+        /// The last commit of these partitions is acknowledged, or has timed out. The partitions can be given up.
         case left([Int32])
     }
 
@@ -21,15 +24,15 @@ final class OffsetCommits {
         case last([Int32])
     }
 
-    /// A partition whose last commit is wanted.
+    /// A partition that needs a last commit.
     private struct Leaving {
-        /// What the next caller has to know.
+        /// What the next caller needs to know.
         var metadata: String
-        /// Until when the commit is waited for.
+        /// How long to wait for the commit.
         var until: Duration
     }
 
-    /// Where each partition stands, and which of them differ from what was committed last.
+    /// The next offset of each partition, and the partitions whose offset differs from the last commit.
     private var positions: [Int32: Int64] = [:]
     private var changed: Set<Int32> = []
     private var leaving: [Int32: Leaving] = [:]
@@ -37,41 +40,41 @@ final class OffsetCommits {
     private var lastID: UInt = 0
     private var nextAt: Duration = .zero
     private var takeover: PreviousOwner?
-    /// What is said beside partition 0's offset of the callers before this one (`PreviousOwner.inherited`).
+    /// The metadata beside partition 0's offset about earlier callers (`PreviousOwner.inherited`).
     var inherited = ""
-    /// Whether this worker holds the lease, or asks for it.
+    /// Whether this worker holds the lease or requests it.
     private var isCaller = false
     private let interval: Duration
     private static let timeout: Duration = .seconds(5)
-    /// A commit that is not answered for so long is given up, so that the next one can go: the coordinator may be gone. Should it
-    /// be applied after the next one, records are read again, and are known.
+    /// A commit without an answer for this long is given up, so that the next one can be sent. The coordinator may be
+    /// gone. If the old commit is applied after the next one, some records are read again and are recognized.
     private static let patience: Duration = .seconds(3)
     private static let pause: Duration = .milliseconds(100)
 
-    /// `interval`: between two regular commits.
+    /// `interval` is the time between two regular commits.
     init(interval: Duration) { self.interval = interval }
 
-    /// When `poll` is wanted at the latest.
+    /// The latest time for the next `poll`.
     var deadline: Duration? {
         let isWanted = isCaller || !changed.isEmpty || !leaving.isEmpty
         let next = isWanted ? max(nextAt, underWay.map { $0.sentAt + Self.patience } ?? .zero) : nil
         return [next, leaving.values.map(\.until).min()].compactMap { $0 }.min()
     }
 
-    /// These partitions are ours, from these offsets on.
+    /// This worker owns these partitions from these offsets on.
     func began(_ offsets: [Int32: Int64]) {
         for (partition, offset) in offsets { positions[partition] = offset }
     }
 
-    /// Asks for the caller's place: the next commit says so.
+    /// Requests the caller role. The next commit claims it.
     func takeOver(from previous: PreviousOwner, inherited: String) {
         (isCaller, takeover, nextAt) = (true, previous, .zero)
         self.inherited = inherited
-        // A commit that is under way was sent before.
+        // A commit already in flight was sent before this request, so it does not count as the claim.
         underWay?.purpose = .last([])
     }
 
-    /// The next offsets to commit. `again`: also where that is what was committed before.
+    /// Sets the next offsets to commit. With `again`, commits an offset even if it equals the last one.
     func stored(_ offsets: [Int32: Int64], again: Bool = false) {
         for (partition, offset) in offsets
         where positions[partition] != nil && (again || positions[partition] != offset) {
@@ -80,7 +83,8 @@ final class OffsetCommits {
         }
     }
 
-    /// Commits where a partition stands before it goes, with what the next caller has to know. False where it can go at once.
+    /// Commits a leaving partition's offset, with what the next caller needs to know. Returns false if the partition
+    /// can leave at once.
     func leave(_ partition: Int32, _ handover: Handover?, now: Duration) -> Bool {
         guard positions[partition] != nil, handover != nil || changed.contains(partition) || isUnderWay(partition)
         else { return false }
@@ -93,7 +97,7 @@ final class OffsetCommits {
 
     private func isUnderWay(_ partition: Int32) -> Bool { underWay?.offsets[partition] != nil }
 
-    /// A partition is ours no more, whatever was under way.
+    /// This worker no longer owns the partition, whatever is in flight.
     func forget(_ partition: Int32) {
         positions[partition] = nil
         changed.remove(partition)
@@ -101,7 +105,7 @@ final class OffsetCommits {
         if partition == 0 { (isCaller, takeover) = (false, nil) }
     }
 
-    /// Takes the answers to commits, and sends the next one where it is due.
+    /// Takes the answers to commits, and sends the next commit if it is due.
     func poll(_ consumer: Consumer, now: Duration) -> [Outcome] {
         var outcomes: [Outcome] = []
         while let (id, error) = consumer.nextCommit() {
@@ -134,7 +138,7 @@ final class OffsetCommits {
         }
         switch purpose {
         case .regular:
-            // One that was sent before the place was given up says nothing about it now.
+            // A commit sent before this worker gave up the caller role proves nothing about the role now.
             guard isCaller, offsets[0] != nil else { return outcomes.append(.acknowledged(sentAt: nil)) }
             if let previous = takeover {
                 takeover = nil

@@ -1,33 +1,33 @@
 internal import Core
 internal import Kafka
 
-/// Which partitions are this worker's: from the group's assignment, through the restore of their ledgers, to their last
-/// commit. What the core has to know of it comes out as facts, in order.
+/// Manages this worker's partitions: from the group's assignment, through the restore of their ledgers, to their last
+/// commit. Emits the events that the core needs, in order.
 final class PartitionOwnership {
     private let options: Worker.Options
     private let consumer: Consumer
     private let commits: OffsetCommits
     private let status: StatusReporter
     private var lag = Lag()
-    /// Whether the consumer's queue may hold more than was taken: it signals only when it becomes non-empty.
+    /// Whether the consumer's queue may hold more events. librdkafka signals only when the queue becomes non-empty.
     private(set) var hasEvents = true
-    /// Whether a rebalance waits for this worker's answer. The consumer's queue is left alone meanwhile.
+    /// Whether a rebalance waits for this worker's answer. The consumer's queue is not read meanwhile.
     private(set) var isRebalancing = false
-    /// Another worker of the group calls.
+    /// Another worker of the group makes the calls.
     private(set) var isStandby = false
     private(set) var hasBeenAssigned = false
-    /// Since when the group has assigned nothing to us, not even no partitions; nil after an assignment.
+    /// Since when the group has sent this worker no assignment, not even an empty one. Nil after an assignment.
     private var unassignedSince: Duration? = Clock.uptime
-    /// What is restored once no result of ours is on its way any more.
+    /// What to restore once none of this worker's results is still being written.
     private var awaited: TakeoverLookup.Subject?
-    /// Set while partitions that were given to us wait for their ledgers; the rebalance is answered after that.
+    /// Set while newly assigned partitions wait for their ledgers. The rebalance is answered after that.
     private var restore: LedgerRestore?
     private var restoreHasMore = false
-    /// What is done and not passed to the commits yet.
+    /// Finished offsets that are not yet passed to `commits`.
     private var toStore: [Int32: Int64] = [:]
-    /// Set when a partition has to be taken over anew, until all are revoked for it.
+    /// Set when a partition must be taken over again, until all such partitions are revoked.
     private var mustRejoin = false
-    /// The offset that each partition's next record has, where none is gone.
+    /// The expected offset of each partition's next record, if no record is missing.
     private var expected: [Int32: Int64] = [:]
     private static let resultsPerPoll = 4096
 
@@ -39,10 +39,10 @@ final class PartitionOwnership {
     }
 
     var consumerDescriptor: Int32 { consumer.descriptor }
-    /// What becomes readable while results are read; another one with each restore.
+    /// Becomes readable while results are read. It changes with each restore.
     var restoreDescriptor: Int32? { restore?.descriptor }
 
-    /// When `poll` is wanted at the latest.
+    /// The latest time for the next `poll`.
     func deadline(_ now: Duration) -> Duration? {
         if restoreHasMore || !toStore.isEmpty { return now }
         return [commits.deadline, restore?.deadline].compactMap { $0 }.min()
@@ -55,7 +55,7 @@ final class PartitionOwnership {
 
     func restoreBecameReadable() { restoreHasMore = true }
 
-    /// The consumer's next event; nil where there is none now.
+    /// The consumer's next event, or nil if there is none now.
     func next() -> ConsumerEvent? {
         guard hasEvents else { return nil }
         let event = consumer.next()
@@ -67,7 +67,7 @@ final class PartitionOwnership {
     func resume(_ partitions: [Int32]) { consumer.resume(partitions) }
     func subscribe() throws(KafkaError) { try consumer.subscribe() }
 
-    /// What keeps this worker from having work; nil where nothing does.
+    /// Why this worker has no work; nil if nothing prevents it.
     var waitsFor: String? {
         if restore != nil || awaited != nil {
             let cause = restore?.failure.map { ": \($0.description)" } ?? ""
@@ -80,25 +80,25 @@ final class PartitionOwnership {
         lag.records(partition, committable: committable, end: consumer.knownEnd(partition))
     }
 
-    // MARK: What the group does
+    // MARK: Group events
 
-    /// The group gave these partitions. Their results are read first: the assignment is not answered before, so that nothing
-    /// is fetched.
+    /// The group assigned these partitions. Their results are read first. The assignment is answered only after that,
+    /// so that nothing is fetched before.
     func assigned(_ partitions: [Int32], isRunning: Bool, _ now: Now) -> [Event] {
         let isCaller = consumer.holdsLease
         isStandby = options.pipeline.needsLease && !isCaller
-        // With a lease all partitions there are, or none that are not ours already.
+        // With a lease, the caller takes all partitions of the topic, or none beyond those that it already has.
         let wanted: [Int32]? = isCaller ? (consumer.assignment.isEmpty ? nil : []) : isStandby ? [] : partitions
         guard wanted?.isEmpty != true, isRunning else { return accept([:], [:], isRunning) }
         awaited = TakeoverLookup.Subject(
             requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic, group: options.group,
             partitions: wanted,
-            // The last results tell when the last call was made.
+            // The last results show when the last call was made.
             since: now.wall + (.zero - max(options.pipeline.dedupeWindow, options.pipeline.quota?.window ?? .zero)))
         return []
     }
 
-    /// The group takes these partitions away. `pipeline`: what the core has of them.
+    /// The group revokes these partitions. `pipeline` reports what the core holds of them.
     func revoked(_ partitions: [Int32], isLost: Bool, _ pipeline: Pipeline) -> [Event] {
         isRebalancing = true
         unassignedSince = Clock.uptime
@@ -113,7 +113,7 @@ final class PartitionOwnership {
         return [.revoked(partitions, isLost: isLost, deadline: deadline)]
     }
 
-    /// Looks for records that retention deleted before they were read: nobody answers them.
+    /// Reports records that retention deleted before they were read. Nobody answers them.
     func received(_ position: Position) {
         let (partition, offset) = (position.partition, position.offset)
         if let next = expected[partition], offset > next, let start = consumer.knownStart(partition), start > next {
@@ -122,22 +122,22 @@ final class PartitionOwnership {
         expected[partition] = offset + 1
     }
 
-    // MARK: What the core wants
+    // MARK: Effects from the core
 
     func store(_ partition: Int32, _ offset: Int64) { toStore[partition] = offset }
 
-    /// Where a log went back, what was stored of the old one must not be committed over the new one.
+    /// If a log went back, an offset stored for the old log must not be committed for the new one.
     func takeAnew(_ partition: Int32, from offset: Int64, _ now: Now) {
         toStore[partition] = nil
         commits.stored([partition: offset], again: true)
-        // Calls may be under way for records that are gone.
+        // Calls may be in flight for records that are gone.
         if options.pipeline.needsLease {
             commits.inherited = PreviousOwner.unknown(idleSince: nil).inherited(now.wall, options.pipeline)
         }
         mustRejoin = true
     }
 
-    /// Gives a partition up: at once where it is lost, else after a last commit.
+    /// Gives up a partition. A lost partition goes at once, any other after a last commit.
     func release(_ partition: Int32, isLost: Bool, _ handover: Handover?, _ now: Duration) {
         storeOffsets()
         if isLost || !commits.leave(partition, handover, now: now) { release([partition]) }
@@ -149,7 +149,7 @@ final class PartitionOwnership {
         status.attempt { () throws(KafkaError) in
             if try consumer.release(partitions) { isRebalancing = false }
         }
-        // Events have piled up while the queue was left alone.
+        // Events accumulated while the queue was not read.
         hasEvents = true
     }
 
@@ -160,7 +160,7 @@ final class PartitionOwnership {
         hasEvents = true
     }
 
-    /// Whether the group has been left. Until then events of the consumer have to be taken.
+    /// Whether this worker has left the group. Until then the consumer's events must be taken.
     var isClosed: Bool {
         hasEvents = true
         return consumer.isClosed
@@ -174,9 +174,9 @@ final class PartitionOwnership {
 
     // MARK: Restore
 
-    /// Reads results, commits what is due, and takes what commits have shown. `isIdle`: no result of ours is on its way.
-    /// Those that this worker wrote before it lost a partition are waited for: a record whose result lands after the
-    /// results were read would be answered again.
+    /// Reads results, makes due commits, and takes their outcomes. `isIdle` means that none of this worker's results is
+    /// still being written. A restore waits for the results that this worker wrote before it lost a partition. If such
+    /// a result arrived after the results were read, its record would be answered again.
     func poll(_ now: Now, isIdle: Bool, isRunning: Bool) -> [Event] {
         var facts: [Event] = []
         if let subject = awaited, isIdle {
@@ -193,7 +193,7 @@ final class PartitionOwnership {
         return facts + pollCommits(now.uptime)
     }
 
-    /// True once all results are read.
+    /// Returns true once all results are read.
     private func advance(_ restore: LedgerRestore, _ now: Now) -> Bool {
         do throws(KafkaError) { restoreHasMore = try restore.turn(budget: Self.resultsPerPoll, now: now.wall) } catch {
             restoreHasMore = false
@@ -215,7 +215,7 @@ final class PartitionOwnership {
         return true
     }
 
-    /// Answers the assignment, with what was restored or, in a drain, with nothing.
+    /// Answers the assignment with what was restored, or with nothing during a drain.
     func endRestore(isRunning: Bool, _ now: Now) -> [Event] {
         if awaited != nil {
             awaited = nil
@@ -224,13 +224,13 @@ final class PartitionOwnership {
         guard let restore else { return [] }
         (self.restore, restoreHasMore) = (nil, false)
         defer { restore.end() }
-        // A drain admits nothing: what was given to this worker is accepted so that it can be given back.
+        // A drain admits no requests. The assignment is accepted so that it can be given back.
         guard isRunning else { return accept([:], [:], isRunning) }
         let starts = restore.takeovers.mapValues(\.start)
         expected = restore.takeovers.filter { $0.value.committed != nil }.mapValues(\.start)
         lag.took(restore.takeovers)
         commits.began(starts)
-        // The log may have grown beyond the old offset by the time of the next takeover.
+        // By the next takeover the log may have grown beyond the old offset.
         commits.stored(restore.takeovers.filter(\.value.isBeyondEnd).mapValues(\.start), again: true)
         status.record(restore)
         let facts = accept(starts, restore.ledgers, isRunning)
@@ -271,11 +271,12 @@ final class PartitionOwnership {
         }
     }
 
-    /// For so long after an acknowledged commit was sent calls may be sent: the coordinator gives the place to another only
-    /// when a whole session has passed since it received that commit. The tenth is for clocks that run at different speeds.
+    /// Calls may be sent for this long after an acknowledged commit was sent. The coordinator gives the caller role to
+    /// another member only after a whole session since it received that commit. The remaining tenth covers clocks that
+    /// run at different speeds.
     static func lease(of sessionTimeout: Duration) -> Duration { sessionTimeout * 9 / 10 }
 
-    /// Says now and then that the group has assigned nothing yet.
+    /// Logs from time to time that the group has not assigned anything yet.
     func sayWhetherAssigned(_ now: Duration) {
         guard let since = unassignedSince, restore == nil, now - since > .seconds(3) else { return }
         status.log(

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Core
 internal import Glibc
 
-/// The one place where the loop waits: an epoll over a handful of descriptors, each with a number of the loop's choice.
+/// The only place where the loop waits: an epoll over a few descriptors, each with a number that the loop chooses.
 struct Poller: ~Copyable {
     private let descriptor: Int32
 
@@ -21,10 +21,10 @@ struct Poller: ~Copyable {
         _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, nil)
     }
 
-    /// Waits until something is readable or the time is over; the numbers of what is.
+    /// Waits until a descriptor is readable or the time is over. `ready` receives the numbers of the readable ones.
     func wait(_ time: Duration, into ready: inout [Int32]) {
         var events = unsafe [epoll_event](repeating: epoll_event(), count: 8)
-        // Rounded up, so that a deadline is not met by turning until it comes.
+        // Rounded up, so that the loop does not spin until a deadline arrives.
         let milliseconds = Int32(clamping: max(0, (time + .nanoseconds(999_999)).milliseconds))
         let count = unsafe epoll_wait(descriptor, &events, 8, milliseconds)
         ready.removeAll(keepingCapacity: true)

@@ -2,7 +2,7 @@ internal import Core
 internal import Glibc
 package import Kafka
 
-/// Why a worker does not start, or stopped: a sentence that says what to change, and the exit code.
+/// Why a worker did not start, or stopped: a sentence that names what to change, and the exit code.
 package struct WorkerFailure: Error {
     package var exitCode: Int32
     package var message: String
@@ -28,7 +28,7 @@ package struct WorkerFailure: Error {
         }
     }
 
-    /// Says too what the listener may want, where nobody answers.
+    /// Also names what the listener may require, if no broker answered.
     package init(_ error: KafkaError, _ kafka: ClientConfiguration) {
         self.init(error, servers: kafka.bootstrapServers)
         if [.unreachable, .insecure].contains(error.kind) { message += "; \(kafka.connectionHint)" }
@@ -40,19 +40,20 @@ package struct WorkerFailure: Error {
     }
 }
 
-/// Checks, before any work, that both topics are there and fit together, that the results topic keeps what dedupe needs, and
-/// that the rights are given. Asks in slices, so that a signal is heeded.
+/// Checks before any work that both topics exist and match, that the results topic keeps results as long as dedupe
+/// needs, and that the rights are granted. Waits in slices, so that a signal is noticed.
 struct Preflight {
     let kafka: ClientConfiguration
     let requestsTopic: String
     let resultsTopic: String
     let dedupeWindow: Duration
-    /// How long a broker that does not answer is waited for.
+    /// How long to wait for a broker that does not answer.
     static let patience: Duration = .seconds(30)
-    /// For each question after that, where the broker has answered once.
+    /// The timeout in milliseconds of each later request, once the broker has answered.
     private static let followUp: Int32 = 5000
 
-    /// How many partitions the requests topic has; nil where it was stopped. `warn`: what could not be checked, or may hurt.
+    /// Returns the partition count of the requests topic, or nil if it was stopped. `warn` receives what could not be
+    /// checked or may cause trouble.
     func check(warn: (String) -> Void, isStopped: () -> Bool) throws(WorkerFailure) -> Int? {
         let cluster = try ask { () throws(KafkaError) in try Cluster(kafka) }
         guard let requests = try state(of: requestsTopic, cluster, isStopped),
@@ -84,7 +85,8 @@ struct Preflight {
         }
     }
 
-    /// Nil where it was stopped. Each slice is longer than the one before, because a slow cluster may need it.
+    /// Returns nil if it was stopped. Each slice is longer than the one before, because a slow cluster may need the
+    /// time.
     private func state(
         of topic: String, _ cluster: Cluster, _ isStopped: () -> Bool
     ) throws(WorkerFailure) -> TopicState? {
@@ -93,13 +95,14 @@ struct Preflight {
         while !isStopped() {
             do throws(KafkaError) { return try cluster.state(of: topic, milliseconds: slice) } catch {
                 let isFinal = [.configuration, .notPermitted, .insecure].contains(error.kind)
-                // The library's own guess, from how the listener hung up. So does a proxy whose broker restarts: that is waited for.
+                // librdkafka guesses this from how the listener closed the connection. A proxy whose broker restarts
+                // closes it the same way, so the first 12 s are waited out.
                 let isWrongProtocol =
                     error.text.contains("security.protocol")
                     && deadline - Clock.uptime < Self.patience - .seconds(12)
                 if isStopped() { return nil }
                 if isFinal || isWrongProtocol || Clock.uptime >= deadline { throw WorkerFailure(error, kafka) }
-                // Answered at once, with a topic that has no leader yet, say.
+                // The broker answered at once, for example because the topic has no leader yet.
                 if error.kind == .other { usleep(100_000) }
                 slice = min(slice * 2, 4000)
             }
@@ -107,7 +110,7 @@ struct Preflight {
         return nil
     }
 
-    /// A broker may not know a topic yet that was just created.
+    /// A broker may not yet know a topic that was just created, so this retries.
     private func settings(
         _ cluster: Cluster, _ isStopped: () -> Bool
     ) throws(WorkerFailure) -> Result<[String: String], KafkaError> {
@@ -125,7 +128,7 @@ struct Preflight {
         }
     }
 
-    /// The rule of the contract: a result goes to its request's partition number.
+    /// Checks the contract's rule that a result has the same partition number as its request.
     func judge(requests: TopicState, results: TopicState) -> Result<(requests: Int, results: Int), WorkerFailure> {
         var counts: [Int] = []
         for (setting, topic, state) in [
@@ -155,7 +158,8 @@ struct Preflight {
             + "kafka-topics.sh --bootstrap-server \(servers) --create --topic \(topic) --partitions 12"
     }
 
-    /// The results topic is the ledger: what it has lost is called again. What is no reason to stop is told.
+    /// Checks the settings of the results topic. The topic is the ledger, so requests whose results it has lost are
+    /// called again. Returns warnings for what is no reason to stop.
     func judge(_ settings: [String: String]) -> Result<[String], WorkerFailure> {
         func fail(_ why: String, _ remedy: String) -> Result<[String], WorkerFailure> {
             .failure(

@@ -1,12 +1,12 @@
 internal import CLinux
 internal import Glibc
 
-/// This process.
+/// Controls the current process.
 package enum ProcessControl {
-    /// Ends without a farewell to anyone.
+    /// Exits at once, without any cleanup.
     package static func exitAtOnce(_ code: Int32) -> Never { _exit(code) }
 
-    /// Raises the number of files that may be open to what is permitted; what it is then.
+    /// Raises the limit of open files as far as permitted, and returns the new limit.
     package static func raiseDescriptorLimit() -> Int {
         var limit = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
@@ -18,6 +18,6 @@ package enum ProcessControl {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Has the kernel end this process when its parent ends, so that a killed demo leaves nothing behind.
+    /// Makes the kernel kill this process when its parent ends, so that a killed demo leaves no processes behind.
     package static func endWithParent() { psprctl_parent_death_signal(SIGKILL) }
 }

@@ -1,8 +1,8 @@
 internal import Core
 internal import Kafka
 
-/// Writes results to their topic. Results that the producer has no room for wait here, in order. A producer that broke is
-/// replaced once nothing of it is on its way.
+/// Writes results to their topic. Results wait here, in order, while the producer has no room. A broken producer is
+/// replaced once it has no pending records.
 final class Publisher {
     enum Outcome {
         case acknowledged(RequestID)
@@ -16,7 +16,7 @@ final class Publisher {
     private let writer: ResultWriter
     private let status: StatusReporter
     private var producer: Producer
-    /// Whether the producer's queue may hold more than was taken: it signals only when it becomes non-empty.
+    /// Whether the producer's queue may hold more events. librdkafka signals only when the queue becomes non-empty.
     private var hasMore = true
     private var backlog: [(request: RequestID, result: StartResult)] = []
     private var refused: [(RequestID, KafkaError)] = []
@@ -34,14 +34,14 @@ final class Publisher {
         producer = try Producer(kafka, topic: topic)
     }
 
-    /// Another one after the producer was replaced.
+    /// Changes when the producer is replaced.
     var descriptor: Int32 { producer.descriptor }
     /// Whether results wait for room in the producer.
     var hasBacklog: Bool { !backlog.isEmpty }
-    /// Whether no result is on its way.
+    /// Whether no result is still being written.
     var isIdle: Bool { producer.pending == 0 && backlog.isEmpty }
 
-    /// When `poll` is wanted at the latest.
+    /// The latest time for the next `poll`.
     func deadline(_ now: Duration) -> Duration? {
         if hasMore || !refused.isEmpty { return now }
         return backlog.isEmpty ? nil : now + .milliseconds(10)
@@ -56,10 +56,10 @@ final class Publisher {
         if !backlog.isEmpty || !send(request, result) { backlog.append((request, result)) }
     }
 
-    /// Drops what waits for room, of partitions that were lost: the next owner answers their requests.
+    /// Drops the waiting results of lost partitions. The next owner answers their requests.
     func drop(_ partitions: [Int32]) { backlog.removeAll { partitions.contains($0.result.position.partition) } }
 
-    /// Takes what the producer reports, and sends what waited for room.
+    /// Takes the producer's events, and sends results that waited for room.
     func poll(_ now: Duration) -> [Outcome] {
         var outcomes: [Outcome] = []
         takeEvents(&outcomes)
@@ -91,7 +91,7 @@ final class Publisher {
         }
     }
 
-    /// False where there was no room.
+    /// Returns false if there was no room.
     private func send(_ request: RequestID, _ result: StartResult) -> Bool {
         let record = writer.record(result)
         switch producer.produce(
@@ -108,7 +108,8 @@ final class Publisher {
     private func rebuild(_ now: Duration) {
         rebuilding.tried(now)
         status.attempt { () throws(KafkaError) in
-            // Made before the old one goes, so that its descriptor is not the old one's number.
+            // Create the new producer before the old one is released, so that its descriptor does not reuse the old
+            // number.
             let fresh = try Producer(kafka, topic: topic)
             var old: Producer? = producer
             producer = fresh

@@ -2,8 +2,8 @@ internal import Core
 internal import Kafka
 internal import Synchronization
 
-/// Whether a topic may be read again, asked on a thread of its own: librdkafka says once that it may not, and nothing while
-/// an idle partition is fetched again.
+/// Checks on its own thread whether a topic may be read again. librdkafka reports a missing right once, and reports
+/// nothing when it can fetch an idle partition again.
 final class ReadCheck: Sendable {
     private let kafka: ClientConfiguration
     private let topic: String
@@ -18,7 +18,7 @@ final class ReadCheck: Sendable {
         if !DetachedThread.start({ self.run() }) { answer.withLock { $0 = false } }
     }
 
-    /// Nil while it is asked.
+    /// Nil while the check runs.
     var mayRead: Bool? { answer.withLock { $0 } }
 
     private func run() {

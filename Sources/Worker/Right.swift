@@ -1,7 +1,7 @@
 internal import Core
 package import Kafka
 
-/// A right that the broker has to grant, and the command that grants it.
+/// A right that the broker must grant, and the command that grants it.
 package struct Right: Equatable, Sendable, CustomStringConvertible {
     package enum Operation: String, Sendable {
         case read = "READ", describe = "DESCRIBE", write = "WRITE", idempotentWrite = "IDEMPOTENT_WRITE"
@@ -40,8 +40,8 @@ package struct Right: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension KafkaError {
-    /// The right that this error says is missing, for whoever tried that on the topic, or as a member of the group; nil where
-    /// it is another error.
+    /// The missing right that this error reports, for `operation` on the topic or for membership in the group. Nil if
+    /// the error is not about a right.
     package func right(
         _ operation: Right.Operation, topic: String?, group: String? = nil, _ kafka: ClientConfiguration
     ) -> Right? {

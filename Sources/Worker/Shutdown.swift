@@ -1,33 +1,33 @@
 internal import Core
 
-/// Where the worker stands between start and exit.
+/// The worker's stage between start and exit.
 struct Shutdown {
     enum Stage: Equatable {
         case running
-        /// What is in flight finishes; nothing new begins. Becomes `closing`, or `closed` where time runs out.
+        /// Requests in flight finish, and nothing new begins. Becomes `closing`, or `closed` if time runs out.
         case draining(until: Duration)
-        /// The group is being left. Becomes `closed`.
+        /// The worker is leaving the group. Becomes `closed`.
         case closing(until: Duration)
         case closed
     }
 
     enum Step {
         case nothing
-        /// The drain's time is over: what is open is left to the next owner.
+        /// The drain timed out. Open requests are left to the next owner.
         case drainTimedOut
-        /// The group was not left in time: its session lapses.
+        /// The worker did not leave the group in time. Its session lapses.
         case closeTimedOut
     }
 
     private(set) var stage = Stage.running
     private(set) var exitCode: Int32 = 0
-    /// From the end of a drain to the end of the closing, at least: the group is left by way of its coordinator, which may
-    /// just be coming back.
+    /// The minimum time for closing after a drain. Leaving the group needs its coordinator, which may just be coming
+    /// back.
     private static let shortestClose: Duration = .seconds(5)
 
     var isRunning: Bool { stage == .running }
     var isClosed: Bool { stage == .closed }
-    /// Whether the core still takes part: not while the group is being left.
+    /// Whether the core still takes part. False while the worker is leaving the group.
     var isWorking: Bool {
         switch stage {
         case .running, .draining: true
@@ -37,14 +37,14 @@ struct Shutdown {
 
     mutating func drain(until deadline: Duration) { stage = .draining(until: deadline) }
 
-    /// Nothing is open any more. True where the group is to be left now.
+    /// Called when nothing is open any more. Returns true if the group should be left now.
     mutating func drained(_ now: Duration) -> Bool {
         guard case .draining(let until) = stage else { return false }
         stage = .closing(until: max(until, now + Self.shortestClose))
         return true
     }
 
-    /// Leaves the group within so short a time, after a drain that timed out.
+    /// Leaves the group by a short deadline, after a drain that timed out.
     mutating func close(by deadline: Duration) { stage = .closing(until: deadline) }
 
     mutating func closed() { stage = .closed }

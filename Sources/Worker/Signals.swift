@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// SIGTERM, SIGINT and SIGHUP as something to read. They must be blocked before any library starts a thread of its own.
+/// SIGTERM, SIGINT and SIGHUP as a readable descriptor. They must be blocked before any library starts a thread.
 package struct Signals: ~Copyable {
     package let descriptor: Int32
 
@@ -12,7 +12,8 @@ package struct Signals: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Blocks them for this thread and every later one; SIGPIPE is ignored, because a closed socket is an error, not an end.
+    /// Blocks these signals for this thread and every thread it later starts. Ignores SIGPIPE, because a closed socket
+    /// is an error and must not end the process.
     package static func block() { _ = blocked() }
 
     private static func blocked() -> sigset_t {
@@ -28,14 +29,14 @@ package struct Signals: ~Copyable {
 
     package static func isHangUp(_ number: Int32) -> Bool { number == SIGHUP }
 
-    /// The next signal that has come, or nil.
+    /// The next pending signal, or nil.
     package func next() -> Int32? {
         var info = signalfd_siginfo()
         let size = MemoryLayout<signalfd_siginfo>.size
         return unsafe read(descriptor, &info, size) == size ? Int32(info.ssi_signo) : nil
     }
 
-    /// Waits for one of them (a command that only serves).
+    /// Waits for one of these signals, for a command that only serves.
     package static func wait() -> Int32 {
         var set = blocked()
         var number: Int32 = 0

@@ -1,15 +1,16 @@
 internal import Core
 internal import Kafka
 
-/// What an operator sees: the log, the metrics, and why the worker is not ready.
+/// Reports to the operator: the log, the metrics, and why the worker is not ready.
 final class StatusReporter {
-    /// What the parts of the worker know of themselves when a picture is made.
+    /// What the worker's parts report for a snapshot.
     struct State {
         var isStopping = false
         var isStandby = false
-        /// Why the group has given this worker nothing to do yet; nil where it has.
+        /// Why the worker has no work from the group yet; nil if it has work.
         var waitsFor: String?
-        /// Whether the group has confirmed lately that this worker calls; true where that is not needed.
+        /// Whether the group has recently confirmed that this worker makes the calls. True if no confirmation is
+        /// needed.
         var isConfirmed = true
         var hasBacklog = false
         var lag: [Int32: Int64] = [:]
@@ -22,7 +23,7 @@ final class StatusReporter {
     private var requestPartitions = 0
     private let box: SnapshotBox
     private var shownAt: Duration = .zero
-    /// Whether something may have happened that the last snapshot does not show.
+    /// Whether something may have changed since the last snapshot.
     private var isStale = true
     private static let interval: Duration = .milliseconds(200)
 
@@ -35,7 +36,7 @@ final class StatusReporter {
 
     var router: AdminRouter { AdminRouter(box: box) }
 
-    /// When a picture is due; at the latest after a second, so that the admin endpoint sees the loop alive.
+    /// When the next snapshot is due. It is due within 1 s, so that the admin endpoint sees that the loop is alive.
     func deadline(_ now: Duration) -> Duration { isStale ? max(now, shownAt + Self.interval) : now + .seconds(1) }
 
     func changed() { isStale = true }
@@ -46,7 +47,7 @@ final class StatusReporter {
         telemetry.log.write(level, message, facts)
     }
 
-    /// The same at most once in a while.
+    /// Logs the message at most once per `pause`.
     func log(
         _ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = [], atMostEvery pause: Duration,
         as name: String
@@ -57,7 +58,7 @@ final class StatusReporter {
     func flush() { telemetry.log.flush() }
     func finish() { telemetry.log.finish() }
 
-    /// Reports what the core did or found.
+    /// Records what the core did or found.
     func record(_ event: LogEvent, call: (CallID) -> String, _ now: Now) {
         telemetry.record(event, call: call, now: now)
     }
@@ -74,7 +75,7 @@ final class StatusReporter {
 
     /// A line of librdkafka's log.
     func pass(_ line: LibraryLog) {
-        // Passing a consumer's property to the producer, and the reverse, is how one list serves both.
+        // One property list serves both clients, so the producer also gets consumer properties, and the reverse.
         guard line.facility != "CONFWARN" else { return }
         let isRepeated = !telemetry.mayRepeat("library \(line.facility)", every: .seconds(10), Clock.uptime)
         log(
@@ -92,7 +93,7 @@ final class StatusReporter {
         do throws(KafkaError) { try body() } catch { report(error) }
     }
 
-    /// `operation` and `topic`: what was tried.
+    /// `operation` and `topic` name what was attempted.
     func report(_ error: KafkaError, _ operation: Right.Operation = .read, _ topic: String? = nil) {
         telemetry.metrics.kafkaErrors += 1
         if let right = error.right(
@@ -113,7 +114,7 @@ final class StatusReporter {
             [(.error, .string(error.name)), (.detail, .string(error.text))])
     }
 
-    /// Asks again from time to time for a topic that may not be read.
+    /// Checks again from time to time whether an unreadable requests topic has become readable.
     func checkRights() {
         if let mayRead = readCheck?.mayRead {
             readCheck = nil
@@ -125,9 +126,10 @@ final class StatusReporter {
         readCheck = ReadCheck(options.kafka, topic: options.requestsTopic, partitions: requestPartitions)
     }
 
-    // MARK: The picture for the admin endpoint
+    // MARK: Snapshot for the admin endpoint
 
-    /// Hands a picture of the loop to the admin endpoint, a few times a second. `pipeline`: nil before there is any work.
+    /// Passes a snapshot of the loop to the admin endpoint, at most every 200 ms. `pipeline` is nil before there is any
+    /// work.
     func show(_ pipeline: Pipeline?, _ state: @autoclosure () -> State) {
         let now = Clock.uptime
         guard now - shownAt >= Self.interval else { return }

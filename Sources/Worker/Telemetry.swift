@@ -1,11 +1,11 @@
 internal import Core
 internal import Kafka
 
-/// Turns what the core and the clients report into log lines and metrics.
+/// Turns the reports of the core and the clients into log lines and metrics.
 struct Telemetry {
     var log: Log
     var metrics = Metrics()
-    /// What mends the credential that was refused last.
+    /// How to fix the credential that was last refused.
     private(set) var gateRemedy = ""
     private var lastSaid: [String: Duration] = [:]
 
@@ -128,7 +128,7 @@ struct Telemetry {
         }
     }
 
-    /// `answered`: how many of them have a result all the same.
+    /// `answered` is how many of the lost requests have a result nevertheless.
     mutating func lost(_ partition: Int32, _ offsets: Range<Int64>, answered: Int = 0) {
         let count = max(0, offsets.count - answered)
         guard count > 0 else { return }
@@ -141,7 +141,7 @@ struct Telemetry {
             ])
     }
 
-    /// What was found out of place when partitions were taken over.
+    /// Reports irregularities found when partitions were taken over.
     mutating func record(_ restore: LedgerRestore, _ ledgers: [Int32: Ledger]) {
         for (partition, takeover) in restore.takeovers.sorted(by: { $0.key < $1.key }) {
             let ledger = ledgers[partition]
@@ -192,7 +192,8 @@ struct Telemetry {
             + (failure.detail.map { [(.detail, .string($0))] } ?? [])
     }
 
-    /// Says one thing at most once in a while; what is remembered is bounded.
+    /// Whether a message may be logged again. Each message is logged at most once per `pause`, and the number of
+    /// remembered messages is bounded.
     mutating func mayRepeat(_ what: String, every pause: Duration, _ now: Duration) -> Bool {
         if let last = lastSaid[what], now - last < pause { return false }
         if lastSaid.count > 200 { lastSaid = lastSaid.filter { now - $0.value < pause } }

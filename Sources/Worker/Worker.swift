@@ -2,8 +2,8 @@ package import Core
 package import HSS
 package import Kafka
 
-/// The shell: one thread, one place to wait, one way into the core. Kafka's queues, the HTTP client, signals and the core's
-/// next deadline meet in `turn`; each gets its budget there, and nothing in it blocks.
+/// The shell around the core: one thread, one place to wait, one way into the core. Kafka's queues, the HTTP client,
+/// signals and the core's next deadline meet in `turn`. Each has a budget there, and nothing in it blocks.
 package final class Worker {
     package struct Options {
         package var kafka: ClientConfiguration
@@ -12,7 +12,7 @@ package final class Worker {
         package var group: String
         package var pipeline: Pipeline.Configuration
         package var shutdownTimeout: Duration
-        /// How long the group waits for a member that is silent.
+        /// How long the group waits for a silent member.
         package var sessionTimeout: Duration
 
         package init(
@@ -26,7 +26,7 @@ package final class Worker {
             self.pipeline = pipeline
             self.shutdownTimeout = shutdownTimeout
             self.sessionTimeout = sessionTimeout
-            // With a quota one worker of the group calls at a time.
+            // With a quota, one worker of the group makes calls at a time.
             self.pipeline.needsLease = pipeline.quota != nil
             self.pipeline.requestsTopic = requestsTopic
         }
@@ -45,9 +45,9 @@ package final class Worker {
     private var shutdown = Shutdown()
     private var failure: WorkerFailure?
     private var clock = SteadyClock()
-    /// What the core goes by; whoever talks to a server goes by the system's clock.
+    /// The time that the core uses. Communication with servers uses the system clock.
     private var now: Now { clock.now(Clock.now) }
-    /// Descriptors that change, as the poller watches them.
+    /// The descriptors that the poller watches; some change.
     private var watched: [Source: Int32] = [:]
     private static let recordsPerTurn = 512
 
@@ -69,10 +69,10 @@ package final class Worker {
         }
     }
 
-    /// Answers the admin endpoint, on its own thread.
+    /// Answers the admin endpoint's requests, on the endpoint's thread.
     package var router: AdminRouter { status.router }
 
-    /// Works until a signal ends it; the exit code.
+    /// Works until a signal ends the worker. Returns the exit code.
     package func run() throws(WorkerFailure) -> Int32 {
         defer { status.finish() }
         status.log(
@@ -100,7 +100,7 @@ package final class Worker {
         return shutdown.exitCode
     }
 
-    /// False where a signal came before the cluster answered.
+    /// Returns false if a signal came before the cluster answered.
     private func isFitToStart() throws(WorkerFailure) -> Bool {
         let preflight = Preflight(
             kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic,
@@ -117,7 +117,7 @@ package final class Worker {
         return partitions != nil
     }
 
-    /// How long nothing will happen by itself.
+    /// How long the loop can wait before it has work.
     private func idleTime() -> Duration {
         let (now, uptime) = (now, Clock.uptime)
         if ownership.hasEvents && takesEvents { return .zero }
@@ -129,12 +129,12 @@ package final class Worker {
         return max(.zero, wake - uptime)
     }
 
-    /// While a rebalance waits for its answer its queue is left alone.
+    /// Whether to read the consumer's queue. It is not read while a rebalance waits for an answer.
     private var takesEvents: Bool {
         (pipeline.wantsRecords || pipeline.isPaused || !shutdown.isWorking) && !ownership.isRebalancing
     }
 
-    /// Downstream first: results and answers make room before more is taken in.
+    /// Handles results and answers before new records, because they make room for new records.
     private func turn(_ ready: [Int32]) {
         for number in ready {
             switch Source(rawValue: number) {
@@ -160,7 +160,7 @@ package final class Worker {
         status.flush()
     }
 
-    /// Watches another descriptor for this source; none where nil.
+    /// Replaces the watched descriptor of this source. Nil stops watching it.
     private func watch(_ source: Source, _ descriptor: Int32?) {
         guard watched[source] != descriptor else { return }
         if let old = watched[source] { poller.remove(old) }
@@ -168,9 +168,9 @@ package final class Worker {
         watched[source] = descriptor
     }
 
-    // MARK: Facts in, effects out
+    // MARK: Events in, effects out
 
-    /// The one way into the core, and out of it.
+    /// The only way into the core, and out of it.
     private func apply(_ fact: Event) {
         let now = now
         for effect in pipeline.handle(fact, now: now) {
@@ -210,7 +210,7 @@ package final class Worker {
 
     private func takeAnswers() {
         let now = Clock.now
-        // The process may have stood still between a decision to call and its first byte.
+        // The process may have been suspended between a decision to call and the call's first byte.
         if !pipeline.isLeased(now.uptime) { hss.cancelUnsent("the lease was over before the call was sent") }
         for (call, reply) in hss.turn(now: now) { apply(.answered(call, reply)) }
         if hss.credentialsChanged(now: now) {
@@ -234,7 +234,7 @@ package final class Worker {
                 status.worked(.group)
                 for fact in ownership.assigned(partitions, isRunning: shutdown.isRunning, now) { apply(fact) }
             case .revoked(let partitions, let isLost):
-                // Whether the next owner has answered is not known here, and it will answer.
+                // This worker cannot know whether the next owner has answered, and the next owner will answer.
                 if isLost { publisher.drop(partitions) }
                 for fact in ownership.revoked(partitions, isLost: isLost, pipeline) { apply(fact) }
             case .connection(let isConnected): status.sawConnection(isConnected)
@@ -262,9 +262,9 @@ package final class Worker {
         return state
     }
 
-    // MARK: The end
+    // MARK: Shutdown
 
-    /// The next signal that ends the worker: SIGHUP does not.
+    /// The next signal that ends the worker. SIGHUP does not end it.
     private func nextSignal() -> Int32? {
         while let number = signals.next() {
             guard Signals.isHangUp(number) else { return number }
@@ -299,8 +299,8 @@ package final class Worker {
                 .warning, "out of time: what is open is left to the next owner",
                 [(.count, .integer(Int64(pipeline.openCount)))])
             apply(.revoked(pipeline.assignedPartitions, isLost: true, deadline: now))
-            // A result that is still on its way could reach its topic after the next owner has read it: the session lapses
-            // first, so that it is there by then or not at all.
+            // A result that is still being written could reach its topic after the next owner has read the topic. So
+            // the session lapses first. By then the result is written, or it never will be.
             guard publisher.isIdle else { return shutdown.closed() }
             shutdown.close(by: now + .seconds(2))
             ownership.beginClose()
@@ -308,7 +308,8 @@ package final class Worker {
         }
     }
 
-    /// A right that is missing before there was any work: it is named, and the worker ends; true where that is so.
+    /// Ends the worker with an error that names the missing right, if the right was missing before any work. Returns
+    /// true if the worker ends.
     private func endsTheStart(_ error: KafkaError) -> Bool {
         guard !ownership.hasBeenAssigned, shutdown.isRunning, error.right != .topic,
             let right = error.right(.read, topic: nil, group: options.group, options.kafka)
@@ -318,7 +319,8 @@ package final class Worker {
         return true
     }
 
-    /// The consumer is unusable for good (another member has its `group.instance.id`, say): what is open is the next owner's.
+    /// Ends the worker because the consumer is permanently unusable, for example because another member has its
+    /// `group.instance.id`. Open requests are left to the next owner.
     private func end(because error: KafkaError) {
         apply(.revoked(pipeline.assignedPartitions, isLost: true, deadline: Clock.uptime))
         shutdown.closed()

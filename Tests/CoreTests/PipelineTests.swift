@@ -428,7 +428,7 @@ import Testing
             } else if age >= .seconds(300) {
                 bench.answer(200)
             } else {
-                // Hangs until the call's time is over, then connections are reset at once.
+                // Calls hang until their time is over. After that, connections are reset at once.
                 if age < .seconds(240) { bench.pass(.seconds(30)) }
                 bench.lose()
             }
@@ -459,7 +459,7 @@ import Testing
             }
         }
         #expect(pause >= .seconds(10))
-        // The host is offline, and its next call a long way off.
+        // The host is offline, and its next call is a long way off.
         #expect(bench.calls.isEmpty && bench.pipeline.openCount == 1)
         let json = #"{"idempotency_key":"b","project_id":"y","plugin_code":"ndr","host_id_list":["h"]}"#
         let record = Record(

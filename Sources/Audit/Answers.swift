@@ -37,7 +37,7 @@ struct Answers: Sendable {
         statuses[index] = UInt8(place + 1)
     }
 
-    /// Skips the offsets up to this one, which are gone, so that no byte is spent on them.
+    /// Skips the offsets below this one, which are gone, so that no byte is spent on them.
     mutating func skip(to offset: Int64, _ time: Timestamp) {
         for (index, byte) in statuses.enumerated() where byte > 0 {
             late[base + Int64(index)] = (Status.allCases[Int(byte) - 1], time)

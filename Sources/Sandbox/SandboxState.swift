@@ -148,7 +148,7 @@ struct SandboxState {
         .object((code.map { [.init("error_code", .string($0))] } ?? []) + [.init("error_msg", .string(text))])
     }
 
-    // MARK: Who, and how often
+    // MARK: Authentication and quota
 
     private mutating func authenticate(_ request: ServerRequest, _ entry: inout Journal.Entry, _ now: Timestamp)
         -> Answer?
@@ -329,7 +329,7 @@ struct SandboxState {
         return found
     }
 
-    // MARK: What a test asks
+    // MARK: Reports for tests
 
     var summary: JSON {
         var calls: [String: Int64] = [:]

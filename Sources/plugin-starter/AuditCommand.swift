@@ -11,8 +11,7 @@ nonisolated enum AuditCommand {
         let file = settings[SettingTable.state]
         var state = try AuditState.load(file, settings)
         var report = AuditReport(settings)
-        // Write the state now rather than after hours of reading. A state file that cannot be written is no place to
-        // stop at.
+        // Writes the state now, so that a file that cannot be written is found before hours of reading.
         try leave(state, in: file)
         let spans = try reading.pin(since: settings[SettingTable.since], state)
         var findings = Findings()

@@ -37,7 +37,7 @@ struct History {
         return found + audit.finish(now: now, olderThan: age)
     }
 
-    // MARK: Looking
+    // MARK: Reading
 
     func value(_ index: Int) -> JSON { results[index].value.flatMap { try? JSON(parsing: $0) } ?? .null }
 
@@ -53,7 +53,7 @@ struct History {
         results.indices.filter { index in status(index).map(statuses.contains) ?? false }
     }
 
-    // MARK: Spoiling
+    // MARK: Altering
 
     /// Appends a record to the results.
     mutating func append(_ record: Record) {

@@ -70,7 +70,7 @@ struct Play {
     /// A number below the bound.
     mutating func chance(_ bound: Int) -> Int { .random(in: 0..<bound, using: &generator) }
 
-    // MARK: What happens
+    // MARK: Steps
 
     mutating func request(_ json: String? = nil, headers: [Header] = []) {
         let offset = Int64(history.requests.count)

@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 
 extension OnARealBroker {
-    /// The audit proves the worker's promises from the topics alone, and refutes them when somebody alters the topics.
+    /// The audit checks the worker's promises from the topics alone, and detects altered topics.
     @Suite struct Audits {
         private static let bad = 30
 

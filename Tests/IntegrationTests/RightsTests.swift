@@ -65,7 +65,7 @@ extension OnARealBroker {
             #expect(try worker.wait() == 0)
         }
 
-        /// The test revokes and restores rights of a user that no other test uses, on topics that no other test uses.
+        /// Revokes and restores READ on the requests topic and WRITE on the results topic for the user `worker`.
         @Test func `readyz names a right that is taken away, and forgets it when it is given back`() throws {
             _ = try Self.topics.get()
             let broker = try Broker.guarded.get()

@@ -4,7 +4,7 @@ import Core
 struct Refusals {
     private var inARow: [Int: [Duration]] = [:]
 
-    /// The rule that an answer to a member breaks, or nil.
+    /// Records an answer to a member. Returns the rule that the answer breaks, or nil.
     mutating func take(_ reply: Reply, of member: Int, at time: Duration) -> String? {
         guard reply.httpStatus == 401 else {
             // Without an answer from HSS itself it is not certain that HSS saw the call.

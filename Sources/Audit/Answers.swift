@@ -1,15 +1,15 @@
 internal import Core
 
-/// How each request was answered, by offset: a byte each, for as long as the dedupe window. What is older is only known to
-/// have been settled.
+/// How each request was answered, by offset. It takes one byte per request, for as long as the dedupe window. Of
+/// anything older, the audit knows only that it has been settled.
 struct Answers: Sendable {
-    /// The first offset that `statuses` tells of.
+    /// The first offset that `statuses` covers.
     private(set) var base: Int64
-    /// 0 is no answer, else the status's place in `Status.allCases` and one.
+    /// 0 means no answer. Any other value is the status's index in `Status.allCases` plus one.
     private(set) var statuses: [UInt8] = []
-    /// Up to which offset had been answered at which time; a few, from old to new.
+    /// Pairs of a time and the offset up to which requests had been answered by then. There are a few, oldest first.
     private(set) var milestones: [(offset: Int64, time: Timestamp)] = []
-    /// Answers to offsets below the base: to requests that were open for a window, or with deleted ones behind them.
+    /// Answers to offsets below the base. Such a request was open for a whole window, or deleted requests follow it.
     private(set) var late: [Int64: (status: Status, time: Timestamp)] = [:]
 
     init(base: Int64) { self.base = base }
@@ -37,7 +37,7 @@ struct Answers: Sendable {
         statuses[index] = UInt8(place + 1)
     }
 
-    /// Offsets up to this one are gone: no byte is spent on them.
+    /// Skips the offsets below this one, which are gone, so that no byte is spent on them.
     mutating func skip(to offset: Int64, _ time: Timestamp) {
         for (index, byte) in statuses.enumerated() where byte > 0 {
             late[base + Int64(index)] = (Status.allCases[Int(byte) - 1], time)

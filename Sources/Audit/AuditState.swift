@@ -1,7 +1,8 @@
 internal import Core
 
-/// Where an audit stopped, as JSON lines: a head, then for each partition a line of its own followed by one for each late
-/// answer, open request and first outcome, and an end that tells how many lines there were: a file cut short is known by it.
+/// Where an audit stopped, as JSON lines. The file contains a head, the partitions and an end line. Each partition has
+/// a line of its own, then one line for each late answer, open request and first outcome. The end line contains the
+/// number of lines, which reveals a truncated file.
 package struct AuditState: Sendable {
     package var rules: PartitionAudit.Rules
     package var resultsTopic: String
@@ -18,7 +19,7 @@ package struct AuditState: Sendable {
 
     // MARK: Writing
 
-    /// Each line, without its end, handed over in order: all of them together may be large.
+    /// Passes each line, without its line end, to `take` in order. All lines together may be large.
     package func write(_ take: ([UInt8]) -> Void) {
         var count = 0
         func put(_ members: [JSON.Member]) {
@@ -125,7 +126,7 @@ extension PartitionAudit {
         sweptAt = Timestamp(milliseconds: swept)
     }
 
-    /// A line that belongs to the partition; false where it is none.
+    /// Restores a line that belongs to the partition. Returns false if the line does not.
     fileprivate mutating func restore(_ json: JSON) -> Bool {
         if let offset = json.natural("open") {
             guard offset < requestsRead, let facts = RequestFacts(json) else { return false }
@@ -197,7 +198,7 @@ extension Outcomes.Outcome {
 }
 
 extension JSON {
-    /// Offsets, times and sizes: none is negative, and none so large that a sum of two overflows.
+    /// An offset, time or size. It is never negative, and never so large that the sum of two overflows.
     fileprivate var natural: Int64? { integer.flatMap { (0...1 << 53).contains($0) ? $0 : nil } }
 
     fileprivate func natural(_ name: String) -> Int64? { self[name]?.natural }

@@ -1,20 +1,20 @@
 package import Core
 
-/// What was read and found, as numbers.
+/// Counts of what the audit read and found.
 package struct Findings: Equatable, Sendable {
     package var requests = 0
     package var results = 0
     package var statuses: [Status: Int] = [:]
     package var violations: [Rule: Int] = [:]
-    /// Requests without a result that are too young to want one.
+    /// Requests without a result that are too young to need one.
     package var open = 0
-    /// Results of requests that lie before the range, or that retention has deleted.
+    /// Results of requests that are before the range, or that retention has deleted.
     package var beforeTheRange = 0
     /// Results of another requests topic, or of records whose offset another record has now.
     package var ofOtherRecords = 0
-    /// Duplicates and conflicts whose original lies before what was read.
+    /// Duplicates and conflicts whose original is before the part that was read.
     package var unprovenOriginals = 0
-    /// Requests that retention deleted before they were read: nothing can be said of them.
+    /// Requests that retention deleted before they were read. Nothing is known about them.
     package var deletedUnread: Int64 = 0
 
     package init() {}
@@ -31,12 +31,12 @@ package struct Findings: Equatable, Sendable {
         sum.deletedUnread += more.deletedUnread
     }
 
-    /// Whether the history keeps every rule; with `allowingRepeats` a result that was published twice is none's business.
+    /// Whether the history keeps every rule. With `allowingRepeats`, a result may be published twice.
     package func isProven(allowingRepeats: Bool) -> Bool {
         violations.allSatisfy { $0.value == 0 || $0.key == .repeated && allowingRepeats }
     }
 
-    /// Each number under its name, in the order to show them; violations that there are none of too.
+    /// Each count with its name, in display order. Violations with a count of zero are included.
     package var rows: [(name: String, count: Int)] {
         var rows = [("requests", requests), ("results", results)]
         rows += Status.allCases.map { ($0.rawValue, statuses[$0] ?? 0) }
@@ -52,7 +52,8 @@ package struct Findings: Equatable, Sendable {
         ]
     }
 
-    /// One JSON object: `requests`, `results`, what is neither, `statuses` and `violations` by name.
+    /// One JSON object with `requests`, `results`, the records that are neither, and `statuses` and `violations` by
+    /// name.
     package func json(proven: Bool) -> JSON {
         func members(_ rows: [(name: String, count: Int)]) -> [JSON.Member] {
             rows.map { .init($0.name.replacing("-", with: "_"), .integer(Int64($0.count))) }

@@ -1,7 +1,8 @@
 internal import Core
 internal import Crypto
 
-/// 64 bits of a SHA-256, to hold in place of a text that is only compared: no corruption hits the same mark by accident.
+/// 64 bits of a SHA-256, kept in place of a text that is only compared. An accidental corruption does not produce the
+/// same mark.
 struct Mark: Hashable, Sendable {
     let bits: UInt64
 
@@ -14,7 +15,7 @@ struct Mark: Hashable, Sendable {
     init(_ json: JSON) { self.init(json.bytes) }
 }
 
-/// A key within its project, as the contract scopes it: 128 bits.
+/// A key within its project, as the contract scopes it, in 128 bits.
 struct ScopedKey: Hashable, Sendable {
     let high: UInt64
     let low: UInt64
@@ -29,8 +30,9 @@ struct ScopedKey: Hashable, Sendable {
 }
 
 extension Mark {
-    /// Of what a request does: project, enterprise project, plugin, operate_all and the set of hosts. Made here anew rather
-    /// than taken from the request, so that a mistake in the worker's fingerprint is seen as one.
+    /// The mark of what a request does: project, enterprise project, plugin, operate_all and the set of hosts. The
+    /// audit computes it anew and does not take it from the request, so that it detects a mistake in the worker's
+    /// fingerprint.
     init(project: String, enterpriseProject: String?, plugin: String, operateAll: Bool, hosts: [String]) {
         var sorted = hosts.map { Array($0.utf8) }
         sorted.sort { $0.lexicographicallyPrecedes($1) }

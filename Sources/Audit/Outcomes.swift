@@ -1,11 +1,11 @@
 internal import Core
 
-/// The first outcomes of a partition's keys, by the request's offset and the latest of each key; those within the dedupe
-/// window and a little longer.
+/// The first outcomes of a partition's keys, by the request's offset, and the latest outcome of each key. They are kept
+/// for the dedupe window and a little longer.
 struct Outcomes: Sendable {
     struct Outcome: Equatable, Sendable {
         var key: ScopedKey
-        /// Nil where the result of a request before the range does not tell all of it.
+        /// Nil if the request is before the range and its result does not contain the whole action.
         var action: Mark?
         var status: Status
         var isRetryable: Bool

@@ -1,15 +1,16 @@
 package import Core
 
-/// Holds one partition's requests against the results partition of the same number.
+/// Compares one partition's requests with the results partition of the same number.
 ///
-/// Records are handed over in the order of their topic; a result after every request up to its own (`ResultReading.request`
-/// says which), so that what is open here is no more than what the worker had open. Kept are: each open request (some 400
-/// bytes and its key), each first outcome of the dedupe window (some 200 bytes), and one byte for each other request of the
-/// window. What is older than the window, by the results' own times, is forgotten, an open request never.
+/// Records are passed in the order of their topic. A result is passed after every request up to its own, which
+/// `ResultReading.request` names. So the audit holds no more open requests than the worker did. The audit keeps each
+/// open request (about 400 bytes and its key), each first outcome of the dedupe window (about 200 bytes), and one byte
+/// for each other request of the window. It forgets what is older than the window by the results' own times, but never
+/// an open request.
 package struct PartitionAudit: Sendable {
     package struct Rules: Equatable, Sendable {
         package var requestsTopic: String
-        /// How long a key's first outcome answers its repeats.
+        /// How long repeats of a key are answered with its first outcome.
         package var dedupeWindow: Duration
 
         package init(requestsTopic: String, dedupeWindow: Duration) {
@@ -20,7 +21,7 @@ package struct PartitionAudit: Sendable {
 
     package let partition: Int32
     let rules: Rules
-    /// Requests below this offset are not judged.
+    /// Requests below this offset are not checked.
     var begin: Int64
     /// The next offset to read of each topic.
     package internal(set) var requestsRead: Int64
@@ -28,12 +29,12 @@ package struct PartitionAudit: Sendable {
     var open: [Int64: RequestFacts] = [:]
     var answers: Answers
     var outcomes = Outcomes()
-    /// The latest time that a result tells of.
+    /// The latest time that a result contains.
     var time = Timestamp(milliseconds: 0)
     var sweptAt = Timestamp(milliseconds: 0)
     package private(set) var findings = Findings()
 
-    /// Judges requests from `requests` on; reads results from `results` on.
+    /// Checks requests from `requests` on; reads results from `results` on.
     package init(partition: Int32, rules: Rules, requests: Int64, results: Int64) {
         self.partition = partition
         self.rules = rules
@@ -41,14 +42,14 @@ package struct PartitionAudit: Sendable {
         answers = Answers(base: requests)
     }
 
-    /// The next request record.
+    /// Takes the next request record.
     package mutating func take(request record: Record) {
         requestsRead = record.position.offset + 1
         findings.requests += 1
         open[record.position.offset] = RequestFacts(record, topic: rules.requestsTopic)
     }
 
-    /// Requests below this offset are no longer there; those not read yet never will be.
+    /// Requests below this offset have been deleted. Those that were not read yet can no longer be read.
     package mutating func requestsBegin(at offset: Int64) {
         guard offset > requestsRead else { return }
         findings.deletedUnread += offset - requestsRead
@@ -56,13 +57,13 @@ package struct PartitionAudit: Sendable {
         answers.skip(to: offset, time)
     }
 
-    /// Both topics were read up to here, gaps included.
+    /// Both topics were read up to these offsets, gaps included.
     package mutating func reached(requests: Int64, results: Int64) {
         requestsRead = max(requestsRead, requests)
         resultsRead = max(resultsRead, results)
     }
 
-    /// The next record of the results partition; what it offends against.
+    /// Takes the next record of the results partition and returns its violations.
     package mutating func take(
         result record: Record, _ reading: Result<ResultReading, ResultReading.Unreadable>
     ) -> [Violation] {
@@ -81,11 +82,12 @@ package struct PartitionAudit: Sendable {
         return found
     }
 
-    /// All was read that there was at `now`: which requests should have been answered by then.
+    /// Ends an audit that has read everything that existed at `now`. Returns the requests that should have been
+    /// answered by then.
     package mutating func finish(now: Timestamp, olderThan age: Duration) -> [Violation] {
         var found: [Violation] = []
         for (offset, facts) in open.sorted(by: { $0.key < $1.key }) {
-            // A time far ahead tells nothing of the age, and must not excuse a request for ever.
+            // A timestamp far in the future does not show the age, and must not excuse a request for ever.
             if let timestamp = facts.timestamp, now - timestamp <= age, timestamp - now <= age {
                 findings.open += 1
                 continue
@@ -127,7 +129,7 @@ package struct PartitionAudit: Sendable {
             answers.set(offset, result.status, result.completedAt)
             found += judgeKey(result, facts.scopedKey, facts.action).map { violation($0.rule, $0.detail) }
         } else if let first = answers[offset] {
-            // The same status is the same id: the id is made from nothing else but the request's position.
+            // The same status means the same id. Apart from the status, the id contains only the request's position.
             found.append(
                 first == result.status
                     ? violation(.repeated, "it was published before")
@@ -153,7 +155,7 @@ package struct PartitionAudit: Sendable {
         guard result.isOutcome else { return [] }
         let latest = outcomes.latest(key)
         remember(result, key, action)
-        // Whole seconds, cut, are what the worker remembers of an outcome's time.
+        // The worker remembers an outcome's time in whole seconds, rounded down.
         guard let (offset, outcome) = latest, !outcome.isRetryable,
             result.completedAt.milliseconds - outcome.completedAt.milliseconds / 1000 * 1000
                 <= rules.dedupeWindow.milliseconds
@@ -164,8 +166,9 @@ package struct PartitionAudit: Sendable {
         return [(.twoOutcomes, detail)]
     }
 
-    /// What is wrong with what a repeat points to. Its original stands earlier among the results; among the requests it may
-    /// stand later, where a crash came between a new attempt's result and a follower's of the attempt before.
+    /// What is wrong with the original that a repeat names. The original's result comes before the repeat's result. The
+    /// original's request may come after the repeat's request, if a crash came between the result of a new attempt and
+    /// the result of a duplicate that waited for the attempt before.
     private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ action: Mark?) -> String? {
         guard let original = result.value["original"], let offset = original["offset"]?.integer, offset >= 0,
             let status = original["status"]?.string, let id = original["id"]?.string
@@ -190,7 +193,7 @@ package struct PartitionAudit: Sendable {
         return nil
     }
 
-    /// A result of before the range is not judged, but repeats within it may point to it.
+    /// A result of a request before the range is not checked, but repeats within the range may name it.
     private mutating func learn(_ result: ResultReading) {
         guard result.isOutcome, let project = result.value["project_id"]?.string, let key = result.key else { return }
         var action: Mark?
@@ -213,9 +216,9 @@ package struct PartitionAudit: Sendable {
                 result: result.position.offset))
     }
 
-    /// Lets go of what is older than the window, every sixteenth of it.
+    /// Forgets what is older than the window, at intervals of a sixteenth of the window.
     private mutating func forget(_ result: ResultReading) {
-        // Both times have to lie before one of them can make everything else look old.
+        // Only if both times are wrong can they make everything else look old.
         time = max(time, min(result.recordTime ?? result.completedAt, result.completedAt))
         guard time - sweptAt >= max(.seconds(1), rules.dedupeWindow / 16) else { return }
         sweptAt = time

@@ -1,6 +1,6 @@
 internal import Core
 
-/// Members of a result's value that repeat its request's.
+/// Members of a result's value that repeat members of the request.
 enum Field: String, CaseIterable, Sendable {
     case key = "idempotency_key"
     case project = "project_id"
@@ -12,7 +12,7 @@ enum Field: String, CaseIterable, Sendable {
     case requestedBy = "requested_by"
     case reason
 
-    /// Left out where the result would be larger than its topic takes.
+    /// Whether the worker leaves the member out when the result would be larger than its topic accepts.
     var mayBeLeftOut: Bool { [.hosts, .requestedBy, .reason].contains(self) }
 
     func value(in fields: RequestFields) -> JSON? {
@@ -30,20 +30,22 @@ enum Field: String, CaseIterable, Sendable {
     }
 }
 
-/// What is kept of a request until its result is met: marks of its texts, not the texts; some 400 bytes and the key.
+/// What the audit keeps of a request until it reads the result. It keeps marks of the texts instead of the texts. A
+/// request takes about 400 bytes and its key.
 struct RequestFacts: Sendable {
     var timestamp: Timestamp?
-    /// `Record.identity`: tells whether a result is this record's or that of one that had its offset before.
+    /// `Record.identity`. It distinguishes a result of this record from a result of an earlier record with the same
+    /// offset.
     var identity: Fingerprint
-    /// For people; nil where none could be read.
+    /// The key for display; nil if none could be read.
     var key: String?
     /// Length of the record's value in bytes.
     var size: Int
     var hasExpiry = false
-    /// Nil where the request is not valid.
+    /// Nil if the request is not valid.
     var scopedKey: ScopedKey?
     var action: Mark?
-    /// Of each field, in the order of `Field.allCases`.
+    /// The mark of each field, in the order of `Field.allCases`.
     var fields: [Mark?]
     var recordKey: Mark?
     var traceparent: Mark?
@@ -80,7 +82,8 @@ struct RequestFacts: Sendable {
         self.fields = fields
     }
 
-    /// The policy that the worker ran under is not known here, nor its size limit: nothing is refused for either.
+    /// The audit knows neither the policy that the worker ran under nor its size limit, so it refuses nothing for
+    /// either.
     private static let decoder: RequestDecoder = {
         var policy = Policy()
         policy.allowOperateAll = true
@@ -90,28 +93,28 @@ struct RequestFacts: Sendable {
 }
 
 extension RequestFacts {
-    /// Whether the result was made for another record, which had this offset before: the topic was created again or truncated.
-    /// Both its header and its value must say so, since either could be altered alone. A header of version 1 names no record;
-    /// then the result must be older than this one.
+    /// Whether the result was made for another record that had this offset before, because the topic was recreated or
+    /// truncated. Both the header and the value must show this, because either could be altered alone. A header of
+    /// version 1 names no record. The result must then be older than this record and have another key.
     func isAnotherRecords(_ result: ResultReading) -> Bool {
         guard result.requestTimestamp != timestamp else { return false }
         if let source = result.source { return source.record != identity }
         return timestamp.map { result.completedAt < $0 && result.key != key } ?? false
     }
 
-    /// Where the result says something else than the request; each a sentence.
+    /// The differences between the result and the request, one sentence each.
     func disagreements(with result: ResultReading) -> [String] {
         var found: [String] = []
         let isUnread = result.status == .rejected && result.isRefusalOfSize
         if isUnread && !result.refusesSize(of: size) { found.append("the request has \(size) bytes") }
         for (field, mark) in zip(Field.allCases, fields) {
             let told = result.value[field.rawValue]
-            // Neither of them, or what was left out.
+            // Neither has the field, or the worker left the field out.
             if told == nil && (mark == nil || isUnread || field.mayBeLeftOut) { continue }
             if isUnread || told.map({ Mark($0) }) != mark { found.append("\(field.rawValue) is not the request's") }
         }
         let expectedKey = isUnread || self.fields.first == .some(nil) ? recordKey : key.map { Mark($0) }
-        // Where there is none the result has its id; results of older workers have none.
+        // A request without a key gets the result's id as record key. Results of older workers have no record key.
         let isItsID = expectedKey == nil && result.recordKey.map { $0.elementsEqual(result.id.utf8) } ?? true
         if !isItsID && result.recordKey.map({ Mark($0) }) != expectedKey {
             found.append("the record's key is not the request's")
@@ -123,7 +126,7 @@ extension RequestFacts {
         return found + verdict(result, isUnread)
     }
 
-    /// Whether the status can be the answer to such a request at all.
+    /// Checks whether the status is possible at all for such a request.
     private func verdict(_ result: ResultReading, _ isUnread: Bool) -> [String] {
         if result.status == .rejected {
             let isPolicy = result.category == "policy"

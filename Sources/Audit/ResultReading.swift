@@ -1,12 +1,12 @@
 package import Core
 
-/// One record of the results topic, read from its value and its `ce_` headers alone: what the worker keeps for itself in
-/// other headers is not looked at, because it could be right beside a value that is not.
+/// One record of the results topic, read only from its value and its `ce_` headers. The headers that the worker keeps
+/// for itself are not read, because they could be right beside a wrong value.
 package struct ResultReading {
-    /// In the results topic.
+    /// The position in the results topic.
     let position: Position
     let status: Status
-    /// The request's, as the value tells it.
+    /// The request's position, from the value.
     package let request: Position
     let requestTimestamp: Timestamp?
     let completedAt: Timestamp
@@ -16,7 +16,7 @@ package struct ResultReading {
     let recordTime: Timestamp?
     private let record: Record
 
-    /// Why a record cannot be taken for a result.
+    /// Why a record cannot be read as a result.
     package struct Unreadable: Error { var reason: String }
 
     package static func read(_ record: Record) -> Result<ResultReading, Unreadable> {
@@ -47,12 +47,12 @@ package struct ResultReading {
         self.record = record
     }
 
-    /// Which record the result was made for, by the worker's own header: used only to tell a result of a record that is gone
-    /// from an altered one.
+    /// The record that the result was made for, from the worker's own header. It is used only to distinguish a result
+    /// of a record that is gone from an altered result.
     var source: LedgerEntry.Source? { LedgerEntry(record)?.source }
-    /// The result's id, as it must be.
+    /// The id that the result must have.
     var id: String { Self.id(value["request"]?["topic"]?.string ?? "", request, status.rawValue) }
-    /// Whether it is a result of another requests topic, and says so throughout.
+    /// Whether the result belongs to another requests topic, and its value and headers agree on that.
     func isOfAnotherTopic(than topic: String) -> Bool {
         guard let told = value["request"]?["topic"]?.string, told != topic else { return false }
         return header("ce_id") == id && header("ce_causationid") == "\(told)/\(request)"
@@ -63,21 +63,22 @@ package struct ResultReading {
     var key: String? { value["idempotency_key"]?.string }
     var category: String? { value["error"]?["category"]?.string }
     var isRetryable: Bool { value["error"]?["retryable"]?.bool ?? false }
-    /// Whether the result claims its key: the first outcome that repeats are answered with.
+    /// Whether the result occupies its key. It is then the first outcome, with which repeats are answered.
     var isOutcome: Bool { [.succeeded, .partiallySucceeded, .failed].contains(status) }
     var isRepeat: Bool { [.duplicate, .conflict].contains(status) }
 
-    /// A record that is too long is rejected unread: nothing of it is repeated. How long is a setting of the worker's.
+    /// The worker rejects a record that is too long without reading it, so the result repeats nothing of it. The limit
+    /// is a setting of the worker.
     var isRefusalOfSize: Bool { detail.hasPrefix("value must be at most ") && category == "invalid" }
     func refusesSize(of count: Int) -> Bool { detail.hasSuffix(" bytes, and is \(count)") }
     private var detail: String { value["error"]?["detail"]?.string ?? "" }
 
-    /// The result's id: topic, partition and offset of the request, and the status.
+    /// The result's id, which consists of the topic, partition and offset of the request, and the status.
     static func id(_ topic: String, _ request: Position, _ status: String) -> String { "\(topic)/\(request)/\(status)" }
 }
 
 extension ResultReading {
-    /// Where the record disagrees with itself or with the contract, whatever its request was; each a sentence.
+    /// Where the record contradicts itself or the contract, whatever its request was; one sentence each.
     func faults(requestsTopic topic: String) -> [String] {
         var found: [String] = []
         func check(_ name: String, _ told: String?, _ expected: String?) {
@@ -97,7 +98,7 @@ extension ResultReading {
         return found + shape
     }
 
-    /// What the status allows and wants beside it.
+    /// Checks the members that the status allows and requires.
     private var shape: [String] {
         var found: [String] = []
         func expect(_ isRight: Bool, _ sentence: String) { if !isRight { found.append(sentence) } }
@@ -105,7 +106,7 @@ extension ResultReading {
         let originalSucceeded = value["original"]?["status"]?.string == Status.succeeded.rawValue
         let wantsError = status != .succeeded && !(status == .duplicate && originalSucceeded)
         expect((error != nil) == wantsError, wantsError ? "error is absent" : "error is there")
-        // Where a read of the hosts' states told of all that would be refused, no call was made.
+        // No call was made if a read of the hosts' states showed that HSS would refuse all of them.
         let needsNoCall = status == .failed && value["evidence"]?.string == "observed"
         expect(
             isOutcome == (value["call"] != nil) || needsNoCall, isOutcome ? "call is absent" : "call is there")
@@ -130,7 +131,7 @@ extension ResultReading {
     private var hostFaults: [String] {
         let all = value["host_id_list"]?.array
         guard let failed = value["failed_hosts"]?.array else {
-            // Without the list of hosts the record was shortened, and the list of failed ones went with it.
+            // Without the list of hosts the record was shortened, which also removed the list of failed hosts.
             return status == .partiallySucceeded && all != nil ? ["failed_hosts is absent"] : []
         }
         guard status == .partiallySucceeded else { return ["failed_hosts is there"] }

@@ -1,36 +1,36 @@
 package import Core
 
-/// What a history can break. Each is a sentence of the contract, read backwards.
+/// The rules that a history can break. Each case is the opposite of a sentence of the contract.
 package enum Rule: String, CaseIterable, Sendable {
-    /// A request, older than it may be, without a result.
+    /// A request that has no result although it is older than allowed.
     case unanswered
-    /// A request with two results that say different things.
+    /// A request with two results that have different statuses.
     case answeredTwice = "answered-twice"
-    /// A request with two results of one `ce_id`: what an owner that was cut off and went on may leave behind.
+    /// A request with two results of the same `ce_id`. An owner that was cut off and kept working may write them.
     case repeated = "repeated-with-the-same-id"
-    /// A result whose request record is not there, although the range covers it.
+    /// A result whose request record does not exist, although the range covers it.
     case noRequest = "no-request"
     /// A key with two first outcomes within the dedupe window.
     case twoOutcomes = "two-outcomes"
-    /// A duplicate or conflict whose original is not what it says.
+    /// A duplicate or conflict that describes its original wrongly.
     case wrongOriginal = "wrong-original"
     /// A result that disagrees with its request, or with itself.
     case altered
-    /// A result in another partition than its request's number.
+    /// A result in a partition whose number is not the request's.
     case wrongPartition = "wrong-partition"
-    /// A record on the results topic that is no result at all.
+    /// A record on the results topic that is not a result.
     case unreadable
 }
 
 /// One place where a history breaks a rule.
 package struct Violation: Equatable, Sendable {
     package var rule: Rule
-    /// In the requests topic; nil where no request could be told.
+    /// The position in the requests topic; nil if the request is unknown.
     package var request: Position?
-    /// In the results topic; nil where there is no result.
+    /// The position in the results topic; nil if there is no result.
     package var result: Position?
     package var key: String?
-    /// What is wrong, for people.
+    /// What is wrong, as text for people.
     package var detail: String
 
     package init(_ rule: Rule, request: Position?, result: Position?, key: String?, _ detail: String) {
@@ -41,8 +41,8 @@ package struct Violation: Equatable, Sendable {
         self.detail = detail
     }
 
-    /// One JSON object: `violation`, `request` and `result` {`partition`, `offset`}, `key`, `detail`; what is not known is
-    /// absent.
+    /// One JSON object with `violation`, `request` and `result` {`partition`, `offset`}, `key` and `detail`. Unknown
+    /// members are absent.
     package var json: JSON {
         func place(_ position: Position) -> JSON {
             .object([
@@ -57,7 +57,7 @@ package struct Violation: Equatable, Sendable {
         return .object(members)
     }
 
-    /// One line: rule, both positions as partition/offset, key, and what is wrong.
+    /// One line with the rule, both positions as partition/offset, the key, and what is wrong.
     package var text: String {
         "\(rule.rawValue): request \(request?.description ?? "-") result \(result?.description ?? "-") "
             + "key \(key ?? "-"): \(detail)"

@@ -1,38 +1,39 @@
 internal import Core
 
-/// Something to go wrong on demand: `KIND[:CONDITION[,CONDITION...]]`.
+/// A fault on demand, written as `KIND[:CONDITION[,CONDITION...]]`.
 package struct Fault: Equatable, Sendable {
     package enum Kind: Equatable, Sendable {
-        /// Refused with this HTTP status.
+        /// The call is refused with this HTTP status.
         case status(Int)
-        /// HTTP 400 with this code.
+        /// The call is refused with HTTP 400 and this code.
         case code(String)
-        /// A 502 whose body is an HTML page.
+        /// The answer is a 502 with an HTML page as body.
         case html
-        /// Refused with a code, a text and a request id that repeat the request's headers and body, secrets and all.
+        /// The call is refused with a code, a text and a request id that repeat the request's headers and body, secrets
+        /// included.
         case echo
-        /// Answered so much later.
+        /// The answer is delayed by this time.
         case slow(Duration)
-        /// Never answered.
+        /// The call is never answered.
         case hang
-        /// The connection breaks before anything was done.
+        /// The connection breaks before the sandbox does anything.
         case reset
-        /// It is done, then the connection breaks.
+        /// The sandbox does what the call asks, then the connection breaks.
         case lost
     }
 
     package var kind: Kind
-    /// So many times, then no more.
+    /// The fault strikes this many times; nil is no limit.
     package var count: Int?
-    /// Of all calls, this part.
+    /// The fraction of calls that the fault strikes.
     package var rate: Double?
-    /// Each n-th call.
+    /// The fault strikes each n-th call.
     package var every: Int?
-    /// Only calls that name this host.
+    /// The fault strikes only calls that name this host.
     package var host: String?
     package var project: String?
     package var plugin: String?
-    /// `start`, `status` or `token`; nil is `start`.
+    /// The API whose calls the fault strikes: `start`, `status` or `token`; nil is `start`.
     package var api: String?
 
     package static let help =
@@ -96,7 +97,7 @@ package struct Fault: Equatable, Sendable {
         if text.hasPrefix("HSS.") || text.hasPrefix("APIGW.") || text.hasPrefix("APIG.") { return .code(text) }
         if text.hasPrefix("slow=") {
             let value = text.dropFirst(5)
-            // A day at most: more than anything waits for, and far from what a clock can hold.
+            // At most a day. That is longer than any wait, and far below what a clock can hold.
             if value.hasSuffix("ms"), let number = Int(value.dropLast(2)), (0...86_400_000).contains(number) {
                 return .slow(.milliseconds(number))
             }
@@ -107,7 +108,7 @@ package struct Fault: Equatable, Sendable {
         throw ParseError(description: "\"\(text)\" is no fault: \(help)")
     }
 
-    /// Whether it strikes this call; counts it where it could.
+    /// Whether the fault strikes this call. Counts each call that meets its conditions.
     mutating func strikes(
         api: String, project: String, plugin: String?, hosts: [String], seen: inout Int,
         using generator: inout SplitMix64

@@ -1,6 +1,6 @@
 internal import Core
 
-/// The calls the sandbox took, so that a test can ask what really arrived.
+/// The calls that the sandbox received, so that a test can check what really arrived.
 struct Journal {
     struct Entry {
         var number: Int
@@ -13,7 +13,7 @@ struct Journal {
         var operateAll = false
         var hosts: [String] = []
         var user = ""
-        /// Who called, as `User-Agent: plugin-starter/INSTANCE` tells.
+        /// The worker that called, from `User-Agent: plugin-starter/INSTANCE`.
         var worker = ""
         var status = 0
         var code: String?
@@ -62,7 +62,7 @@ struct Journal {
         return out
     }
 
-    /// Most calls of one API that were counted within any window of this length.
+    /// The highest number of counted calls of one API within any window of this length.
     func mostInWindow(_ window: Duration, api: String) -> Int {
         let times = entries.filter { $0.api == api && $0.status != 401 && $0.status != 429 }.map(\.arrived)
         var (most, start) = (0, 0)

@@ -1,12 +1,12 @@
 package import Core
 
-/// The sandbox's answers without network or clock: what a call would come to, by the hosts' names and the list of those that
-/// there are.
+/// The sandbox's answers without network or clock. An answer depends on the hosts' names and on the list of hosts that
+/// exist.
 package struct Rehearsal {
     private let hosts: Set<String>?
     private var started: Set<[String]> = []
 
-    /// `hosts`: the only ones that there are; nil is any.
+    /// `hosts`: the only hosts that exist; nil means that any host exists.
     package init(hosts: Set<String>?) { self.hosts = hosts }
 
     package mutating func answer(_ call: StartCall) -> Reply {
@@ -15,7 +15,7 @@ package struct Rehearsal {
         let named = call.operateAll ? (hosts ?? []).sorted() : call.hostIDs
         for host in named {
             guard let refusal = HostKind(host, known: hosts).refusal else { continue }
-            // One bad host refuses the whole call, and nothing is done.
+            // One bad host causes HSS to refuse the whole call without doing anything.
             reply.httpStatus = 400
             reply.errorCode = refusal.code
             reply.errorMessage = refusal.text

@@ -4,8 +4,8 @@ internal import Glibc
 package import HTTP
 internal import Synchronization
 
-/// A stand-in for HSS and IAM on loopback: it verifies signatures, locks keys out, counts calls against a quota, starts
-/// plugins on hosts, and goes wrong on demand. `/_sandbox/` tells what it took and changes what it does.
+/// A stand-in for HSS and IAM on loopback. It verifies signatures, locks keys out, counts calls against a quota, starts
+/// plugins on hosts, and fails on demand. `/_sandbox/` reports the calls it received and changes its behaviour.
 package final class Sandbox {
     private let state: Box
     private let server: HTTPServer

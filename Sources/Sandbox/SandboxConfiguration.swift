@@ -3,23 +3,23 @@ package import Core
 extension Sandbox {
     package struct Configuration: Sendable {
         package var address = "127.0.0.1"
-        /// 0 takes any that is free.
+        /// 0 takes any free port.
         package var port: UInt16 = 0
-        /// Calls a user may make of each API; nil is no limit.
+        /// How many calls a user may make of each API; nil is no limit.
         package var quota: RateLimit? = RateLimit(calls: 5, window: .seconds(60))
         package var accessKey = "sandbox"
         package var secretKey = Secret("sandbox-secret")
         package var user = "sandbox"
         package var password = Secret("sandbox-password")
         package var domain = "sandbox"
-        /// The only hosts there are; nil is any, but for those whose name says otherwise.
+        /// The only hosts that exist; nil means that any host exists unless its name marks it as unknown.
         package var hosts: Set<String>?
-        /// How long a started plugin is `starting`.
+        /// How long a plugin stays `starting` after its start.
         package var startDelay: Duration = .seconds(2)
-        /// Added to every answer.
+        /// The delay added to every answer.
         package var latency: Duration = .zero
         package var faults: [Fault] = []
-        /// A signature's date may differ by so much.
+        /// How much a signature's date may differ from the sandbox's clock.
         package var maximumClockSkew: Duration = .seconds(900)
         package var tokenLife: Duration = .seconds(86_400)
         package var seed: UInt64 = 1
@@ -28,7 +28,7 @@ extension Sandbox {
     }
 }
 
-/// What a host's name says of it, so that a test can have any host it likes without telling the sandbox first.
+/// The kind of a host, from its name, so that a test can use any host without configuring the sandbox first.
 enum HostKind {
     case good, unknown, withoutAgent, offline, notInstalled
 
@@ -46,7 +46,8 @@ enum HostKind {
         }
     }
 
-    /// What ListPluginStatus says of such a host; nil where it knows none. `started`: what a plugin that was started is.
+    /// The states that ListPluginStatus reports for such a host; nil if it does not know the host. `started`: the state
+    /// of a plugin that was started.
     func states(started: String?) -> (plugin: String, agent: String)? {
         switch self {
         case .unknown: nil
@@ -57,7 +58,7 @@ enum HostKind {
         }
     }
 
-    /// How StartPlugin refuses a call that names such a host.
+    /// How StartPlugin refuses a call that names such a host; nil if it does not refuse.
     var refusal: (code: String, text: String)? {
         switch self {
         case .good: nil

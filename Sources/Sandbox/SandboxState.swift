@@ -1,7 +1,7 @@
 internal import Core
 internal import HTTP
 
-/// Everything the sandbox knows, and what it answers: one call at a time, under the server's lock.
+/// The sandbox's whole state and its answers. It handles one call at a time, under the server's lock.
 struct SandboxState {
     let configuration: Sandbox.Configuration
     var quota: RateLimit?
@@ -9,7 +9,8 @@ struct SandboxState {
     private var seen: [Int]
     private var generator: SplitMix64
     private(set) var journal = Journal()
-    /// Since when each host's plugin runs, and how often it was started; by project, plugin and host.
+    /// Since when each host's plugin has been running, and how often it was started. The key is project, plugin and
+    /// host.
     private var started: [[String]: (at: Timestamp, count: Int)] = [:]
     private var failuresInARow = 0
     private var lockedUntil: Timestamp?
@@ -68,10 +69,10 @@ struct SandboxState {
         return action
     }
 
-    /// Status, body, the code in it, further headers.
+    /// The status, the body, the code in the body, and further headers.
     typealias Answer = (status: Int, body: JSON?, code: String?, headers: [(name: String, value: String)])
 
-    /// What stands before every API: who calls, how often, and what was asked to go wrong.
+    /// The checks before every API: authentication, quota and the requested faults.
     private mutating func guarded(
         _ request: ServerRequest, _ entry: inout Journal.Entry, _ now: Timestamp, _ body: (inout SandboxState) -> Answer
     ) -> ServerAction {
@@ -110,7 +111,7 @@ struct SandboxState {
                 return .reset
             }
         }
-        // By itself: within the next line all of this state would be copied for its sake.
+        // This line is separate from the next, because within the next line all of this state would be copied.
         let answer = body(&self)
         return later(response(answer, &entry, now), .zero)
     }
@@ -147,7 +148,7 @@ struct SandboxState {
         .object((code.map { [.init("error_code", .string($0))] } ?? []) + [.init("error_msg", .string(text))])
     }
 
-    // MARK: Who, and how often
+    // MARK: Authentication and quota
 
     private mutating func authenticate(_ request: ServerRequest, _ entry: inout Journal.Entry, _ now: Timestamp)
         -> Answer?
@@ -229,7 +230,7 @@ struct SandboxState {
         let hosts = entry.operateAll ? Array(configuration.hosts ?? []).sorted() : entry.hosts
         for host in hosts {
             if let refusal = HostKind(host, known: configuration.hosts).refusal {
-                // One bad host refuses the whole call, and nothing is done.
+                // One bad host causes HSS to refuse the whole call without doing anything.
                 return (400, Self.error(refusal.code, refusal.text), refusal.code, [])
             }
         }
@@ -328,7 +329,7 @@ struct SandboxState {
         return found
     }
 
-    // MARK: What a test asks
+    // MARK: Reports for tests
 
     var summary: JSON {
         var calls: [String: Int64] = [:]

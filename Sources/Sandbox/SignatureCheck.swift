@@ -2,8 +2,8 @@ internal import Core
 internal import Crypto
 internal import HTTP
 
-/// Checks SDK-HMAC-SHA256 from the request as it came, as the gateway would; it shares no code with the client's signing,
-/// so that a mistake in one does not hide in the other.
+/// Checks SDK-HMAC-SHA256 from the request as it arrived, as the gateway would. It shares no code with the client's
+/// signing, so that a mistake in one does not hide in the other.
 struct SignatureCheck {
     enum Outcome: Equatable {
         case accepted
@@ -78,7 +78,7 @@ struct SignatureCheck {
         return Digest.hex(Digest.hmacSHA256(key: Array(secretKey.reveal().utf8), Array(toSign.utf8)))
     }
 
-    /// `%41` -> the byte it stands for; what is no escape stays.
+    /// Decodes escapes such as `%41` into the bytes that they stand for. Other text stays unchanged.
     static func decode(_ text: Substring) -> [UInt8] {
         var out: [UInt8] = []
         let bytes = Array(text.utf8)

@@ -37,7 +37,7 @@ enum CommandLineReader {
             if parts.count == 2 {
                 text = String(parts[1])
             } else if let bare = row.bareText {
-                // A value may follow, where it reads as one; a flag takes none.
+                // The next argument is the value if it parses as one. A setting without a placeholder takes no value.
                 if !row.placeholder.isEmpty, let next = rest.first, !next.hasPrefix("-"), (try? row.check(next)) != nil
                 {
                     text = next

@@ -1,4 +1,4 @@
-/// Help texts and the table of docs/settings.md, made from the table of settings.
+/// Help texts and the table of docs/settings.md, both made from the settings table.
 package enum Help {
     package static var overview: String {
         var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requests from Kafka ask for it.\n\n"

@@ -1,4 +1,4 @@
-/// The commands, by the name that is typed.
+/// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
     case run, demo, request, results, audit, plan, errors, sandbox, broker
 
@@ -20,19 +20,19 @@ package enum Command: String, CaseIterable, Sendable {
     package var operand: String? { [.request, .plan].contains(self) ? "FILE" : nil }
 }
 
-/// One row of the table of settings, without its type.
+/// One row of the settings table, without the value's type.
 package struct SettingRow: Sendable {
     package let name: String
     package let placeholder: String
-    /// As it would be typed; nil where there is none.
+    /// The default as a user would type it; nil if there is none.
     package let defaultText: String?
     package let commands: [Command]
     package let isRepeatable: Bool
     package let isSecret: Bool
-    /// Given without a value it means this; nil needs a value.
+    /// The value of a flag that is given without one; nil if the flag requires a value.
     package let bareText: String?
     package let help: String
-    /// Other defaults of single commands.
+    /// Defaults that differ for single commands.
     package let commandDefaults: [Command: String]
     let check: @Sendable (String) throws(ValueError) -> any Sendable
 
@@ -40,7 +40,8 @@ package struct SettingRow: Sendable {
         "PLUGIN_STARTER_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
     }
 
-    /// Whether a text given for it may be printed: not where it is a secret, or an address with a password in it.
+    /// Whether a text given for this setting may be printed. A secret may not, nor may an address with a password in
+    /// it.
     func mayTell(_ text: String) -> Bool { !isSecret && !text.contains("@") }
 
     func defaultText(for command: Command) -> String? { commandDefaults[command] ?? defaultText }

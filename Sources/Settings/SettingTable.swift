@@ -1,4 +1,5 @@
-/// Every setting there is. Flags, environment, YAML keys, defaults, help and docs/settings.md are made from it.
+/// Every setting. Flags, environment variables, YAML keys, defaults, help and docs/settings.md are made from this
+/// table.
 package enum SettingTable {
     private static let kafka: [Command] = [.run, .request, .results, .audit, .plan]
 

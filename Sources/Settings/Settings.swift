@@ -1,19 +1,19 @@
-/// What a command was told, by flag, environment, file or default.
+/// A command's settings, from flags, environment, file and defaults.
 package struct Settings: Sendable {
     package let command: Command
-    /// What stands on the command line without a name.
+    /// Arguments on the command line that belong to no flag.
     package let operands: [String]
-    /// What was given and means nothing: a line for whoever started the command.
+    /// One line for the user about each given name that has no meaning.
     package let warnings: [String]
     private let values: [String: [any Sendable]]
 
     package enum Outcome {
         case settings(Settings)
-        /// The text that was asked for.
+        /// The help text that the user requested.
         case help(String)
     }
 
-    /// The value, or nil where nothing gives one.
+    /// The value, or nil if nothing sets it and it has no default.
     package subscript<Value>(_ setting: Setting<Value>) -> Value? { values[setting.row.name]?.last as? Value }
 
     /// All values of a repeatable setting, in order.
@@ -27,7 +27,7 @@ package struct Settings: Sendable {
         return value
     }
 
-    /// Reads everything; the first thing that is wrong is thrown, with where it stands and the rule it breaks.
+    /// Reads all settings. Throws the first error, with its place and the rule that it breaks.
     package static func resolve(
         _ arguments: [String], environment: [String: String], readFile: (String) -> [UInt8]?
     ) throws(SettingsError) -> Outcome {
@@ -76,8 +76,8 @@ package struct Settings: Sendable {
         return nil
     }
 
-    /// One a line; on a single line one after each comma, but for properties, whose values can have commas, only where a
-    /// name and `=` follow it.
+    /// Splits a text of several lines at the line ends, and a single line at the commas. A property's value can contain
+    /// commas, so properties are split only at a comma that a name and `=` follow.
     private static func elements(_ text: String, ofProperties: Bool) -> [String] {
         if text.contains(where: \.isNewline) { return text.split(whereSeparator: \.isNewline).map(String.init) }
         return text.split(separator: ",").reduce(into: []) { found, piece in
@@ -90,7 +90,8 @@ package struct Settings: Sendable {
         }
     }
 
-    /// Names with our prefix that no setting has; what Kubernetes adds for a service of our name is left out.
+    /// Environment variables with our prefix that belong to no setting. Excludes the variables that Kubernetes adds for
+    /// a service of our name.
     private static func unknownNames(_ environment: [String: String]) -> [String] {
         let prefix = "PLUGIN_STARTER_"
         let known = SettingTable.rows.map(\.environmentName)
@@ -101,7 +102,7 @@ package struct Settings: Sendable {
     }
 }
 
-/// A text that was given for a setting, and where.
+/// A text that was given for a setting, and its source.
 struct Given: Sendable {
     var text: String
     var source: String
@@ -112,7 +113,7 @@ struct Given: Sendable {
     }
 }
 
-/// What is wrong with what was given.
+/// An error in a setting that was given.
 package struct SettingsError: Error, Equatable, CustomStringConvertible {
     package var setting: String
     package var source: String
@@ -129,19 +130,19 @@ package struct SettingsError: Error, Equatable, CustomStringConvertible {
     package var description: String { "\(setting) (\(source)): \"\(value)\" \(rule)" }
 }
 
-/// As much of a text as can be a name, so that a secret in the wrong place is not printed.
+/// The leading part of a text that can be a name, so that a secret in the wrong place is not printed.
 func nameOnly(_ text: String) -> String {
     String(text.prefix(24).prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
 }
 
-/// ", did you mean ...?" where one name is near.
+/// `; did you mean ...?` if a name is close, otherwise an empty text.
 func suggestion(for name: String, among names: [String]) -> String {
     let nearest = names.map { (name: $0, distance: distance(name, $0)) }.min { $0.distance < $1.distance }
     guard let nearest, nearest.distance <= max(2, name.count / 3) else { return "" }
     return "; did you mean \(nearest.name)?"
 }
 
-/// Edits from one text to the other (Levenshtein).
+/// The edit distance between two texts (Levenshtein).
 private func distance(_ a: String, _ b: String) -> Int {
     let (a, b) = (Array(a.prefix(64).utf8), Array(b.utf8))
     var row = Array(0...b.count)

@@ -1,14 +1,14 @@
 package import Core
 internal import Glibc
 
-/// Says why a text is no value.
+/// Explains why a text is not a valid value.
 package struct ValueError: Error {
     package var rule: String
 }
 
-/// How a setting's text becomes a value; the same for flag, environment and file.
+/// Parses a setting's text into a value. Flags, environment variables and files share the parser.
 package struct ValueType<Value: Sendable>: Sendable {
-    /// As `--help` shows it, such as `DURATION`.
+    /// The placeholder that `--help` shows, such as `DURATION`.
     package let placeholder: String
     let parse: @Sendable (String) throws(ValueError) -> Value
 }
@@ -111,11 +111,11 @@ package struct ListenSetting: Sendable, Equatable {
     package var address: String
     package var port: UInt16
 
-    /// Whether only this machine reaches it.
+    /// Whether only this machine can reach the address.
     package var isLoopback: Bool { address.hasPrefix("127.") || address == "::1" }
 }
 
-/// The same, or none.
+/// A listen address, or none.
 package struct ListenOrOffSetting: Sendable, Equatable {
     package var listen: ListenSetting?
 }
@@ -128,7 +128,7 @@ extension ValueType where Value == ListenOrOffSetting {
 
 extension ValueType where Value == ListenSetting {
     package static let listen = ValueType(placeholder: "HOST:PORT") { (text) throws(ValueError) in
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are inside brackets.
         let colon = text.lastIndex(of: ":") ?? text.endIndex
         var host = text[..<colon] == "localhost" ? "127.0.0.1" : String(text[..<colon])
         let isSix = host.hasPrefix("[") && host.hasSuffix("]")
@@ -150,7 +150,7 @@ package struct PropertySetting: Sendable, Equatable {
     package var value: String
 }
 
-/// As librdkafka's are: `security.protocol`.
+/// Whether the text has the form of a librdkafka property name, such as `security.protocol`.
 func isPropertyName(_ text: Substring) -> Bool {
     !text.isEmpty
         && text.utf8.allSatisfy {
@@ -198,7 +198,7 @@ extension Duration {
         self = .milliseconds(number * unit.1)
     }
 
-    /// The largest unit that leaves nothing over.
+    /// The duration in the largest unit that leaves no remainder.
     package var unitText: String {
         let total = milliseconds
         for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] as [(String, Int64)]

@@ -1,6 +1,7 @@
 internal import CYaml
 
-/// A YAML document of the plain kind that settings need, with where each node stands; no anchors, aliases or tags.
+/// A YAML document of the plain kind that settings need, with the position of each node. Anchors, aliases and tags are
+/// not supported.
 indirect enum YAML {
     struct Place: Sendable {
         var line: Int
@@ -22,7 +23,7 @@ indirect enum YAML {
         }
     }
 
-    /// A file larger than this is not one of settings.
+    /// A larger file is not a settings file.
     static let maximumBytes = 64 << 10
 
     static func parse(_ bytes: [UInt8]) throws(Fault) -> YAML? {

@@ -1,7 +1,7 @@
 package import Core
 
-/// The configuration file: settings by the names of their flags. Keys of other commands are welcome, so that one file
-/// serves all.
+/// Reads the configuration file. Its keys are the names of the flags. Keys of other commands are allowed, so that one
+/// file serves all commands.
 enum YAMLSettings {
     static func read(_ bytes: [UInt8], file: String, rows: [SettingRow]) throws(SettingsError) -> [String: [Given]] {
         var given: [String: [Given]] = [:]

@@ -4,14 +4,14 @@ internal import Kafka
 internal import Settings
 internal import Worker
 
-/// `audit`: holds the results topic against the requests topic, one pair of partitions after another.
+/// `audit`: compares the results topic with the requests topic, one pair of partitions after another.
 nonisolated enum AuditCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let reading = try AuditReading(settings)
         let file = settings[SettingTable.state]
         var state = try AuditState.load(file, settings)
         var report = AuditReport(settings)
-        // Now rather than after hours of reading: a place that cannot be left is no place to stop at.
+        // Writes the state now, so that a file that cannot be written is found before hours of reading.
         try leave(state, in: file)
         let spans = try reading.pin(since: settings[SettingTable.since], state)
         var findings = Findings()
@@ -34,14 +34,14 @@ nonisolated enum AuditCommand {
 }
 
 extension AuditState {
-    /// From the file where there is one.
+    /// Loads the state from the file, if there is one.
     fileprivate static func load(_ file: String?, _ settings: Settings) throws(CommandFailure) -> AuditState {
         let rules = PartitionAudit.Rules(
             requestsTopic: settings.value(SettingTable.requestsTopic),
             dedupeWindow: settings.value(SettingTable.dedupeWindow))
         let fresh = AuditState(rules: rules, resultsTopic: settings.value(SettingTable.resultsTopic), partitions: [:])
         guard let file, File.isThere(file) else { return fresh }
-        // Far above what a day of requests leaves behind.
+        // Far more than a day of requests leaves behind.
         guard let bytes = File.read(file, atMost: 4 << 30) else {
             throw CommandFailure(64, "state: \(file) cannot be read")
         }
@@ -60,9 +60,9 @@ extension AuditState {
     }
 }
 
-/// Both topics, read side by side.
+/// Reads both topics side by side.
 nonisolated final class AuditReading {
-    /// A pair of partitions, what is known of it so far, and how far to read.
+    /// A pair of partitions, what the audit knows of it so far, and how far to read.
     struct Span {
         var audit: PartitionAudit
         var requestsEnd: Int64
@@ -91,8 +91,8 @@ nonisolated final class AuditReading {
         return wasStopped
     }
 
-    /// Where to begin and to end in each partition. The results' end is pinned before the requests': so no result is read
-    /// whose request is not, and a request of that moment is younger than any age.
+    /// Where to begin and to end in each partition. The results' end is pinned before the requests' end. So the request
+    /// of every result that is read is read too, and a request made at that moment is younger than any age.
     func pin(since: Duration?, _ state: AuditState) throws(CommandFailure) -> [Span] {
         now = Clock.wall
         let numbers = (0..<Int32(max(counts.requests, counts.results))).map { $0 }
@@ -102,7 +102,7 @@ nonisolated final class AuditReading {
         for number in numbers.prefix(counts.requests) { requestRanges[number] = try requests.range(number) }
         var starts: (requests: [Int32: Int64], results: [Int32: Int64])?
         if let since {
-            // Results are read from a window earlier on, so that the originals of repeats are known.
+            // Results are read from one dedupe window earlier, so that the originals of repeats are known.
             let time = now + (.zero - since)
             let earlier = time + (.zero - state.rules.dedupeWindow)
             starts = (
@@ -142,7 +142,7 @@ nonisolated final class AuditReading {
         }
     }
 
-    /// Reads the pair to its ends, or to where it is told to stop.
+    /// Reads the pair to its ends, or until a signal stops it.
     func audit(_ span: Span, _ report: inout AuditReport) throws(CommandFailure) -> PartitionAudit {
         var audit = span.audit
         try requests.begin(audit.partition, audit.requestsRead..<max(audit.requestsRead, span.requestsEnd))
@@ -151,7 +151,7 @@ nonisolated final class AuditReading {
             let reading = ResultReading.read(record)
             if case .success(let result) = reading, result.request.partition == audit.partition {
                 try readRequests(through: result.request.offset, into: &audit)
-                // Its request may not be read yet; both are when it goes on.
+                // The result's request may not have been read yet. Both are read when the audit continues.
                 if wasStopped { return audit }
             }
             report.show(audit.take(result: record, reading))
@@ -165,7 +165,7 @@ nonisolated final class AuditReading {
 
     private func readRequests(through offset: Int64, into audit: inout PartitionAudit) throws(CommandFailure) {
         while requests.position <= offset, let record = try requests.next(until: isStopped) {
-            // Retention deletes whole segments; smaller gaps are compaction's and transactions'.
+            // Retention deletes whole segments. Smaller gaps come from compaction and transactions.
             if record.position.offset - audit.requestsRead > 100 {
                 audit.requestsBegin(at: min(try requests.range(audit.partition).lowerBound, record.position.offset))
             }

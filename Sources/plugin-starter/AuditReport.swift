@@ -2,7 +2,7 @@ internal import Audit
 internal import Core
 internal import Settings
 
-/// What an audit prints: violations as they are found, then the numbers.
+/// What an audit prints: violations as it finds them, then the counts.
 nonisolated struct AuditReport {
     private let isJSON: Bool
     private let allowsRepeats: Bool

@@ -1,13 +1,13 @@
 internal import CLinux
 internal import Glibc
 
-/// Another process of this program, which ends with this one.
+/// Another process of this program. It ends when this process ends.
 nonisolated final class Child {
     let pid: pid_t
     private let output: Int32
     private var exitStatus: Int32?
 
-    /// Standard error goes to a file, or where this process's goes.
+    /// Standard error goes to the file, or to this process's standard error if there is none.
     init?(_ arguments: [String], environment: [String: String], errorFile: String?) {
         var pipe: [Int32] = [0, 0]
         guard unsafe Glibc.pipe(&pipe) == 0 else { return nil }
@@ -45,7 +45,7 @@ nonisolated final class Child {
         close(output)
     }
 
-    /// Its first line on standard output; nil where it ends, or says nothing in this time.
+    /// The first line on standard output. Nil if the process ends or prints no line within this time.
     func firstLine(milliseconds: Int32) -> String? {
         var line: [UInt8] = []
         var byte: UInt8 = 0
@@ -65,7 +65,7 @@ nonisolated final class Child {
         return true
     }
 
-    /// Asks it to end and waits for that; its exit code, or nil where a signal ended it.
+    /// Asks the process to end and waits for it. Returns its exit code, or nil if a signal ended it.
     func stop(_ signal: Int32 = SIGTERM) -> Int32? {
         if !hasEnded {
             kill(pid, signal)

@@ -5,7 +5,8 @@ internal import Kafka
 internal import Settings
 internal import Worker
 
-/// `demo`: broker, sandbox and worker in processes of their own, a mixed load, and a table that has to add up.
+/// `demo`: runs broker, sandbox and worker in processes of their own under a mixed load. Prints a table that has to add
+/// up.
 nonisolated enum DemoCommand {
     private static let topics = (requests: "plugin.start.requests", results: "plugin.start.results", partitions: 6)
     private static let patience: Duration = .seconds(120)
@@ -71,7 +72,7 @@ nonisolated enum DemoCommand {
         return child
     }
 
-    /// Publishes all and waits until the broker has them; each one's position.
+    /// Publishes all requests and waits until the broker has them. Returns the position of each.
     private static func publish(
         _ requests: DemoRequests, _ kafka: ClientConfiguration
     ) throws(CommandFailure) -> [Position: Status] {
@@ -99,7 +100,7 @@ nonisolated enum DemoCommand {
         return positions
     }
 
-    /// Reads results until each request has one; true where a signal came first.
+    /// Reads results until each request has one. Returns true if a signal came first.
     private static func collect(
         _ tally: inout Tally, _ kafka: ClientConfiguration, _ signals: borrowing Signals, _ worker: Child
     ) throws(CommandFailure) -> Bool {
@@ -120,7 +121,7 @@ nonisolated enum DemoCommand {
         }
     }
 
-    /// A GET of the sandbox's own, waited for.
+    /// Sends a GET to the sandbox's own API and waits for the answer.
     private static func fetch(_ url: String) throws(CommandFailure) -> [UInt8] {
         do throws(HTTPError) {
             let client = try HTTPClient(HTTPClient.Configuration(maximumResponseBytes: 256 << 20))
@@ -139,7 +140,7 @@ nonisolated enum DemoCommand {
     }
 }
 
-/// A bar on a terminal, and nothing elsewhere.
+/// A progress bar on a terminal, and nothing elsewhere.
 nonisolated struct Progress {
     let total: Int
     private var shown = -1

@@ -1,6 +1,6 @@
 internal import Core
 
-/// Requests of every kind that a demo shows, and what has to become of each.
+/// Requests of every kind that a demo shows, each with its expected result.
 nonisolated struct DemoRequests {
     struct Entry {
         var key: String

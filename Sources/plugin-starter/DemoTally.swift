@@ -1,9 +1,9 @@
 internal import Core
 
-/// What came of the demo's requests, beside what had to.
+/// The results of the demo's requests, beside the expected results.
 nonisolated struct Tally {
     let expected: [Status: Int]
-    /// Where each request stands, and what it has to end as.
+    /// The position of each request, and its expected status.
     let positions: [Position: Status]
     private(set) var results: [Position: [Status]] = [:]
     private(set) var strays = 0
@@ -27,7 +27,7 @@ nonisolated struct Tally {
 
     private func got(_ status: Status) -> Int { results.values.filter { $0 == [status] }.count }
 
-    /// Each request has one result, and the one that it had to have.
+    /// Whether each request has exactly one result, with the expected status.
     var addsUp: Bool {
         strays == 0 && positions.allSatisfy { results[$0.key] == [$0.value] } && results.count == positions.count
     }
@@ -61,7 +61,7 @@ nonisolated struct Tally {
     }
 }
 
-/// What the sandbox says of the calls it took.
+/// What the sandbox reports about the calls it received.
 nonisolated struct Calls {
     var count = 0
     var hosts = 0

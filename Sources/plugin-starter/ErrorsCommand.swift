@@ -1,10 +1,10 @@
 internal import Core
 internal import Settings
 
-/// `errors`: the table that decides what a failed call means.
+/// `errors`: prints the table that decides what a failed call means.
 nonisolated enum ErrorsCommand {
     static func run(_ settings: Settings) -> Int32 {
-        // Without a code the status decides; these are the statuses that mean something of their own.
+        // Without a code the status decides. These statuses have a meaning of their own.
         let statuses = [302, 400, 401, 403, 404, 408, 429, 500, 502, 503, 504].map { Failure.row(httpStatus: $0) }
         let rows = Failure.table + statuses
         if settings.value(SettingTable.json) {
@@ -16,7 +16,7 @@ nonisolated enum ErrorsCommand {
         return 0
     }
 
-    /// Gateway codes come as APIGW and as APIG.
+    /// Gateway codes have the prefix APIGW or APIG.
     private static func name(_ row: Failure.Row) -> String { row.code.hasPrefix(".") ? "APIGW" + row.code : row.code }
 
     private static func cells(_ row: Failure.Row) -> [String] {

@@ -5,7 +5,7 @@ internal import Settings
 internal import Worker
 
 extension Settings {
-    /// How to reach the cluster; refuses the properties that are the worker's own, by name.
+    /// How to reach the cluster. Refuses properties that the worker sets itself, and names them.
     nonisolated func kafka() throws(CommandFailure) -> ClientConfiguration {
         let properties = all(SettingTable.kafkaProperty)
         for property in properties {
@@ -18,9 +18,9 @@ extension Settings {
     }
 }
 
-/// What commands that read topics share.
+/// Functions shared by the commands that read topics.
 nonisolated enum Topics {
-    /// How many partitions a topic has; a command waits for a broker for some seconds, not for ever.
+    /// The number of partitions of a topic. Waits for a broker for some seconds, not for ever.
     static func partitions(_ topic: String, _ kafka: ClientConfiguration) throws(CommandFailure) -> Int {
         do throws(KafkaError) {
             let cluster = try Cluster(kafka)
@@ -43,7 +43,7 @@ nonisolated enum Topics {
         }
     }
 
-    /// `topic` and `operation`: what was tried, so that a missing right is named.
+    /// `topic` and `operation`: what the command tried, so that the message names a missing right.
     static func failure(
         _ error: KafkaError, _ kafka: ClientConfiguration, topic: String? = nil, _ operation: Right.Operation = .read
     ) -> CommandFailure {

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Kafka
 internal import Worker
 
-/// Reads a topic one partition after another, each from one offset to another that was pinned before.
+/// Reads a topic one partition after another, each between two offsets that were pinned before.
 nonisolated final class PartitionCursor {
     private let reader: Reader
     private let kafka: ClientConfiguration
@@ -31,12 +31,12 @@ nonisolated final class PartitionCursor {
         }
     }
 
-    /// What is there of a partition now.
+    /// The offsets that a partition has now.
     func range(_ partition: Int32) throws(CommandFailure) -> Range<Int64> {
         try ask { () throws(KafkaError) in try reader.range(partition, milliseconds: 10_000) }
     }
 
-    /// For each partition the first offset at or after the time; none where nothing is that young.
+    /// The first offset of each partition at or after the time. A partition without such a record has none.
     func offsets(at time: Timestamp, _ partitions: [Int32]) throws(CommandFailure) -> [Int32: Int64] {
         let starts = try ask { () throws(KafkaError) in
             try reader.offsets(at: time, partitions, milliseconds: 10_000)
@@ -52,7 +52,8 @@ nonisolated final class PartitionCursor {
         return found
     }
 
-    /// Asks again for some seconds: a partition that was just made, or whose broker just went, has no leader for a moment.
+    /// Repeats a failed query for some seconds. A new partition, or one whose broker just went away, has no leader for
+    /// a moment.
     private func ask<Answer>(_ question: () throws(KafkaError) -> Answer) throws(CommandFailure) -> Answer {
         let deadline = Clock.uptime + .seconds(10)
         while true {
@@ -64,7 +65,8 @@ nonisolated final class PartitionCursor {
         }
     }
 
-    /// The next record; nil at the end, or where it is told to stop. A broker that is silent for half a minute is away.
+    /// The next record; nil at the end, or when `isStopped`. A broker that is silent for half a minute counts as
+    /// unreachable.
     func next(until isStopped: () -> Bool) throws(CommandFailure) -> Record? {
         let deadline = Clock.uptime + .seconds(30)
         while !isAtEnd && !isStopped() {
@@ -73,7 +75,7 @@ nonisolated final class PartitionCursor {
                 guard record.position.partition == partition, record.position.offset >= position else { continue }
                 position = record.position.offset + 1
                 if record.position.offset >= end {
-                    // Between the last record and the pinned end stood what is no record.
+                    // The offsets between the last record and the pinned end hold no records.
                     position = end
                     return nil
                 }

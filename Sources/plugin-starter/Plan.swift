@@ -1,15 +1,15 @@
 internal import Core
 internal import Sandbox
 
-/// What the worker would do with requests that are there now: the worker's own core in virtual time, against answers as the
-/// sandbox gives them. No network, no clock.
+/// What the worker would do with the requests that exist now. It runs the worker's own core in virtual time, against
+/// the sandbox's answers. It uses no network and no clock.
 nonisolated struct Plan {
     struct Call {
-        /// From the start of the plan.
+        /// The time since the start of the plan.
         var at: Duration
         var call: StartCall
         var requests: Int
-        /// The vendor's code where it is refused.
+        /// The vendor's code if the call is refused.
         var refusal: String?
     }
 

@@ -3,7 +3,7 @@ internal import Kafka
 internal import Settings
 internal import Worker
 
-/// `plan`: calls, hosts, refusals and minutes for requests from a file or from the requests topic.
+/// `plan`: prints calls, hosts, refusals and minutes for requests from a file or from the requests topic.
 nonisolated enum PlanCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let records: [Record]
@@ -20,7 +20,7 @@ nonisolated enum PlanCommand {
         return 0
     }
 
-    /// One request a line, as the record's value.
+    /// Reads one request per line, as the record's value.
     private static func fromFile(_ path: String) throws(CommandFailure) -> [Record] {
         guard let bytes = File.read(path) else { throw CommandFailure(64, "\(path) cannot be read") }
         let lines = bytes.split(separator: UInt8(ascii: "\n")).filter { !$0.allSatisfy { $0 == 0x20 || $0 == 0x0D } }
@@ -31,7 +31,7 @@ nonisolated enum PlanCommand {
         }
     }
 
-    /// Each partition from `--since` (all there is without it) to its end as of now.
+    /// Reads each partition from `--since` (from its start without it) to its current end.
     private static func fromTopic(_ settings: Settings) throws(CommandFailure) -> [Record] {
         let kafka = try settings.kafka()
         let topic = settings.value(SettingTable.requestsTopic)
@@ -65,7 +65,7 @@ nonisolated enum PlanCommand {
         return records
     }
 
-    // MARK: Out
+    // MARK: Output
 
     private static func printTable(_ plan: Plan) {
         Console.print(line(["MINUTE", "AT", "PROJECT", "PLUGIN", "REQUESTS", "OUTCOME", "HOSTS"]))

@@ -3,7 +3,7 @@ internal import Kafka
 internal import Settings
 internal import Worker
 
-/// `request`: publishes one request, and waits for its result where asked to.
+/// `request`: publishes one request, and waits for its result if asked to.
 nonisolated enum RequestCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let (key, value) = try request(settings)
@@ -56,12 +56,12 @@ nonisolated enum RequestCommand {
                 Console.error("\(error?["code"]?.string ?? "") \(title)\(detail)")
             }
         }
-        // A repeat ends as its original did.
+        // A duplicate has the same outcome as its original.
         let decisive = status == Status.duplicate.rawValue ? result["original"]?["status"]?.string : status
         return decisive == Status.succeeded.rawValue ? 0 : 1
     }
 
-    /// Key and value, from the flags or the file.
+    /// The key and the value, from the flags or the file.
     private static func request(_ settings: Settings) throws(CommandFailure) -> (key: String, value: [UInt8]) {
         var members: [JSON.Member] = []
         if let path = settings.operands.first {
@@ -100,7 +100,7 @@ nonisolated enum RequestCommand {
         return ("", JSON.object(members).bytes)
     }
 
-    /// By the worker's own rules; what its policy says is not known here.
+    /// Checks the value with the worker's own rules. The worker's policy is not known here.
     private static func validate(_ value: [UInt8]) throws(CommandFailure) {
         var policy = Policy()
         policy.allowOperateAll = true

@@ -26,7 +26,7 @@ nonisolated struct ResultStream {
                 starts = try reader.offsets(at: since, partitions, milliseconds: 10_000)
             } else {
                 for partition in partitions {
-                    // The end is pinned down now, so that what comes between now and the first fetch is not passed over.
+                    // The end is pinned now, so that records that arrive before the first fetch are not skipped.
                     if case .end = start {
                         let end = try reader.range(partition, milliseconds: 10_000).upperBound
                         starts.append((partition, .offset(end)))
@@ -41,7 +41,7 @@ nonisolated struct ResultStream {
         }
     }
 
-    /// Hands every result over until told to stop, or (`toEnd`) until each partition was read to its end.
+    /// Passes every result on until `isOver`, or (`toEnd`) until each partition was read to its end.
     func read(
         toEnd: Bool = false, until isOver: () -> Bool, _ take: (Record, JSON) -> Void
     ) throws(CommandFailure) {
@@ -49,7 +49,7 @@ nonisolated struct ResultStream {
         while !isOver() {
             switch reader.next(milliseconds: 50) {
             case .record(let record):
-                // What is not a result of ours is passed over.
+                // Records that are not results of the worker are skipped.
                 if let since, let time = record.timestamp, time < since { continue }
                 guard LedgerEntry(record) != nil,
                     let json = record.value.flatMap({ try? JSON(parsing: $0) })

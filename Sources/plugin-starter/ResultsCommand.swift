@@ -3,7 +3,7 @@ internal import Kafka
 internal import Settings
 internal import Worker
 
-/// `results`: a table, or one JSON object a line.
+/// `results`: prints a table, or one JSON object per line.
 nonisolated enum ResultsCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let follow = settings.value(SettingTable.follow)

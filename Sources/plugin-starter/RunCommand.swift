@@ -26,14 +26,16 @@ nonisolated enum RunCommand {
             let admin = try adminEndpoint(settings, worker.router, log)
             defer { admin?.stop() }
             let code = try worker.run()
-            // All is said and the group is left; taking the clients down could wait long for a broker that is away.
+            // Everything is logged and the worker has left the group. Closing the clients could wait long for an absent
+            // broker.
             ProcessControl.exitAtOnce(code)
         } catch {
             throw CommandFailure(error.exitCode, error.message)
         }
     }
 
-    /// As many open files as are allowed, and enough of them: without, nothing works and nobody says why.
+    /// Raises the limit of open files as far as allowed, and requires enough of them. With too few, nothing works and
+    /// no message explains why.
     private static func requireDescriptors(_ settings: Settings) throws(CommandFailure) {
         let needed = 64 + settings.value(SettingTable.concurrency)
         let allowed = ProcessControl.raiseDescriptorLimit()
@@ -77,7 +79,7 @@ nonisolated enum RunCommand {
         }
     }
 
-    /// `instance`: what the ids of this process's calls begin with, so that HSS can tell the workers apart.
+    /// `instance`: the prefix of this process's call ids, so that HSS can tell the workers apart.
     private static func client(
         _ settings: Settings, _ environment: [String: String], instance: String
     ) throws(CommandFailure) -> HSSClient {
@@ -126,7 +128,7 @@ nonisolated enum RunCommand {
         return .init(hss: hss, iam: iam, projectName: settings[SettingTable.projectName])
     }
 
-    /// What the settings ask of the core; `plan` asks the same.
+    /// The core's configuration from the settings; `plan` uses the same.
     static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
         var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
         configuration.hostsPerCall = settings.value(SettingTable.hostsPerCall)
@@ -144,7 +146,7 @@ nonisolated enum RunCommand {
                 throw CommandFailure(64, error.description)
             }
         }
-        // Distinct between processes, so that a call's id in a result names one call for good.
+        // The prefix differs between processes, so that a call's id in a result always names one call.
         configuration.callPrefix = String(UInt64.random(in: 0...(.max)), radix: 36)
         configuration.seed = UInt64.random(in: 0...(.max))
         return configuration

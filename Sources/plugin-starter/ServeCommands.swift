@@ -41,7 +41,7 @@ nonisolated enum SandboxCommand {
 }
 
 extension Settings {
-    /// The host ids of `--hosts`, one a line; nil where any is known.
+    /// The host ids of `--hosts`, one per line; nil means that any host is known.
     nonisolated func knownHosts() throws(CommandFailure) -> Set<String>? {
         guard let path = self[SettingTable.hosts] else { return nil }
         guard let bytes = File.read(path) else { throw CommandFailure(64, "hosts: \(path) cannot be read") }

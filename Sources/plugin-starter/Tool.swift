@@ -3,14 +3,15 @@ internal import Glibc
 internal import Settings
 internal import Worker
 
-/// From the command line to a command's exit code. Nothing is thrown past here.
+/// Runs a command line and returns the command's exit code. No error is thrown beyond this type.
 nonisolated enum Tool {
     static func main() -> Int32 {
-        // Before any library starts a thread, so that no thread of theirs is interrupted by what the loop reads.
+        // Block signals before any library starts a thread, so that a signal for the loop does not interrupt a
+        // library's thread.
         Signals.block()
         let environment = Self.environment
         if environment["PLUGIN_STARTER_ENDS_WITH_PARENT"] == "1" { ProcessControl.endWithParent() }
-        // The Swift runtime reads it from /proc.
+        // The Swift runtime reads the arguments from /proc.
         guard !CommandLine.arguments.isEmpty else {
             Console.error("plugin-starter: the command line cannot be read: mount /proc")
             return 64
@@ -26,7 +27,7 @@ nonisolated enum Tool {
                 return run(settings, environment)
             }
         } catch {
-            // What is wrong may be said before the form of the log is known.
+            // An error may have to be printed before the log format is known.
             let saysJSON =
                 environment["PLUGIN_STARTER_LOG_FORMAT"] == "json" || arguments.contains("--log-format=json")
                 || arguments.firstIndex(of: "--log-format").map { arguments.dropFirst($0 + 1).first == "json" } ?? false
@@ -67,7 +68,7 @@ nonisolated enum Tool {
     }
 }
 
-/// Why a command ends, in a sentence for whoever typed it, and its exit code.
+/// Why a command ends, in a sentence for its user, and its exit code.
 struct CommandFailure: Error {
     var exitCode: Int32
     var message: String
@@ -82,7 +83,8 @@ struct CommandFailure: Error {
 nonisolated enum Console {
     static func print(_ text: String, terminator: String = "\n") { write(1, text + terminator) }
     static func error(_ text: String, terminator: String = "\n") { write(2, text + terminator) }
-    /// A sentence on standard error; with `json` in the form of the worker's log. `code`: what the command exits with.
+    /// Prints a sentence on standard error; with `json`, in the form of the worker's log. `code`: the command's exit
+    /// code.
     static func complain(_ text: String, code: Int32? = nil, json: Bool) {
         guard json else { return error("plugin-starter: \(text)") }
         var log = Log(level: .info, format: .json)
@@ -107,7 +109,7 @@ nonisolated enum Console {
 }
 
 nonisolated enum File {
-    /// All of a file; `-` is standard input. Nil where it cannot be read, or is longer than 16 MiB.
+    /// Reads a whole file; `-` is standard input. Nil if it cannot be read, or is longer than 16 MiB.
     static func read(_ path: String) -> [UInt8]? { read(path, atMost: 16 << 20) }
 
     static func read(_ path: String, atMost limit: Int) -> [UInt8]? {
@@ -135,7 +137,7 @@ nonisolated enum File {
 
     static func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-    /// Writes a file anew, line by line, and puts it in the place of the old one when it is whole and on the disk.
+    /// Writes a new file line by line. Replaces the old file once the new one is complete and on the disk.
     static func replace(_ path: String, _ produce: (_ line: ([UInt8]) -> Void) -> Void) -> Bool {
         let draft = path + ".new"
         let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -163,12 +165,13 @@ nonisolated enum File {
 }
 
 extension Settings {
-    /// Whether every line on standard error has to be JSON: a worker's log that was asked for so.
+    /// Whether every line on standard error has to be JSON, because the worker's log format was set to it.
     nonisolated var logsJSON: Bool { self[SettingTable.logFormat] == "json" }
 }
 
 extension String {
-    /// Without what would move a terminal's cursor or turn the text around: a key is any text.
+    /// The text without characters that would move a terminal's cursor or reverse the text, because a key can be any
+    /// text.
     nonisolated var printable: String {
         String(String.UnicodeScalarView(unicodeScalars.map { $0.isDeceptive ? "?" : $0 }))
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import Audit
 @testable import Core
 
-/// A result that says something else than its request, or than itself.
+/// A result that contradicts its request or itself.
 @Suite struct AlterationTests {
     static let history = Play.everything
 

@@ -14,7 +14,7 @@ import Testing
 
     static func fresh() -> PartitionAudit { PartitionAudit(partition: 0, rules: rules, requests: 0, results: 0) }
 
-    /// Through a file and back.
+    /// Writes an audit to a file and reads it back.
     static func reread(_ audit: PartitionAudit) throws -> PartitionAudit {
         let state = AuditState(rules: rules, resultsTopic: "r", partitions: [0: audit])
         let again = try AuditState(reading: bytes(state))
@@ -40,7 +40,7 @@ import Testing
             for (index, record) in whole.results.enumerated() {
                 part.results.append(record)
                 guard index % 25 == 24 else { continue }
-                // As the command does: no more requests than the results want.
+                // As in the command, no more requests are read than the results need.
                 part.requests = whole.requests.filter { request in
                     part.results.indices.contains { part.request($0) >= request.position.offset }
                 }
@@ -103,7 +103,7 @@ import Testing
             var play = Play(seed: UInt64(day))
             for _ in 0..<10 { play.request() }
             history = play.end()
-            // The same day again, later and at later offsets.
+            // The same day again, at later times and later offsets.
             for index in history.requests.indices {
                 var request = history.requests[index]
                 request.position.offset += day * 10

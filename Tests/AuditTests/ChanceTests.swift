@@ -3,14 +3,14 @@ import Testing
 @testable import Audit
 @testable import Core
 
-/// Histories that the worker's own core makes by chance, clean and then spoiled in one place.
+/// Random histories from the worker's own core. Each is audited clean, and then altered in one place.
 @Suite struct ChanceTests {
     @Test(arguments: 0..<80 as Range<UInt64>) func `a random history is proven`(_ seed: UInt64) {
         let history = Play.history(seed: seed, requests: 80)
         #expect(history.audit() == [], "seed \(seed)")
     }
 
-    /// One spoiling of a history: what it does to it, and the rule that has to find it.
+    /// A way to alter a history. Each has a rule that has to detect it.
     enum Spoiling: CaseIterable, Sendable {
         case drop, double, doubleSoon, answerAgain, stray, misplace, tear, alterKey, alterHosts, alterStatus, alterID
         case outcomeForRepeat, pointNowhere, swapRepeat
@@ -29,7 +29,7 @@ import Testing
             }
         }
 
-        /// Spoils the result at a place; false where nothing like that can be done to it.
+        /// Alters the result at a place. Returns false if this alteration is not possible there.
         func spoil(_ history: inout History, _ place: Int) -> Bool {
             let value = history.value(place)
             let original = value["original"]
@@ -62,7 +62,7 @@ import Testing
                 history.set(place, ["status"], .string(history.status(place) == .failed ? "succeeded" : "failed"))
             case .alterID: history.setHeader(place, "ce_id", "\(History.topic)/0/\(history.request(place))/gone")
             case .outcomeForRepeat:
-                // A retryable failure leaves the key free, and so does the window's end.
+                // A retryable failure leaves the key free, and the end of the window frees it.
                 guard original?["status"]?.string == "succeeded",
                     let first = history.results.indices.first(where: {
                         history.request($0) == original?["offset"]?.integer
@@ -92,7 +92,7 @@ import Testing
                 guard spoiling.spoil(&history, place) else { continue }
                 spoiled += 1
                 let found = Set(history.audit().map(\.rule))
-                // After more than a window only that there was an answer is known.
+                // After more than a window, the audit knows only that there was an answer.
                 let isLong = [.double, .doubleSoon].contains(spoiling) && found.contains(.answeredTwice)
                 #expect(found.contains(spoiling.rule) || isLong, "seed \(seed) place \(place): \(found)")
             }

@@ -1,7 +1,7 @@
 @testable import Audit
 @testable import Core
 
-/// One partition's requests and results as they stand in their topics, to be audited and to be spoiled.
+/// One partition's requests and results as they are stored in their topics. Tests audit it and alter it.
 struct History {
     static let topic = "plugin.start.requests"
     var requests: [Record] = []
@@ -9,7 +9,7 @@ struct History {
     var now = Timestamp(milliseconds: 0)
     var window: Duration = .seconds(600)
 
-    /// Everything found, with an audit that reads as the command does.
+    /// Every violation that an audit finds when it reads as the command does.
     func audit(
         from begin: Int64 = 0, results first: Int64 = 0, olderThan age: Duration = .zero, partition: Int32 = 0
     ) -> [Violation] {
@@ -37,23 +37,23 @@ struct History {
         return found + audit.finish(now: now, olderThan: age)
     }
 
-    // MARK: Looking
+    // MARK: Reading
 
     func value(_ index: Int) -> JSON { results[index].value.flatMap { try? JSON(parsing: $0) } ?? .null }
 
-    /// As the headers tell it.
+    /// The result's status, from its headers.
     func status(_ index: Int) -> Status? {
         results[index].header("ce_id")?.split(separator: "/").last.flatMap { Status(rawValue: String($0)) }
     }
 
     func request(_ index: Int) -> Int64 { value(index)["request"]?["offset"]?.integer ?? -1 }
 
-    /// Places of results with one of these statuses.
+    /// Indices of results with one of these statuses.
     func places(_ statuses: Status...) -> [Int] {
         results.indices.filter { index in status(index).map(statuses.contains) ?? false }
     }
 
-    // MARK: Spoiling
+    // MARK: Altering
 
     /// Appends a record to the results.
     mutating func append(_ record: Record) {
@@ -62,7 +62,7 @@ struct History {
         results.append(record)
     }
 
-    /// Sets a member of a result's value, nil takes it away; headers stay as they are.
+    /// Sets a member of a result's value; nil removes it. Headers stay as they are.
     mutating func set(_ index: Int, _ path: [String], _ value: JSON?) {
         results[index].value = self.value(index).setting(path[...], value).bytes
     }
@@ -72,7 +72,7 @@ struct History {
         results[index].headers.append(Header(name, text))
     }
 
-    /// Makes id, type and causation what the value says, as whoever alters a result on purpose would.
+    /// Makes id, type and causation match the value, as a deliberate alteration would.
     mutating func seal(_ index: Int) {
         let value = value(index)
         let status = value["status"]?.string ?? ""
@@ -82,7 +82,7 @@ struct History {
         setHeader(index, "ce_causationid", position)
     }
 
-    /// Another status with all that belongs to it.
+    /// Changes the status, with all that belongs to it.
     mutating func turn(_ index: Int, into status: Status) {
         set(index, ["status"], .string(status.rawValue))
         let isOutcome = [.succeeded, .failed].contains(status)

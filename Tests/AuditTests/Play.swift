@@ -1,7 +1,7 @@
 @testable import Core
 
-/// The worker's core, played by chance: what it makes of random requests, answers, crashes and passing time is the history
-/// that an audit has to find nothing in.
+/// Plays the worker's core at random. Its output for random requests, answers, crashes and passing time is a history in
+/// which an audit must find nothing.
 struct Play {
     var history = History()
     private var pipeline: Pipeline
@@ -27,7 +27,7 @@ struct Play {
         start()
     }
 
-    /// A history of so many requests, all of them answered.
+    /// A history of this many requests, all of them answered.
     static func history(seed: UInt64, requests: Int) -> History {
         var play = Play(seed: seed)
         for _ in 0..<requests {
@@ -39,8 +39,8 @@ struct Play {
         return play.end()
     }
 
-    /// A history with several of everything. Chance is in the core's sets and dictionaries too, so a seed alone makes no
-    /// history twice (SWIFT_DETERMINISTIC_HASHING=1 does).
+    /// A history with several results of every kind. The core's sets and dictionaries are also random, so a seed alone
+    /// does not reproduce a history (with SWIFT_DETERMINISTIC_HASHING=1 it does).
     static let everything: History = {
         var seed: UInt64 = 0
         while true {
@@ -70,7 +70,7 @@ struct Play {
     /// A number below the bound.
     mutating func chance(_ bound: Int) -> Int { .random(in: 0..<bound, using: &generator) }
 
-    // MARK: What happens
+    // MARK: Steps
 
     mutating func request(_ json: String? = nil, headers: [Header] = []) {
         let offset = Int64(history.requests.count)
@@ -84,7 +84,7 @@ struct Play {
         if chance(2) == 0 { hand(.tick) }
     }
 
-    /// One of the things that wait to happen.
+    /// Performs one of the pending events.
     mutating func step() {
         switch chance(4) {
         case 0 where !unacknowledged.isEmpty:
@@ -99,13 +99,15 @@ struct Play {
     }
 
     mutating func pass(_ time: Duration) {
-        // Acknowledgements are late by seconds, not by more than what the audit keeps facts for beyond the window.
+        // Acknowledgements are late by seconds. They are never later than the time for which the audit keeps facts
+        // beyond the window.
         while time > .seconds(60), !unacknowledged.isEmpty { hand(.published(unacknowledged.removeFirst())) }
         now = Now(uptime: now.uptime + time, wall: now.wall + time)
         hand(.tick)
     }
 
-    /// Whatever was not acknowledged is in the topic all the same; what was not answered comes again.
+    /// Results that were not acknowledged are in the topic all the same. Requests that were not answered are read
+    /// again.
     mutating func crash() {
         pipeline = Pipeline(configuration)
         (calls, queries, unacknowledged) = ([], [], [])
@@ -191,7 +193,7 @@ struct Play {
         default: break
         }
         let key = chance(15)
-        // Mostly the hosts that the key always has, so that repeats are as common as conflicts.
+        // Mostly the hosts that the key always has, so that duplicates are as common as conflicts.
         let isSame = chance(3) > 0
         let hosts = (0..<3).map { isSame ? "\"h\(key + $0)\"" : "\"h\(chance(20))\"" }.joined(separator: ",")
         return #"{"idempotency_key":"k\#(key)","project_id":"p\#(chance(2))","plugin_code":"ndr","#

@@ -3,7 +3,8 @@ import Testing
 @testable import Audit
 @testable import Core
 
-/// Results of records that are gone are none of this history's: neither altered, nor an answer to what stands there now.
+/// Results of records that are gone do not belong to this history. They are not altered results, and do not answer the
+/// records that have their offsets now.
 @Suite struct TopicIdentityTests {
     private static func recreated(_ status: Status, versionOne: Bool = false) throws -> (History, Int64) {
         var history = Play.everything

@@ -2,16 +2,17 @@ import Testing
 
 @testable import Core
 
-/// What a refused call costs others: halves stand in line, and a request that is wrong as a whole ends.
+/// What a refused call costs other requests. Halves wait in line, and a request that is wrong as a whole ends.
 @Suite struct BisectionTests {
-    /// So many calls may be made to find out which hosts of one request are refused.
+    /// The most calls that may be made to find out which hosts of one request are refused.
     static func cap(_ hosts: Int) -> Int {
         var depth = 0
         while 1 << depth < hosts { depth += 1 }
         return 2 * depth + 4
     }
 
-    /// Plays to the end: calls of the plugin `bad` are refused, and no read blames a host. The calls in order.
+    /// Plays to the end. Calls of the plugin `bad` are refused, and no read reports a bad host. Returns the calls in
+    /// order.
     static func play(_ bench: inout PipelineHarness, _ limit: Int) -> [StartCall] {
         var calls: [StartCall] = []
         bench.play(limit) { bench, call in
@@ -89,7 +90,7 @@ import Testing
         bench.pass(.seconds(60))
         bench.receive(key: "new", hosts: ["new"])
         bench.answer(400, code: "HSS.1001")
-        // Just enrolled: the list does not have it yet.
+        // The host was just enrolled, so the list does not contain it yet.
         for _ in 0..<50 where bench.pipeline.openCount > 0 {
             if let call = bench.calls.first {
                 bench.answer(call.hostIDs.contains("bad1") ? 400 : 200, code: "HSS.1001")

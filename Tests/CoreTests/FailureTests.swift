@@ -10,7 +10,7 @@ import Testing
         return Failure(reply)
     }
 
-    /// Each row as the vendor would send it.
+    /// Each row with the code and status that the vendor would send.
     static let rows = Failure.table.map { row in
         (code: row.code.hasPrefix(".") ? "APIGW" + row.code : row.code, status: row.httpStatus ?? 400, row: row)
     }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Core
 
-/// A refused call is isolated until the faulty hosts are alone.
+/// A refused call is isolated until only its faulty hosts are left.
 @Suite struct IsolationTests {
-    /// What a run of one batch with some faulty hosts came to.
+    /// The outcome of a run of one batch with some faulty hosts.
     struct Outcome {
         var bench: PipelineHarness
         var calls = 0
@@ -13,7 +13,7 @@ import Testing
 
     enum Evidence { case complete, none, failing }
 
-    /// One request a host, shared in one call.
+    /// Each host has a request of its own, and all requests share one call.
     static func run(hosts: Int, faulty: Set<Int>, evidence: Evidence) -> Outcome {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
@@ -236,7 +236,8 @@ import Testing
         for (id, hosts) in [["h1", "h2"], ["h3", "h4", "h5"], ["bad"]].enumerated() {
             coalescer.add(RequestID(id), scope: scope, priority: .normal, hosts: hosts, arrived: .zero)
         }
-        // The third fits beside the first, the second does not: the third leaves the line from within.
+        // The third request fits beside the first, and the second does not. So the third leaves the line from the
+        // middle.
         #expect(coalescer.next(now: .zero)?.hosts == ["h1", "h2", "bad"])
         coalescer.add(2, scope: apart, priority: .normal, hosts: ["bad"], arrived: .zero)
         #expect(coalescer.next(now: .zero)?.hosts == ["h3", "h4", "h5"])
@@ -251,7 +252,7 @@ import Testing
             $0.hostsPerCall = 10
         }
         bench.receive(key: "first", hosts: ["x", "y", "z"], plugin: "other")
-        // Both faulty hosts are found while the others wait already.
+        // Both faulty hosts are found while the other requests already wait.
         bench.receive(key: "small", hosts: ["x"] + (0..<3).map { "g\($0)" })
         bench.receive(key: "large", hosts: (0..<7).map { "r\($0)" } + ["y"] + (7..<30).map { "r\($0)" })
         bench.answer(400, code: "HSS.1001")

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Core
 
-/// What a failed call costs, and what its line in the log says of the next one.
+/// What a failed call costs, and what its log line reports about the next call.
 @Suite struct NextCallTests {
     static func failed(_ status: Int?, _ transport: Reply.Transport? = nil, retryAfter: Duration? = nil) -> Reply {
         var reply = Reply()
@@ -12,7 +12,7 @@ import Testing
         return reply
     }
 
-    /// The notes that come of an answer to the oldest call.
+    /// The log events that result from an answer to the oldest call.
     static func notes(_ bench: inout PipelineHarness, _ reply: Reply) -> [LogEvent] {
         bench.pipeline.handle(.answered(bench.calls.removeFirst().id, reply), now: bench.now).compactMap {
             if case .log(let note) = $0 { note } else { nil }

@@ -1,6 +1,7 @@
 @testable import Core
 
-/// A pipeline with everything around it played by hand: records in, calls and results out, time moved by the test.
+/// A pipeline whose surroundings the test plays by hand. The test sends records, takes calls and results, and moves
+/// time.
 struct PipelineHarness {
     var pipeline: Pipeline
     var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
@@ -15,7 +16,7 @@ struct PipelineHarness {
     var isDrained = false
     var takenAnew: [Int32: Int64] = [:]
     var notes: [LogEvent] = []
-    /// Whether results are acknowledged as they come.
+    /// Whether results are acknowledged as soon as they are published.
     var acknowledges = true
     private var nextOffset: [Int32: Int64] = [:]
 
@@ -23,7 +24,7 @@ struct PipelineHarness {
         var configuration = Pipeline.Configuration(quota: nil)
         change(&configuration)
         pipeline = Pipeline(configuration)
-        // As after a first good answer; the gate has tests of its own.
+        // The state after a first good answer. The gate has tests of its own.
         _ = pipeline.permits.accepted(1, AuthGate.Subject(project: ExactText("p")))
         for partition in partitions { hand(.assigned(partition, Ledger())) }
     }
@@ -52,7 +53,7 @@ struct PipelineHarness {
         }
     }
 
-    /// A record at the partition's next offset. `isLast`: nothing else was fetched with it.
+    /// Receives a record at the partition's next offset. `isLast`: nothing else was fetched with it.
     mutating func receive(
         _ json: String, partition: Int32 = 0, key: String? = nil, headers: [Header] = [], skipping: Int64 = 0,
         isLast: Bool = true
@@ -77,7 +78,7 @@ struct PipelineHarness {
             partition: partition, key: recordKey, isLast: isLast)
     }
 
-    /// Answers the oldest call that is open.
+    /// Answers the oldest open call.
     mutating func answer(_ status: Int, code: String? = nil, text: String? = nil, limit: RateLimit? = nil) {
         guard !calls.isEmpty else { return }
         var reply = Reply()
@@ -88,7 +89,7 @@ struct PipelineHarness {
         hand(.answered(calls.removeFirst().id, reply))
     }
 
-    /// Answers every call that is open, and those that follow, alike.
+    /// Answers every open call, and those that follow, in the same way.
     mutating func settleWith(_ status: Int, code: String, text: String) {
         while !calls.isEmpty { answer(status, code: code, text: text) }
     }
@@ -111,7 +112,7 @@ struct PipelineHarness {
         hand(.tick)
     }
 
-    /// Answers the oldest read: each host's states, or none for a host that is unknown.
+    /// Answers the oldest read with each host's states, or with none for an unknown host.
     mutating func tell(_ state: (String) -> (plugin: String, agent: String)?) {
         guard !queries.isEmpty else { return }
         let query = queries.removeFirst()
@@ -130,7 +131,8 @@ struct PipelineHarness {
         hand(.answered(queries.removeFirst().id, reply))
     }
 
-    /// Goes on until nothing is open: with the oldest call, else the oldest read, else the time of the next deadline.
+    /// Continues until nothing is open. Each step takes the oldest call, else the oldest read, else moves to the next
+    /// deadline.
     mutating func play(
         _ limit: Int, call: (inout PipelineHarness, StartCall) -> Void, read: (inout PipelineHarness) -> Void
     ) {
@@ -147,7 +149,7 @@ struct PipelineHarness {
         }
     }
 
-    /// Moves to each deadline in turn, answering every call with success, until nothing more happens by itself.
+    /// Moves to each deadline in turn and answers every call with success, until nothing more happens by itself.
     mutating func settle(limit: Int = 10_000) {
         for _ in 0..<limit {
             if !calls.isEmpty {
@@ -160,7 +162,7 @@ struct PipelineHarness {
         }
     }
 
-    /// The same for a time only.
+    /// Does the same, but only for a time.
     mutating func settleFor(_ time: Duration) {
         let end = now.uptime + time
         while now.uptime < end {

@@ -21,7 +21,7 @@ import Testing
             }
             while quota.isFree(Self.now(now)) {
                 let slot = quota.sent(Self.now(now))
-                // The server counts the call at any moment between its sending and its answer.
+                // The server counts a call at any moment between its sending and its answer.
                 let takes = Int64.random(in: 0...30_000, using: &generator)
                 let at = now + .milliseconds(Int64.random(in: 0...takes, using: &generator))
                 inFlight.append((now + .milliseconds(takes), slot))
@@ -32,7 +32,7 @@ import Testing
         #expect(counted.count > 10)
     }
 
-    /// Most of these times within any window.
+    /// The highest number of these times within any window.
     static func most(_ times: [Duration], in window: Duration) -> Int {
         let times = times.sorted()
         var (most, start) = (0, 0)
@@ -68,7 +68,7 @@ import Testing
         return quota
     }
 
-    /// When each of the slots is free, if all of them are taken as soon as they are.
+    /// When each of the slots is free, if each is acquired as soon as it is free.
     static func free(_ quota: Quota, from now: Duration) -> [Duration] {
         var (quota, times, now) = (quota, [] as [Duration], now)
         while times.count < 10, let next = quota.nextFree(Self.now(now)) {

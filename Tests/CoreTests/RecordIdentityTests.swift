@@ -2,7 +2,7 @@ import Testing
 
 @testable import Core
 
-/// A result answers the record that it was made for, and no other record that stands at its offset.
+/// A result answers the record that it was made for, and no other record at the same offset.
 @Suite struct RecordIdentityTests {
     static let wall = Timestamp(milliseconds: 1_767_225_600_000)
 
@@ -27,7 +27,7 @@ import Testing
         #expect(Self.record().identity(topic: "t") == Self.record().identity(topic: "t"))
     }
 
-    /// What the results of `before` make of a worker that reads `topic` from its start.
+    /// A worker that reads `topic` from its start, after it restored the results of `before`.
     private func takeOver(_ before: PipelineHarness, topic: String = "t", form: (LedgerEntry) -> LedgerEntry = { $0 })
         -> PipelineHarness
     {
@@ -98,7 +98,7 @@ import Testing
 
     @Test func `after an upgrade the records that were answered before it are passed over`() {
         var after = takeOver(Self.played(), form: Self.versionOne)
-        // A producer whose clock is ahead of the worker's.
+        // The producer's clock is ahead of the worker's.
         after.now.wall = after.now.wall + .seconds(60)
         after.receive(key: "a")
         after.receive(key: "b")

@@ -2,9 +2,10 @@ import Testing
 
 @testable import Core
 
-/// A refusal of the credential: is it the credential's, one project's, or one API's?
+/// Whether a refusal of the credential concerns the credential, one project or one API.
 @Suite struct RefusedScopeTests {
-    /// Plays for a time: calls of projects that `isRefused` names get a 401, others succeed; reads likewise.
+    /// Plays for a time. Calls of projects that `isRefused` names get a 401, and others succeed. The same holds for
+    /// reads.
     static func play(
         _ bench: inout PipelineHarness, for time: Duration, refused: inout [Duration],
         isRefused: (_ project: String) -> Bool,
@@ -41,7 +42,7 @@ import Testing
         let began = bench.now.uptime
         Self.play(&bench, for: .seconds(1), refused: &refused) { $0 == "x" }
         #expect(bench.statuses == Array(repeating: .succeeded, count: 3))
-        // For an hour a sound request each minute is called as soon as it comes.
+        // For 20 minutes, a good request each minute is called as soon as it arrives.
         for minute in 0..<20 {
             bench.receive(key: "m\(minute)", project: "p\(minute % 3)")
             Self.play(&bench, for: .seconds(1), refused: &refused) { $0 == "x" }
@@ -109,7 +110,7 @@ import Testing
         let projects = 1 + pick(5)
         let aloneRefused = Set((0..<projects).filter { _ in pick(3) == 0 }.map { "p\($0)" })
         var isBad = false
-        // Answers come later than they are made; refusals in a row, as the server counts them.
+        // Answers arrive later than they are made. The server counts the refusals in a row.
         var inARow: [Duration] = []
         var worst = 0
         var replies: [(isRead: Bool, id: CallID, reply: Reply)] = []

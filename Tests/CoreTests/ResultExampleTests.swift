@@ -3,13 +3,13 @@ import Testing
 
 @testable import Core
 
-/// `schemas/examples/result-*.json` are what the worker writes, byte for byte; `make schemas` checks them against the
-/// schema. With UPDATE_EXAMPLES=1 they are written anew.
+/// `schemas/examples/result-*.json` are what the worker writes, byte for byte. `make schemas` checks them against the
+/// schema. UPDATE_EXAMPLES=1 rewrites them.
 @Suite struct ResultExampleTests {
     static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("schemas/examples")
 
-    /// One result of each status, from one small history.
+    /// One result of each status, from one short history.
     static func results() -> [StartResult] {
         var bench = PipelineHarness { $0.hostsPerCall = 2 }
         bench.receive(

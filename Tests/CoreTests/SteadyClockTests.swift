@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct SteadyClockTests {
-    /// What the system's clocks say, so long after the start; `off`: what the wall clock is wrong by.
+    /// What the system's clocks show at this time after the start; `off`: the error of the wall clock.
     static func seen(_ uptime: Duration, off: Duration = .zero) -> Now {
         Now(uptime: .seconds(5000) + uptime, wall: Timestamp(milliseconds: 1_767_225_600_000) + uptime + off)
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Core
 
-/// What others' faults cost good requests that wait with them: 5 calls a minute, 10 hosts a call.
+/// What faults of other requests cost good requests that wait with them, at 5 calls a minute and 10 hosts a call.
 @Suite struct StormTests {
     struct Request {
         var key: String
@@ -17,7 +17,7 @@ import Testing
         var seconds = 0.0
     }
 
-    /// Plays until all are done; what it took until the last good one was.
+    /// Plays until all requests are done. Reports what it took until the last good request was done.
     static func play(_ requests: [Request], isRefused: (StartCall) -> String?) -> Outcome {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 5, window: .seconds(60))
@@ -52,7 +52,7 @@ import Testing
         return outcome
     }
 
-    /// As records of several partitions come: those of one in order.
+    /// Orders the requests as if they came from several partitions. Requests of one partition keep their order.
     static func mixed(_ requests: [Request], _ seed: Int) -> [Request] {
         guard seed > 0 else { return requests }
         var generator = SplitMix64(seed: UInt64(seed))

@@ -1,7 +1,8 @@
 internal import CFuzzer
 internal import Glibc
 
-/// `TARGET=json fuzz [flags of libFuzzer] [corpus]`; without TARGET the targets' names and longest inputs.
+/// Usage: `TARGET=json fuzz [flags of libFuzzer] [corpus]`. Without TARGET, it prints the targets' names and longest
+/// inputs.
 @main nonisolated enum Entry {
     static func main() {
         guard named() != nil else {
@@ -21,13 +22,13 @@ internal import Glibc
 
 private let chosen = Entry.named()
 
-/// One input: what does not hold ends the process, as a trap does, and libFuzzer keeps the input.
+/// Tests one input. A broken rule ends the process, as a trap does, and libFuzzer keeps the input.
 private func test(_ start: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     let begin = clock()
     do { try chosen?.check(unsafe Array(UnsafeBufferPointer(start: start, count: size))) } catch {
         fatalError("does not hold: \(error)")
     }
-    // The processor's time: by the wall's, a machine that is busy would be taken for a hang.
+    // Measures processor time. With wall time, a busy machine would look like a hang.
     if clock() - begin > 1_000_000 { fatalError("does not hold: an input is read within a second") }
     return 0
 }

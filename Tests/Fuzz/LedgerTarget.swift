@@ -1,6 +1,6 @@
 @testable import Core
 
-/// Headers of results, one a line, as a restore meets them: beside a dictionary that remembers the same.
+/// Checks headers of results, one per line, as a restore reads them. A dictionary remembers the same for comparison.
 @Sendable func checkLedger(_ bytes: [UInt8]) throws {
     var ledger = Ledger(topic: "t")
     let identities = (0..<4).map { Fingerprint(high: $0, low: 7) }
@@ -33,12 +33,12 @@
     try hold(ledger.answeredCount(below: .max) == answered.count, "each offset with a result is counted once")
     let all = Set(answered.values.joined())
     for (offset, records) in answered {
-        // Far ahead of any result: what has no identity is then never believed.
+        // The record is far later than any result, so a result without an identity is never accepted as its answer.
         let record = Record(
             position: Position(partition: 0, offset: offset), timestamp: .init(milliseconds: .max / 2), key: nil,
             value: nil)
         for identity in identities + records.compactMap(\.self) {
-            // An identity is made from the offset too: it is looked for wherever a header said that it was.
+            // An identity depends on the offset too, so it is found wherever a header contained it.
             let expected: Ledger.Answer = all.contains(identity) ? .itsOwn : .anothers
             try hold(ledger.answer(to: record, identity, nil) == expected, "\(offset) is answered by its own result")
         }
@@ -59,7 +59,7 @@
                     && found.failure?.isRetryable == entry.isRetryable, "a restored failure is the one there was")
         }
     }
-    // One second past what a ledger can tell apart: everything is older.
+    // One second past what a ledger can distinguish, so everything is older.
     ledger.expire(before: Timestamp(milliseconds: Int64(UInt32.max) * 1000 - 1))
     for (key, entry) in known where entry.completedAt.milliseconds < Int64(UInt32.max - 1) * 1000 && claims == 1 {
         try hold(ledger.count == 0, "what is old goes")

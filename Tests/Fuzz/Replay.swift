@@ -3,7 +3,8 @@ import Testing
 
 @testable import Core
 
-/// The corpus: seeds that show each target what its input looks like, and every input that once broke something.
+/// The corpus. It contains seeds that show what each target's input looks like, and every input that once broke
+/// something.
 @Suite struct FuzzTests {
     static let corpus = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("corpus")
 

@@ -2,7 +2,7 @@
 @testable import HSS
 @testable import HTTP
 
-/// An answer: a line with the status, the head as it came over the wire, an empty line, the body.
+/// An answer, written as a line with the status, the head as it came over the wire, an empty line and the body.
 private func completion(_ bytes: [UInt8]) -> HTTPCompletion {
     let input = HeadAndBody(bytes)
     var completion = HTTPCompletion(id: 1)
@@ -31,7 +31,8 @@ private func check(_ reply: Reply) throws {
     try hold((Failure(reply) == nil) == reply.isSuccess, "a failure, or a success")
 }
 
-/// Read, then handed to a request that waits for it: which ends, or knows when it goes on.
+/// Checks an answer that is read and then passed to a request that waits for it. The request ends, or knows when it
+/// continues.
 @Sendable func checkReply(_ bytes: [UInt8]) throws {
     let completion = completion(bytes)
     let reply = ReplyParser.reply(completion)
@@ -73,7 +74,7 @@ private func check(_ reply: Reply) throws {
     }
 }
 
-/// IAM's answer: a token that can be sent, for a time; or why there is none.
+/// Checks IAM's answer. It is a token that can be sent for a time, or a reason why there is none.
 @Sendable func checkToken(_ bytes: [UInt8]) throws {
     let completion = completion(bytes)
     let now: Duration = .seconds(1000)
@@ -95,7 +96,7 @@ private func check(_ reply: Reply) throws {
     try hold(renewal > now && renewal <= now + .seconds(86_400), "a token is renewed within a day")
     try hold(source.token(renewal) != nil, "a token is renewed before it ends")
     try hold(source.wantsFetch(isNeeded: false, renewal), "a token is renewed in time")
-    // A refusal of the next one leaves this one in place.
+    // A refusal of the next token leaves this one in place.
     source.fetching(1)
     _ = source.answered(HTTPCompletion(id: 1), now: now)
     try hold(source.token(now) == token, "a token that holds goes on")

@@ -2,7 +2,8 @@
 @testable import HSS
 @testable import HTTP
 
-/// A record with headers (`name: value` a line; without a colon the value is null), from its bytes to its result.
+/// Checks a record with headers, from its bytes to its result. Each header is a line `name: value`; without a colon the
+/// value is null.
 @Sendable func checkRequest(_ bytes: [UInt8]) throws {
     let input = HeadAndBody(bytes)
     let record = Record(
@@ -56,7 +57,7 @@ private func check(_ request: StartRequest) throws {
     turned.hostIDs.reverse()
     turned.fields.reason = "another"
     try hold(turned.fingerprint == request.fingerprint, "the order of hosts makes no other action")
-    // Project and key share a hash, in which the border between them must not move.
+    // Project and key share a hash. The border between them must not move.
     var (one, other) = (request, request)
     one.projectID = "\(request.projectID)\0x"
     other.idempotencyKey = "x\0\(request.idempotencyKey)"
@@ -69,7 +70,7 @@ private func check(_ rejection: Rejection, _ category: Rejection.Category) throw
     try hold(rejection.message.utf8.count <= 512, "a rejection is told in bounded words")
 }
 
-/// Through the whole of a life: one result, which can be read, and behind it the offset.
+/// Follows a record through its whole life. It gets one readable result, and its offset is stored only after that.
 private func follow(_ record: Record, _ decoded: Result<StartRequest, Rejection>) throws {
     let now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
     var configuration = Pipeline.Configuration(quota: nil)
@@ -100,7 +101,7 @@ private func follow(_ record: Record, _ decoded: Result<StartRequest, Rejection>
     }
 }
 
-/// No text of a request leaves its place in the path, the query or the headers.
+/// Checks that no text of a request leaves its place in the path, the query or the headers.
 private func check(_ call: StartCall, _ request: StartRequest, _ now: Now) throws {
     let client = try HSSClient(
         .init(hss: try need(Endpoint(url: "https://hss.example"), "an endpoint")),
@@ -128,7 +129,7 @@ private func check(_ call: StartCall, _ request: StartRequest, _ now: Now) throw
             && body["host_id_list"]?.array?.compactMap(\.string) == request.hostIDs, "the body asks for what was asked")
 }
 
-/// What a result's record has to be for its readers: JSON, and a header that a restore takes for what it was.
+/// Checks what readers need from a result's record: JSON, and a header from which a restore reads the same result.
 func check(_ result: StartResult) throws {
     let record = ResultWriter(requestsTopic: "topic").record(result)
     let value = try JSON(parsing: record.value)

@@ -2,7 +2,7 @@
 @testable import HSS
 @testable import Settings
 
-/// The settings of `run` from a file.
+/// Checks the settings of `run` from a file.
 @Sendable func checkConfig(_ bytes: [UInt8]) throws {
     let arguments = ["run", "--config", "f"]
     let settings: Settings?
@@ -13,7 +13,7 @@
     try check(settings)
 }
 
-/// What an operator allows; nothing more than the file says.
+/// Checks the operator's policy, which allows nothing more than its file does.
 @Sendable func checkPolicy(_ bytes: [UInt8]) throws {
     let policy: Policy
     do throws(SettingsError) { policy = try PolicyFile.load(bytes, file: "f") } catch {
@@ -25,7 +25,7 @@
     for names in [policy.projects, policy.plugins] { try hold(!(names?.contains("") ?? false), "a name is some text") }
 }
 
-/// A text as the value of each type, and the lines of it as a command line.
+/// Checks a text as the value of each type, and its lines as a command line.
 @Sendable func checkFlags(_ bytes: [UInt8]) throws {
     let text = String(decoding: bytes, as: UTF8.self)
     if let time = Duration(unitText: text) {
@@ -50,7 +50,7 @@
     if let property = try? ValueType<PropertySetting>.property.parse(text) {
         try hold("\(property.name)=\(property.value)" == text, "a property is all of the text")
     }
-    // Two places judge an endpoint: where it is set, and where it is used.
+    // Two places check an endpoint: the setting and its use.
     let isURL = (try? ValueType<String>.url.parse(text)) != nil
     try hold(isURL == (Endpoint(url: text) != nil), "what may be set can be used")
 
@@ -70,7 +70,7 @@ private func resolve(_ arguments: [String], file: [UInt8]) throws(SettingsError)
 
 private func check(_ settings: Settings?) throws {
     guard let settings, settings.command == .run else { return }
-    // A setting that has a default has a value, whatever was given; where it has none the program would trap.
+    // A setting with a default has a value, whatever was given. Without a value the program would trap.
     try check(settings.value(SettingTable.quota))
     try hold((1...10_000_000).contains(settings.value(SettingTable.maxOpen)), "a number keeps its range")
     try hold(settings.value(SettingTable.callTimeout) > .zero, "a duration keeps its range")
@@ -88,7 +88,7 @@ private func check(_ error: SettingsError) throws {
     try hold(!error.setting.isEmpty && !error.source.isEmpty && !error.rule.isEmpty, "a mistake is named and placed")
 }
 
-/// A mistake in a file is placed within it.
+/// The place of an error in a file is within the file.
 private func check(_ error: SettingsError, in bytes: [UInt8]) throws {
     try check(error)
     guard error.source.hasPrefix("f:") else { return }

@@ -1,8 +1,8 @@
-/// A reader of bytes from outside, and what has to hold of it for any bytes. libFuzzer looks for bytes that break it
-/// (`Entry.swift`); the corpus is held against it with the other tests (`Replay.swift`).
+/// A reader of bytes from outside, and what must hold for any bytes. libFuzzer searches for bytes that break it
+/// (`Entry.swift`). The other tests run it on the corpus (`Replay.swift`).
 struct Target: Sendable {
     let name: String
-    /// Longest input worth trying.
+    /// The length of the longest input worth trying.
     let maximumBytes: Int
     let check: @Sendable ([UInt8]) throws -> Void
 
@@ -20,7 +20,7 @@ struct Target: Sendable {
     ]
 }
 
-/// Something that had to hold and did not.
+/// Something that must hold and did not.
 struct Broken: Error, CustomStringConvertible {
     let description: String
 }
@@ -29,13 +29,14 @@ func hold(_ condition: @autoclosure () throws -> Bool, _ rule: @autoclosure () -
     guard try condition() else { throw Broken(description: rule()) }
 }
 
-/// The thing that had to be there.
+/// Returns the value, which must exist.
 func need<Value>(_ value: @autoclosure () throws -> Value?, _ rule: @autoclosure () -> String) throws -> Value {
     guard let value = try value() else { throw Broken(description: rule()) }
     return value
 }
 
-/// An input of lines, an empty line and a body, as HTTP has it: easy to write as a seed, and easy to mutate.
+/// An input of lines, an empty line and a body, as in HTTP. Such an input is easy to write as a seed, and easy to
+/// mutate.
 struct HeadAndBody {
     var lines: [ArraySlice<UInt8>]
     var body: [UInt8]
@@ -54,6 +55,6 @@ struct HeadAndBody {
 }
 
 extension String {
-    /// Text that could forge a line of a log or a header.
+    /// Whether the text contains control characters, which could forge a line of a log or a header.
     var holdsControls: Bool { unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) } }
 }

@@ -3,7 +3,7 @@ import Foundation
 @testable import Core
 @testable import Sandbox
 
-/// What is read is written in one way, and read again as the same.
+/// JSON that can be read has one written form, and reading that form gives the same value.
 @Sendable func checkJSON(_ bytes: [UInt8]) throws {
     let json: JSON
     do throws(JSON.SyntaxError) { json = try JSON(parsing: bytes) } catch {
@@ -16,7 +16,8 @@ import Foundation
     try hold(String(validating: written, as: UTF8.self) != nil, "what is written is UTF-8")
     let again = try JSON(parsing: written)
     try hold(again == json && again.bytes == written, "what is written is read as the same")
-    // Another reader's word for it: ours takes nothing that is no JSON. (Foundation has limits of its own for numbers.)
+    // A second reader confirms that ours accepts nothing that is not JSON. (Foundation has limits of its own for
+    // numbers.)
     if !bytes.contains(UInt8(ascii: "e")) && !bytes.contains(UInt8(ascii: "E")) {
         let other = try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
         try hold(other != nil, "Foundation reads it too")

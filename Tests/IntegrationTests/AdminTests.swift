@@ -30,7 +30,8 @@ extension OnARealBroker {
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             let admin = try worker.adminURL()
             let port = try #require(UInt16(admin.split(separator: ":").last ?? ""))
-            // A third says nothing, a third not all of a request, and a third has said it all and keeps the connection.
+            // A third of the clients send nothing, a third send part of a request, and a third send a whole request and
+            // keep the connection open.
             let texts = ["", "GET /livez HTTP/1.1\r\nHo", "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"]
             var sockets: [Int32] = []
             defer { for socket in sockets { close(socket) } }

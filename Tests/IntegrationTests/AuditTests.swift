@@ -4,11 +4,11 @@ import Testing
 @testable import Core
 
 extension OnARealBroker {
-    /// What was promised, proved from the topics alone, and refuted where somebody spoils them.
+    /// The audit checks the worker's promises from the topics alone, and detects altered topics.
     @Suite struct Audits {
         private static let bad = 30
 
-        /// A worker's answers to requests of every kind; all are there when this returns.
+        /// Plays a worker's answers to requests of every kind. All results exist when this returns.
         private static func play(_ bench: Bench) throws -> Int {
             let plain = (0..<600).map { Bench.Request.plain("k\($0 % 500)") }
             let conflicts = (0..<20).map { Bench.Request.plain("k\($0)", host: "other") }
@@ -42,7 +42,7 @@ extension OnARealBroker {
             return try audit.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
         }
 
-        /// Writes a record to the results topic as somebody else would.
+        /// Writes a record to the results topic, as another writer would.
         private static func inject(_ bench: Bench, partition: Int, _ value: String, headers: [String]) throws {
             let directory = try Executable.scratch("inject")
             defer { try? FileManager.default.removeItem(at: directory) }
@@ -54,7 +54,7 @@ extension OnARealBroker {
                     + headers.flatMap { ["-H", $0] } + [file.path])
         }
 
-        /// One result as it stands in the topic: partition, value, headers.
+        /// One result as it is stored in the topic: partition, value, headers.
         private static func result(_ bench: Bench, status: String) throws -> (Int, String, [String]) {
             let text = try run(
                 "kcat",
@@ -86,7 +86,7 @@ extension OnARealBroker {
             #expect(proof["statuses"]?["expired"]?.integer == 1)
             #expect(try Self.audit(bench, ["--since", "1h"], exits: 0).last?["proven"]?.bool == true)
 
-            // Nothing is new; then somebody writes what is not theirs to write.
+            // Nothing is new at first. Then another writer adds a result without permission.
             #expect(try Self.audit(bench, state, exits: 0).last?["results"]?.integer == 0)
             let (partition, value, headers) = try Self.result(bench, status: "succeeded")
             try Self.inject(bench, partition: partition, value, headers: headers)
@@ -99,7 +99,7 @@ extension OnARealBroker {
             #expect(doubled.first?["result"]?["partition"]?.integer == Int64(partition))
             _ = try Self.audit(bench, ["--allow-repeats"], exits: 0)
 
-            // The same for a request that there never was.
+            // The same for a request that never existed.
             let stray = value.replacing(#""offset":\#(request),"#, with: #""offset":777777,"#)
             try Self.inject(
                 bench, partition: partition, stray,

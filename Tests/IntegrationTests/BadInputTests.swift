@@ -49,7 +49,7 @@ extension OnARealBroker {
             try bench.publish(
                 bytes: Data(Self.with(#""host_id_list":["h"],"x":"\#(String(repeating: "y", count: 900 << 10))""#).utf8)
             )
-            // An empty value with -Z is a null: a tombstone.
+            // kcat -Z publishes an empty value as null, which is a tombstone.
             try run(
                 "bash",
                 ["-c", "printf 'k\\t' | kcat -P -b \(bench.broker.bootstrap) -t \(bench.topics.requests) -K '\t' -Z"])

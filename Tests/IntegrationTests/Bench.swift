@@ -3,8 +3,8 @@ import Testing
 
 @testable import Core
 
-/// A sandbox, and workers on one pair of topics of the real broker; what is asked of them goes over kcat, which shares
-/// no code with them.
+/// A sandbox, and workers on one pair of topics of the real broker. Tests publish and read with kcat, which shares no
+/// code with the workers.
 final class Bench {
     let broker: Broker
     let topics: Topics
@@ -21,7 +21,7 @@ final class Bench {
         url = try sandbox.firstLine()
     }
 
-    /// With a requests topic and a group of its own on the same results topic.
+    /// A bench with its own requests topic and group, on the same results topic.
     init(beside other: Bench) throws {
         (broker, sandbox, url, partitions) = (other.broker, other.sandbox, other.url, other.partitions)
         var topics = try broker.topics("beside", requests: partitions, results: partitions)
@@ -29,7 +29,7 @@ final class Bench {
         self.topics = topics
     }
 
-    /// `alone`: with a quota that is off and one host a call, so that each request is a call at once.
+    /// `alone`: the quota is off and a call has one host, so that each request is called at once.
     func worker(
         _ arguments: [String] = [], environment: [String: String] = [:], ready: Bool = true, alone: Bool = true
     ) throws -> Executable {
@@ -39,7 +39,7 @@ final class Bench {
         return worker
     }
 
-    /// The command line of a worker. What is given last counts.
+    /// The command line of a worker. The last value given for a setting counts.
     func arguments(_ more: [String], alone: Bool = true) -> [String] {
         [
             "run", "--bootstrap-servers", broker.bootstrap, "--requests-topic", topics.requests, "--results-topic",
@@ -51,7 +51,7 @@ final class Bench {
         var key: String
         var value: String
 
-        /// One host, named after the key.
+        /// A request for one host, which is named after the key.
         static func plain(_ key: String, host: String? = nil) -> Request {
             Request(
                 key: key,
@@ -61,7 +61,7 @@ final class Bench {
         }
     }
 
-    /// Publishes with kcat, one record a line: key, tab, value.
+    /// Publishes with kcat, one record per line: key, tab, value.
     func publish(_ requests: [Request], more: [String] = []) throws {
         let directory = try Executable.scratch("input")
         defer { try? FileManager.default.removeItem(at: directory) }
@@ -73,7 +73,7 @@ final class Bench {
             seconds: 120)
     }
 
-    /// One record from a file's bytes as they are.
+    /// Publishes one record with exactly these bytes as its value.
     func publish(bytes: Data, headers: [String] = [], key: String? = nil) throws {
         let directory = try Executable.scratch("input")
         defer { try? FileManager.default.removeItem(at: directory) }
@@ -113,7 +113,7 @@ final class Bench {
         }
     }
 
-    /// How many records a topic holds, from its ends.
+    /// The number of records in a topic, from its end offsets.
     func count(_ topic: String) throws -> Int {
         let arguments = (0..<partitions).flatMap { ["-t", "\(topic):\($0):-1"] }
         var lines = ""
@@ -131,32 +131,32 @@ final class Bench {
         try eventually(
             "\(number) results", seconds: seconds, otherwise: { worker?.errors ?? "" }
         ) {
-            // A broker that is just back answers, but does not lead its partitions yet.
+            // A broker that has just restarted answers, but does not lead its partitions yet.
             (try? count(topics.results)).map { $0 >= number } ?? false
         }
     }
 
-    /// The calls that the sandbox took.
+    /// The calls that the sandbox received.
     func journal() throws -> [JSON] {
         try run("curl", ["-sf", "\(url)/_sandbox/journal"]).split(separator: "\n").map {
             try JSON(parsing: Array($0.utf8))
         }
     }
 
-    /// Records of the group that are not committed yet, by the broker's own tool.
+    /// The number of the group's records that are not committed yet, from the broker's own tool.
     func committedLag() throws -> Int {
         let text = try broker.tool("kafka-consumer-groups.sh", ["--describe", "--group", topics.group])
         let rows = text.split(separator: "\n").map { $0.split(separator: " ") }
         guard let head = rows.first(where: { $0.contains("LAG") }), let lag = head.firstIndex(of: "LAG"),
             let end = head.firstIndex(of: "LOG-END-OFFSET")
         else { throw Unmet("no lag is told: \(text)") }
-        // Where nothing was ever committed there is a dash: all of the partition is behind.
+        // The tool prints a dash if nothing was ever committed. The lag is then the whole partition.
         return rows.filter { $0.contains(Substring(topics.requests)) }.reduce(0) { sum, row in
             sum + (Int(row[lag]) ?? Int(row[end]) ?? 0)
         }
     }
 
-    /// The promise: each request record has one result.
+    /// Checks the promise that each request record has exactly one result.
     func checkOneResultEach(_ requests: Int, _ location: SourceLocation = #_sourceLocation) throws {
         let results = try results()
         let positions = Set(results.map(\.position))

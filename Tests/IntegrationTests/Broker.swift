@@ -1,12 +1,12 @@
 import Foundation
 import Testing
 
-/// A real Apache Kafka broker: the one that `KAFKA_BOOTSTRAP_SERVERS` names, else one started from `KAFKA_HOME`, else one in
-/// docker. All tests share it.
+/// A real Apache Kafka broker. It is the broker that `KAFKA_BOOTSTRAP_SERVERS` names, else one started from
+/// `KAFKA_HOME`, else one in docker. All tests share it.
 final class Broker: @unchecked Sendable {
-    // Tests that use it run one after another; the class is written by them alone.
+    // Tests that use the broker run one after another, and only they write to this class.
     let bootstrap: String
-    /// SASL_SSL with PLAIN, user worker, password worker-secret; nil where the broker is not our own.
+    /// SASL_SSL with PLAIN, user worker, password worker-secret; nil if the broker is not our own.
     private(set) var tlsBootstrap: String?
     private(set) var directory: URL?
     let home: String?
@@ -24,7 +24,8 @@ final class Broker: @unchecked Sendable {
         return isThere || isRequired
     }()
 
-    /// One that asks for rights, but on its plain listener; tests that need it are left out where it cannot be started.
+    /// A broker with authorization, except on its plain listener. Tests that need it are skipped where it cannot be
+    /// started.
     static let guarded: Result<Broker, any Error> = Result {
         try Broker(
             more: """
@@ -33,7 +34,7 @@ final class Broker: @unchecked Sendable {
                 """)
     }
     static let canBeStarted = ProcessInfo.processInfo.environment["KAFKA_HOME"] != nil
-    /// Users of the TLS listener, each with its name and `-secret` as password.
+    /// Users of the TLS listener. A user's password is its name and `-secret`.
     static let users = ["worker", "norequests", "noresults", "nowrite", "nogroup", "reader"]
 
     private init(more: String? = nil) throws {
@@ -86,7 +87,7 @@ final class Broker: @unchecked Sendable {
         }
     }
 
-    /// SIGKILL, as in a crash; the data stay.
+    /// Kills the broker with SIGKILL, as in a crash. Its data stays.
     func crash() {
         guard let process else { return }
         kill(process.processIdentifier, SIGKILL)
@@ -99,12 +100,12 @@ final class Broker: @unchecked Sendable {
         if let directory { try? FileManager.default.removeItem(at: directory) }
     }
 
-    /// A pair of topics of their own for a test.
+    /// A pair of topics for one test only.
     func topics(_ name: String, requests: Int = 12, results: Int = 12) throws -> Topics {
         let unique = "\(name)-\(UUID().uuidString.prefix(8))"
         let topics = Topics(requests: "\(unique).requests", results: "\(unique).results", group: "\(unique)-group")
         if requests == 12 && results == 12 {
-            // The broker makes a topic when one that is not there is asked for.
+            // The broker creates a topic when a client asks for one that does not exist.
             for topic in [topics.requests, topics.results] {
                 try eventually("topic \(topic) is there", seconds: 30) {
                     try run("kcat", ["-L", "-b", bootstrap, "-t", topic, "-X", "allow.auto.create.topics=true"])
@@ -186,7 +187,7 @@ final class Broker: @unchecked Sendable {
     }
 }
 
-/// Names of one test's own.
+/// Names for one test only.
 struct Topics {
     var requests: String
     var results: String

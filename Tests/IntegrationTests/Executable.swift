@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A program that runs: its output in files, its end awaited. Killed when the test lets go of it.
+/// A running program. Its output goes to files, and tests wait for its end. It is killed when the test releases it.
 final class Executable {
     let process = Process()
     private let directory: URL
@@ -41,7 +41,7 @@ final class Executable {
         try process.run()
     }
 
-    /// The program under test with a command.
+    /// Runs the program under test with a command.
     static func starter(_ arguments: [String], environment: [String: String] = [:]) throws -> Executable {
         try Executable(binary.path, arguments, environment: environment)
     }
@@ -61,7 +61,7 @@ final class Executable {
 
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
-    /// Waits for the end; the exit code, or 128 + signal.
+    /// Waits for the program to end. Returns the exit code, or 128 + signal.
     @discardableResult
     func wait(seconds: Double = 60) throws -> Int32 {
         try eventually("\(name) ends", seconds: seconds) { !process.isRunning }
@@ -69,7 +69,7 @@ final class Executable {
         return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     }
 
-    /// Waits for a line on standard error that holds this text.
+    /// Waits for a line on standard error that contains this text.
     func says(_ text: String, seconds: Double = 30) throws {
         try eventually("\(name) says \"\(text)\"", seconds: seconds, otherwise: { self.errors }) {
             self.errors.contains(text) || !self.process.isRunning
@@ -77,7 +77,7 @@ final class Executable {
         if !errors.contains(text) { throw Unmet("\(name) ended without saying \"\(text)\": \(errors.suffix(2000))") }
     }
 
-    /// Its first line on standard output.
+    /// The program's first line on standard output.
     func firstLine(seconds: Double = 20) throws -> String {
         try eventually("\(name) prints a line", seconds: seconds, otherwise: { self.errors }) { output.contains("\n") }
         return String(output.prefix { $0 != "\n" })
@@ -89,7 +89,7 @@ struct Unmet: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Waits for something outside this process to become true, by looking again and again until it is too late.
+/// Waits for something outside this process to become true. Checks it repeatedly until the time is over.
 func eventually(
     _ what: String, seconds: Double, otherwise: () -> String = { "" }, _ condition: () throws -> Bool
 ) throws {
@@ -101,7 +101,7 @@ func eventually(
 }
 
 extension Executable {
-    /// Where a worker that was told to listen at any port says that it does.
+    /// The address that a worker reports after it was set to listen on any port.
     func adminURL() throws -> String {
         let line = errors.split(separator: "\n").first { $0.hasPrefix("admin endpoint at ") }
         guard let line else { throw Unmet("no admin endpoint: \(errors)") }
@@ -109,7 +109,7 @@ extension Executable {
     }
 }
 
-/// Runs a program to its end; what it printed. Throws where it failed.
+/// Runs a program to its end and returns what it printed. Throws if the program failed.
 @discardableResult
 func run(_ program: String, _ arguments: [String], input: URL? = nil, seconds: Double = 60) throws -> String {
     let executable = try Executable(program, arguments, input: input)

@@ -1,4 +1,4 @@
 import Testing
 
-/// Everything on the real broker, one test after another.
+/// All tests on the real broker, one after another.
 @Suite(.serialized, .enabled(if: Broker.isAvailable, "\(Broker.reason)")) struct OnARealBroker {}

@@ -3,7 +3,7 @@ import Testing
 
 extension OnARealBroker {
     @Suite struct NameServers {
-        /// A name server that takes every question and answers none, for as long as this lives.
+        /// A name server that accepts every question and answers none, for as long as this object lives.
         final class Silent {
             static let address = "127.0.0.77"
             private let descriptor: Int32
@@ -26,14 +26,14 @@ extension OnARealBroker {
 
             deinit { close(descriptor) }
 
-            /// Whether a question waits unanswered.
+            /// Whether a question is waiting for an answer.
             var isAsked: Bool {
                 var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
                 return unsafe poll(&watched, 1, 0) == 1
             }
         }
 
-        /// The worker with a resolv.conf of its own, in a mount namespace that nobody else sees.
+        /// A worker with a resolv.conf of its own, in a mount namespace that no other process sees.
         static func worker(_ bench: Bench, _ directory: URL) throws -> Executable {
             let file = directory.appendingPathComponent("resolv.conf")
             try "nameserver \(Silent.address)\noptions timeout:15 attempts:2\n".write(
@@ -61,7 +61,7 @@ extension OnARealBroker {
             try bench.publish([.plain("waits")])
             try eventually("the name server is asked", seconds: 10) { silent.isAsked }
             try worker.says("call failed", seconds: 5)
-            // The first question is open for 30 s: meanwhile other requests are answered, and more calls are tried.
+            // The first question stays open for 30 s. Meanwhile other requests are answered, and more calls are tried.
             try bench.publish(bytes: Data("no request".utf8))
             try bench.waitForResults(1, seconds: 5, worker)
             let first = Date()

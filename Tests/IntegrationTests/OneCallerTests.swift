@@ -5,9 +5,9 @@ import Testing
 @testable import Kafka
 
 extension OnARealBroker {
-    /// With a quota one worker of the group calls, and the others stand by.
+    /// With a quota, one worker of the group calls and the others stand by.
     @Suite struct OneCaller {
-        /// A call that arrived, and who made it.
+        /// A call that arrived, and the worker that made it.
         struct Call {
             var time: Int64
             var worker: String
@@ -21,15 +21,15 @@ extension OnARealBroker {
 
         static func storm(_ count: Int) -> [Bench.Request] { (0..<count).map { .plain("k\($0)") } }
 
-        /// Who called, in order, one entry for each uninterrupted run of calls.
+        /// The workers that called, in order, with one entry for each uninterrupted run of calls.
         static func callers(_ bench: Bench) throws -> [String] {
             var callers: [String] = []
             for call in try calls(bench) where call.worker != callers.last { callers.append(call.worker) }
             return callers
         }
 
-        /// What holds however a caller ends: no window above the quota, no 429, one result each, and no more changes of the
-        /// caller than there were takeovers.
+        /// Checks what holds however a caller ends. No window exceeds the quota, no call gets a 429, each request has
+        /// one result, and the caller changes no more often than there were takeovers.
         static func check(_ bench: Bench, quota: Int, _ requests: Int, _ workers: [Executable]) throws {
             let summary = try SharedQuota.summary(bench)
             #expect((summary["most_starts_in_window"]?.integer ?? 99) <= Int64(quota))
@@ -208,7 +208,7 @@ extension OnARealBroker {
             try bench.waitForResults(5, worker)
             worker.signal(SIGTERM)
             #expect(try worker.wait() == 0)
-            // Not with confluent_kafka, which reads the text as a C string: past its end.
+            // The test does not use confluent_kafka, which reads the text as a C string and so reads past its end.
             let configuration = ClientConfiguration(bootstrapServers: bench.broker.bootstrap)
             let reader = try Reader(configuration, topic: bench.topics.requests, group: bench.topics.group)
             let text = try #require(try reader.committed([0], milliseconds: 10_000)[0]).metadata

@@ -25,7 +25,7 @@ extension OnARealBroker {
             let planned = lines.filter { $0["at_ms"] != nil }
 
             try bench.publish(requests)
-            // The same from the topic.
+            // The same plan from the topic.
             let fromTopic = try run(
                 Executable.binary.path,
                 [
@@ -44,7 +44,7 @@ extension OnARealBroker {
                 let hosts = (call["hosts"]?.array ?? []).compactMap(\.string).joined(separator: " ")
                 return "\(call["project_id"]?.string ?? "") \(hosts) \(call["error_code"]?.string ?? "")"
             }
-            // Calls of one window are on their way together and can arrive in any order.
+            // Calls of one window are in flight together and can arrive in any order.
             func byWindow(_ calls: [(at: Int64, call: String)]) -> [Int64: [String]] {
                 Dictionary(grouping: calls, by: { $0.at / 3000 }).mapValues { $0.map(\.call).sorted() }
             }

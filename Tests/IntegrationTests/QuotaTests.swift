@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 
 extension OnARealBroker {
-    /// The sandbox counts as HSS would: by the user, whoever calls.
+    /// The sandbox counts as HSS would. It counts per user, whichever worker calls.
     @Suite struct SharedQuota {
         static let quota = ["--quota", "5/4s", "--connect-timeout", "500ms"]
 
@@ -14,7 +14,8 @@ extension OnARealBroker {
 
         @Test func `three workers keep to the quota through ten windows, one of them restarted in each`() throws {
             let bench = try Bench("quota", sandbox: ["--quota", "5/4s"])
-            // One call a request: more than ten windows' worth, so that each worker always wants to call.
+            // One call per request. The requests last for more than ten windows, so that each worker always wants to
+            // call.
             let arguments =
                 Self.quota + [
                     "--hosts-per-call", "1", "--log-level", "info", "--session-timeout", "2s",
@@ -24,7 +25,7 @@ extension OnARealBroker {
             for window in 0..<10 {
                 let until = Date().addingTimeInterval(4)
                 let leaving = workers[window % 3]
-                // In turn in order and without a word.
+                // The workers end by a clean shutdown and by a kill, in turn.
                 leaving.signal(window % 2 == 0 ? SIGTERM : SIGKILL)
                 let code = try leaving.wait(seconds: 20)
                 if window % 2 == 0 { #expect(code == 0, "\(leaving.errors)") }

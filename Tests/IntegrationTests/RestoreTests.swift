@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 
 extension OnARealBroker {
-    /// What a worker knows after a restart, it knows from the results topic.
+    /// After a restart, a worker learns everything it knows from the results topic.
     @Suite struct Restore {
         @Test func `a replay of the whole topic makes no call and no result`() throws {
             let bench = try Bench("replay")
@@ -17,7 +17,7 @@ extension OnARealBroker {
             #expect(try first.wait() == 0)
             let calls = try bench.journal().count
 
-            // Another group has no committed offsets: it reads everything again.
+            // Another group has no committed offsets, so it reads everything again.
             let again = try bench.worker(["--group", bench.topics.group + "-again"])
             try again.says("results read count=1502 skipped=0")
             try bench.publish([

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension OnARealBroker {
-    /// What a missing right looks like to whoever lacks it, on a broker that asks for rights.
+    /// What a missing right looks like to the user that lacks it, on a broker with authorization.
     @Suite(.enabled(if: Broker.canBeStarted)) struct Rights {
         static let topics = Result { () throws -> Topics in
             let broker = try Broker.guarded.get()
@@ -65,7 +65,7 @@ extension OnARealBroker {
             #expect(try worker.wait() == 0)
         }
 
-        /// Taken from and given back to a user of its own, on topics of its own.
+        /// Revokes and restores READ on the requests topic and WRITE on the results topic for the user `worker`.
         @Test func `readyz names a right that is taken away, and forgets it when it is given back`() throws {
             _ = try Self.topics.get()
             let broker = try Broker.guarded.get()

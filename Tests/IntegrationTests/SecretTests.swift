@@ -4,9 +4,9 @@ import Testing
 @testable import Core
 
 extension OnARealBroker {
-    /// The sandbox repeats each request in its refusal, secrets and all.
+    /// The sandbox repeats each request in its refusal, secrets included.
     @Suite struct Secrets {
-        /// All that a worker prints and publishes in the time of one request.
+        /// Everything that a worker prints and publishes during one request.
         static func everything(_ bench: Bench, _ environment: [String: String], until text: String) throws -> String {
             let worker = try bench.worker(
                 ["--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--iam-endpoint", bench.url],

@@ -18,7 +18,7 @@ extension OnARealBroker {
                 kill(process.processIdentifier, SIGKILL)
                 process.waitUntilExit()
             }
-            // It is read until the worker is ready, and never again.
+            // The pipe is read until the worker is ready, and never again.
             var text = ""
             try eventually("the worker is ready", seconds: 30, otherwise: { text }) {
                 text += String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
@@ -26,7 +26,7 @@ extension OnARealBroker {
             }
             let place = try #require(text.firstMatch(of: /http:\/\/127\.0\.0\.1:[0-9]+/))
             let admin = String(place.0)
-            // Each of these is a line of the log; together they are more than the pipe and the buffer hold.
+            // Each of these requests causes a log line. Together the lines are more than the pipe and the buffer hold.
             try bench.publish((0..<12_000).map { .init(key: "k\($0)", value: "{}") })
             try bench.waitForResults(12_000, seconds: 60)
             #expect(try run("curl", ["-s", "-m", "2", "\(admin)/livez"]) == "ok\n")

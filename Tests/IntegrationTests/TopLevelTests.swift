@@ -7,7 +7,7 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().d
     .deletingLastPathComponent()
 
 extension OnARealBroker {
-    /// The files that stand beside the code do what they say.
+    /// The files beside the code do what they promise.
     @Suite struct TopLevel {
         @Test func `each example request goes through the worker`() throws {
             let bench = try Bench("examples")
@@ -34,7 +34,7 @@ extension OnARealBroker {
             #expect(try worker.wait() == 0)
         }
 
-        /// The command of a service in docker-compose.yml, as its list is written.
+        /// The command of a service in docker-compose.yml, from its list.
         static func command(of service: String) throws -> [String] {
             let text = try String(contentsOf: root.appendingPathComponent("docker-compose.yml"), encoding: .utf8)
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false)

@@ -5,7 +5,8 @@ import Testing
 @testable import Kafka
 
 extension OnARealBroker {
-    /// A result answers its own record, whatever becomes of the requests topic: each record that was there gets one result.
+    /// A result answers its own record, whatever happens to the requests topic. Each record that existed gets one
+    /// result.
     @Suite struct TopicIdentity {
         private static let session = [
             "--session-timeout", "2s", "--kafka-property", "topic.metadata.refresh.interval.ms=500",
@@ -23,7 +24,7 @@ extension OnARealBroker {
                 try audit.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }.last)
         }
 
-        /// A worker answers until there are so many results, and ends.
+        /// A worker answers until this many results exist, and ends.
         private static func answer(_ count: Int, _ bench: Bench) throws {
             let worker = try bench.worker()
             try bench.waitForResults(count, worker)
@@ -52,7 +53,7 @@ extension OnARealBroker {
 
             let other = try Bench(beside: bench)
             try other.publish([.plain("b1"), .plain("b2"), .plain("a1"), .plain("b3")])
-            // Without a commit of the old one nothing but the topic's name tells the records apart.
+            // Without a commit for the old topic, only the topic's name distinguishes the records.
             let second = try other.worker()
             try second.says("results of another requests topic")
             try other.waitForResults(7, second)
@@ -92,7 +93,7 @@ extension OnARealBroker {
             try Self.create(bench.topics.requests, bench)
             try bench.publish((0..<30).map { .plain("b\($0)") })
             try bench.waitForResults(80, worker)
-            // More than there were before: none is taken for an old one.
+            // There are more records than before, and none is taken for an old one.
             try bench.publish((30..<90).map { .plain("b\($0)") })
             try bench.waitForResults(140, worker)
             try Self.stop(worker)
@@ -169,7 +170,7 @@ extension Bench {
         try broker.tool("kafka-delete-records.sh", ["--offset-json-file", file.path])
     }
 
-    /// What the group has committed is set: as if the log had been longer.
+    /// Sets the group's committed offset, as if the log had been longer.
     fileprivate func commit(_ offset: Int64) throws {
         let group = try Consumer(
             ClientConfiguration(bootstrapServers: broker.bootstrap), topic: topics.requests, group: topics.group)
@@ -182,7 +183,7 @@ extension Bench {
         }
     }
 
-    /// Results with nothing but a header.
+    /// Writes results that consist only of a header.
     fileprivate func forge(_ headers: [String]) throws {
         let directory = try Executable.scratch("forge")
         defer { try? FileManager.default.removeItem(at: directory) }

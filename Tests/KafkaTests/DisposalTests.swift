@@ -5,7 +5,7 @@ import Testing
 @testable import Kafka
 
 @Suite struct DisposalTests {
-    /// As a client whose destroy call waits for a broker thread.
+    /// Behaves like a client whose destroy call waits for a broker thread.
     private final class Slow: Sendable {
         let mayEnd: DispatchSemaphore
         let ended: DispatchSemaphore

@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 @testable import Kafka
 
-/// The clients against librdkafka's mock cluster.
+/// Tests the clients against librdkafka's mock cluster.
 @Suite(.serialized) struct KafkaTests {
     static let fast = [
         (name: "fetch.wait.max.ms", value: "10"), (name: "session.timeout.ms", value: "4000"),
@@ -73,7 +73,7 @@ import Testing
         var pauses = 0
         try Self.until("all are read") {
             guard let event = consumer.next() else {
-                // Nothing comes while it is paused; resuming twice must do no harm.
+                // Nothing arrives while the consumer is paused. Resuming twice must do no harm.
                 consumer.resume([0])
                 consumer.resume([0])
                 return seen.count >= 2000

@@ -1,10 +1,12 @@
 import Core
 
 extension World {
-    /// Windows beyond those that the calls need: refusals are remembered for five, and a takeover costs one and a half.
+    /// Windows beyond those that the calls need. Refusals are remembered for five windows, and a takeover costs one and
+    /// a half.
     private static let fairness = 7
 
-    /// Everything is mended, but for what is refused for good; then each record has to be answered, and each offset committed.
+    /// Repairs everything except what is refused for good. Then each record has to be answered, and each offset
+    /// committed.
     func heal() {
         isHealed = true
         hss.fault = settings.lasting ?? .none
@@ -25,11 +27,12 @@ extension World {
         }
     }
 
-    /// Whoever is not refused has an answer in time: what the quota demands of all who wait, and a few windows.
+    /// Requests that are not refused get an answer in time. The limit is what the quota requires for all waiting
+    /// requests, and a few windows.
     private func serveTheSound() {
         let window = settings.quota?.window ?? .seconds(60)
         let calls = (kafka.unanswered + kafka.gone).reduce(0) { $0 + callsAtMost(for: $1) }
-        // Without a quota a 429 has set one of 5 calls.
+        // Without a quota, a 429 has set a quota of 5 calls.
         let limit = settings.quota?.calls ?? 5
         let needed = (calls + limit - 1) / limit
         let bound = time + window * (needed + Self.fairness)
@@ -59,7 +62,7 @@ extension World {
         if !members.contains(where: { $0.isAlive && !$0.isDraining }) { start() }
     }
 
-    /// All that is due is done, up to the next event.
+    /// Does everything that is due, up to the next event.
     private func goOn() {
         for index in members.indices where members[index].isAlive && !members[index].isFrozen {
             fetch(index, 20)

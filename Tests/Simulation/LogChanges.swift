@@ -1,23 +1,24 @@
 import Core
 
-/// What an operator or an election does to the log of one partition of the requests topic.
+/// Changes that an operator or an election makes to the log of one partition of the requests topic.
 extension SimulatedKafka {
-    /// The topic is deleted and created again. The broker forgets what was committed of it.
+    /// The topic is deleted and recreated. The broker forgets the offset that was committed for it.
     mutating func recreate(_ partition: Int32) {
         cut(partition, to: 0)
         first[Int(partition)] = 0
         committed[partition] = nil
     }
 
-    /// An unclean election loses the last records. `isRead`: by a consumer that notices at once. Without one the log could
-    /// grow beyond the committed offset before anyone looks, and no worker would know that it was ever shorter.
+    /// An unclean election loses the last records. `isRead`: a consumer reads the partition and notices at once.
+    /// Without such a consumer, the log could grow beyond the committed offset before anyone looks, and no worker would
+    /// know that it was ever shorter.
     mutating func truncate(_ partition: Int32, by count: Int, keeping: Int64, isRead: Bool) {
         let floor = max(first[Int(partition)], keeping, isRead ? 0 : committed[partition]?.offset ?? 0)
         let end = Int(end(partition))
         cut(partition, to: min(end, max(Int(floor), end - count)))
     }
 
-    /// Retention, or `kafka-delete-records`.
+    /// Records are deleted by retention, or by `kafka-delete-records`.
     mutating func deleteRecords(_ partition: Int32, below offset: Int64) {
         let low = first[Int(partition)]
         first[Int(partition)] = min(max(low, offset), end(partition))
@@ -26,14 +27,14 @@ extension SimulatedKafka {
 
     func end(_ partition: Int32) -> Int64 { Int64(requests[Int(partition)].count) }
 
-    /// Where a takeover begins to read, as `Takeover.start`.
+    /// Where a takeover begins to read, like `Takeover.start`.
     func start(_ partition: Int32) -> Int64 {
         let low = first[Int(partition)]
         guard let committed = committed[partition]?.offset, committed <= end(partition) else { return low }
         return max(committed, low)
     }
 
-    /// A worker may have taken them.
+    /// A worker may have read these records already.
     private mutating func loseSight(of offsets: Range<Int64>, _ partition: Int32) {
         for offset in offsets where answered[Int(partition)][offset] == nil {
             gone.append(requests[Int(partition)][Int(offset)])
@@ -54,8 +55,8 @@ extension World {
         switch step.kind {
         case .recreate:
             if settings.quota != nil {
-                // What a caller said of the quota goes with the topic. Where there is no result either, nobody can know that
-                // anything was called.
+                // What a caller recorded about the quota is deleted with the topic. If there is no result either,
+                // nobody can know that anything was called.
                 guard kafka.hasResults else { return }
                 changed = (0..<Int32(kafka.requests.count)).map { $0 }
             }
@@ -63,13 +64,15 @@ extension World {
             for partition in changed { kafka.recreate(partition) }
         case .truncate:
             met["truncated", default: 0] += 1
-            // By its owner in the group's view: who was expelled and does not know it yet tells the group nothing.
+            // The owner in the group's view must read it. A member that was expelled and does not know it yet reports
+            // nothing to the group.
             let isRead =
                 kafka.group.owner[partition].map {
                     !members[$0].isSilent && !members[$0].isDraining && !members[$0].isExpelled
                         && members[$0].owned[partition].map { $0.revokedUntil == nil } ?? false
                 } ?? false
-            // With a quota nothing that a call may be under way for: a call for what nobody can see is not counted.
+            // With a quota, keep every record that a call may be in flight for. A call for a record that nobody can see
+            // is not counted.
             let kept = settings.quota.flatMap { _ in
                 kafka.unanswered.last { $0.position.partition == partition }?.position.offset
             }
@@ -78,7 +81,7 @@ extension World {
             met["deleted", default: 0] += 1
             kafka.deleteRecords(partition, below: kafka.end(partition) - Int64(step.b % 3))
         }
-        // Positions name other records now.
+        // The positions belong to other records now.
         for index in members.indices { members[index].isUnsure = true }
         for partition in changed { logChanged(partition) }
     }
@@ -92,15 +95,15 @@ extension World {
             guard let owned = members[index].owned[partition] else { continue }
             let isBeyond = owned.fetchFrom > kafka.end(partition)
             if isBeyond || owned.fetchFrom < kafka.first[Int(partition)] {
-                // The broker refuses the fetch, and the consumer begins at the log's start (`auto.offset.reset`).
+                // The broker refuses the fetch, and the consumer restarts at the log's start (`auto.offset.reset`).
                 members[index].owned[partition]?.fetchFrom = kafka.first[Int(partition)]
             }
-            // A consumer always has a fetch under way: it knows before anything else happens.
+            // A consumer always has a fetch in flight, so it knows before anything else happens.
             if isBeyond { members[index].owned[partition]?.isOutdated = true }
         }
     }
 
-    /// What the consumer meets first after its log went back.
+    /// Reports to a member's pipeline the first thing that its consumer meets after the log went back.
     func tellOfResets(_ member: Int) {
         guard members[member].isAlive, !members[member].isFrozen, !members[member].isDraining else { return }
         for (partition, owned) in members[member].owned where owned.isOutdated && owned.revokedUntil == nil {
@@ -114,7 +117,7 @@ extension World {
         }
     }
 
-    /// The worker stores and commits where the new log begins, and has its partitions given out anew.
+    /// The worker stores and commits the offset where the new log begins, and has its partitions assigned anew.
     func takeAnew(_ member: Int, _ partition: Int32, from offset: Int64) {
         guard let owned = members[member].owned[partition] else { return }
         met["read anew", default: 0] += 1

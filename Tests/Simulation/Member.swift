@@ -1,66 +1,66 @@
 import Core
 
-/// One worker process: a real pipeline, and what stands around it.
+/// One worker process: a real pipeline and its surroundings.
 final class Member {
     struct Owned {
         var fetchFrom: Int64
         var stored: Int64
         var isPaused = false
-        /// The end that the consumer has told of.
+        /// The log's end that the consumer has reported.
         var toldEnd: Int64?
-        /// Its log went back, and the consumer has not met it yet.
+        /// The partition's log went back, and the consumer has not noticed it yet.
         var isOutdated = false
-        /// Set while it is being given up.
+        /// Set while the partition is being revoked.
         var revokedUntil: Duration?
     }
 
-    /// A result on its way to its topic.
+    /// A result that is on its way to its topic.
     struct Pending {
         var request: RequestID
         var result: StartResult
         var isAppended = false
-        /// Made while the group had gone on without the process.
+        /// Made after the group had gone on without the process.
         var isFromZombie = false
     }
 
     var pipeline: Pipeline
     let offset: Duration
     var skew: Duration
-    /// Its clock is wrong.
+    /// The member's clock is wrong.
     var hasStepped = false
     private var clock = SteadyClock()
     var isAlive = true
     var isFrozen = false
-    /// The group has gone on without it.
+    /// The group has gone on without this member.
     var isExpelled = false
-    /// It does not reach the broker, and still reaches HSS.
+    /// The member cannot reach the broker, but still reaches HSS.
     var isCut = false
-    /// When the coordinator had its last commit.
+    /// When the coordinator received the member's last commit.
     var lastContact: Duration = .zero
-    /// Counts how often it had the lease.
+    /// Counts how often the member had the lease.
     var term = 0
-    /// The caller before it, until the coordinator has acknowledged that it took over.
+    /// The caller before this one, until the coordinator has acknowledged the takeover.
     var previous: PreviousOwner?
-    /// What it says of the callers before it beside each commit.
+    /// What the member writes about the callers before it in the metadata of each commit.
     var inherited = ""
     var isSilent: Bool { !isAlive || isFrozen || isCut }
     var isDraining = false
-    /// Drained: it gives back whatever it has and gets.
+    /// Drained. The member gives back every partition that it has or gets.
     var isClosing = false
     var owned: [Int32: Owned] = [:]
     var pending: [Pending] = []
     var inFlight: [CallID: [String]] = [:]
-    /// Calls with an answer, by the record that they were made for, until it has a result.
+    /// The number of answered calls for each record, until the record has a result.
     var answered: [Position: Int] = [:]
-    /// Requests whose result went out; it can go out again.
+    /// Requests whose result was published. It can be published again.
     var ended: Set<RequestID> = []
-    /// Requests were dropped with calls in flight: attempts are not compared any more.
+    /// Requests were dropped with calls in flight, so attempts are no longer compared.
     var isUnsure = false
     var wokenAt: Duration?
-    /// When it asked to be woken after the last fact, by the world's clock.
+    /// When the pipeline asked to be woken after the last event, by the world's clock.
     private var deadline: Duration?
 
-    /// It has seen its clock for long enough to know it.
+    /// The member has watched its clock for long enough to trust it.
     init(_ pipeline: Pipeline, offset: Duration, skew: Duration, at time: Duration) {
         (self.pipeline, self.offset, self.skew) = (pipeline, offset, skew)
         _ = now(time - SteadyClock.patience)
@@ -82,7 +82,7 @@ final class Member {
 
     var wantsRecords: Bool { Self.wantsRecords(&pipeline) }
 
-    // Asked through `inout`, because the property of a class would be copied.
+    // Reads through `inout`, because the property of a class would be copied.
     private static func deadline(_ pipeline: inout Pipeline, _ now: Now) -> Duration? { pipeline.deadline(now) }
     private static func wantsRecords(_ pipeline: inout Pipeline) -> Bool { pipeline.wantsRecords }
 
@@ -110,7 +110,7 @@ extension World {
             Member(
                 Pipeline(configuration), offset: milliseconds(0...900_000), skew: milliseconds(-400...400), at: time))
         members[members.count - 1].lastContact = time
-        // Mostly the clocks agree on who was there first.
+        // Mostly the clocks agree on which member was first.
         let isBehind = Int.random(in: 0..<8, using: &generator) == 0
         if isBehind && members.count > 1 { met["joined with a clock that is behind", default: 0] += 1 }
         kafka.group.join(members.count - 1, rank: isBehind ? -members.count : members.count - 1)
@@ -119,7 +119,7 @@ extension World {
 
     // MARK: The group
 
-    /// Asks for what has to be given up, and gives out what is free.
+    /// Asks for partitions that have to be revoked, and assigns those that are free.
     func rebalance() {
         for (member, partitions) in kafka.group.toRevoke() {
             for partition in partitions {
@@ -147,7 +147,7 @@ extension World {
         schedule(.renews(member: member, term: members[member].term), after: renewal)
     }
 
-    /// Results of ours that are still on their way reach their topic before we read it.
+    /// Results of this member that are still on their way reach their topic before the member reads it.
     private func land(of member: Int, _ partition: Int32) {
         let isPending = { (entry: Member.Pending) in
             entry.result.position.partition == partition && !entry.isAppended
@@ -165,14 +165,15 @@ extension World {
 
     // MARK: The lease
 
-    /// Between two commits of the caller.
+    /// The time between two commits of the caller.
     private var renewal: Duration { isHealed ? .seconds(500) : .seconds(8) }
-    /// From a commit's sending. Once everything is mended nobody who still has the lease loses it but by giving it back.
+    /// How long the lease lasts from the sending of a commit. After everything is repaired, a member with the lease
+    /// loses it only by giving it back.
     private func lease(_ member: Int) -> Duration {
         isHealed && !members[member].isExpelled ? .seconds(600) : Self.session * 9 / 10
     }
 
-    /// A commit of partition 0 goes to the coordinator, which answers if it still knows the member.
+    /// Sends a commit of partition 0 to the coordinator, which answers if it still knows the member.
     private func sendCommit(_ member: Int) {
         let term = members[member].term
         guard !members[member].isSilent, kafka.group.owner[0] == member, let owned = members[member].owned[0] else {
@@ -198,7 +199,7 @@ extension World {
 
     func acknowledged(_ member: Int, _ term: Int, sentAt: Duration) {
         guard members[member].isAlive, members[member].term == term, members[member].owned[0] != nil else { return }
-        // A frozen process takes it when it goes on.
+        // A frozen process receives the acknowledgement when it continues.
         if members[member].isFrozen {
             schedule(.committed(member: member, term: term, sentAt: sentAt), after: .seconds(1))
             return
@@ -274,7 +275,7 @@ extension World {
         if isNew { hand(index, .tick) }
     }
 
-    /// The broker takes results, per partition in order.
+    /// The broker accepts results, in order within each partition.
     func append(_ member: Int, _ count: Int) {
         var left = members[member].isCut ? 0 : count
         for index in members[member].pending.indices where left > 0 && !members[member].pending[index].isAppended {
@@ -286,7 +287,7 @@ extension World {
     private func appendOne(_ member: Int, _ index: Int) {
         members[member].pending[index].isAppended = true
         let pending = members[member].pending[index]
-        // With its result a request is over for whoever had it before.
+        // Once a request has its result, it is over for every earlier owner.
         for other in members.indices where other != member && !pending.isFromZombie {
             members[other].answered[pending.result.position] = nil
         }
@@ -339,7 +340,7 @@ extension World {
         if members[member].isExpelled { schedule(.told(member: member), after: milliseconds(0...3000)) }
     }
 
-    /// Hands a fact to a pipeline and does what it asks for.
+    /// Passes an event to a pipeline and performs its effects.
     func play(_ member: Int, _ fact: Event) {
         switch fact {
         case .drain: members[member].isDraining = true

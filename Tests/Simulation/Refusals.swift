@@ -1,13 +1,13 @@
 import Core
 
-/// How often the server refuses the credential in a row: six times lock the key.
+/// Counts how often in a row the server refuses the credential. Six refusals in a row lock the key.
 struct Refusals {
     private var inARow: [Int: [Duration]] = [:]
 
-    /// The rule that an answer to a member breaks; nil where it breaks none.
+    /// Records an answer to a member. Returns the rule that the answer breaks, or nil.
     mutating func take(_ reply: Reply, of member: Int, at time: Duration) -> String? {
         guard reply.httpStatus == 401 else {
-            // Without an answer of HSS's own it is not certain that the call was seen.
+            // Without an answer from HSS itself it is not certain that HSS saw the call.
             if reply.httpStatus == 200 || reply.httpStatus == 400 { inARow[member] = [] }
             return nil
         }

@@ -1,7 +1,7 @@
 package import Core
 
-/// One thing that happens. Its numbers are cut to what there is when it does, so that a schedule stays one when steps are
-/// left out of it.
+/// One thing that happens. Its numbers are reduced to the range that exists when it happens, so that a schedule stays
+/// valid when steps are left out.
 package struct Step: Equatable, Sendable, CustomStringConvertible {
     package enum Kind: String, CaseIterable, Sendable {
         case request, fetch, append, acknowledge, refuse, commit, time, longTime, crash, start, stop, freeze, thaw,
@@ -34,13 +34,13 @@ package struct Step: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A world and what happens in it, drawn from a seed.
+/// A world and its steps, drawn from a seed.
 package struct Schedule: Sendable {
     package let seed: UInt64
     package var settings: World.Settings
     package var steps: [Step]
 
-    /// `members`: at the start; drawn where nil.
+    /// `members`: the number of members at the start; drawn from the seed if nil.
     package init(seed: UInt64, members: ClosedRange<Int>? = nil) {
         self.seed = seed
         var generator = SplitMix64(seed: seed)
@@ -56,7 +56,7 @@ package struct Schedule: Sendable {
         }
     #endif
 
-    /// Runs it to its end and on until everything is answered.
+    /// Runs the schedule to its end, and then on until everything is answered.
     package func run(isTraced: Bool = false) -> World {
         let world = World(settings, isTraced: isTraced)
         for (index, step) in steps.enumerated() where world.violation == nil {
@@ -68,7 +68,7 @@ package struct Schedule: Sendable {
         return world
     }
 
-    /// The shortest schedule found that still breaks a rule: steps are left out, many at a time and then one at a time.
+    /// The shortest schedule found that still breaks a rule. Steps are left out, many at a time and then one at a time.
     package func shortest() -> Schedule {
         var best = self
         var size = max(1, steps.count / 2)

@@ -1,10 +1,10 @@
 import Core
 
-/// HSS as the quota and the refusals make it: what was started, what was counted, what goes wrong.
+/// HSS as far as quota and refusals matter. It records what was started and what was counted, and injects faults.
 struct SimulatedHSS {
     enum Fault: CaseIterable {
         case none, sometimesDown, lost, throttled, refusesTheCredential, down, refusesOneProject, refusesReads
-        /// Each call of one plugin, for its own sake or with a code that blames hosts.
+        /// Refuses each call of one plugin, either with a code that blames the call or with a code that blames hosts.
         case refusesOnePlugin, blamesHostsOfOnePlugin
     }
 
@@ -43,7 +43,7 @@ struct SimulatedHSS {
             (reply.httpStatus, reply.errorCode) = (400, "HSS.0001")
         default:
             reply = answer(sent)
-            // Reads follow lost answers.
+            // Reads follow calls whose answer was lost.
             if fault == .lost || fault == .refusesReads, chance == 0 {
                 reply = Reply()
                 reply.transport = .lost("cut")

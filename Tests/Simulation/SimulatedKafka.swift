@@ -1,30 +1,30 @@
 import Core
 
-/// Two topics, committed offsets and a consumer group. What must hold of them is checked on each change.
+/// Two topics, committed offsets and a consumer group. Each change checks their invariants.
 struct SimulatedKafka {
     struct Result {
         var result: StartResult
-        /// As it is read from the record's header.
+        /// The entry as a worker reads it from the record's header.
         var entry: LedgerEntry?
         var isFromZombie: Bool
     }
 
     let writer = ResultWriter(requestsTopic: "requests")
-    /// By partition; a record's place is its offset.
+    /// The records by partition. A record's index is its offset.
     var requests: [[Record]]
-    /// The first offset that is still there, by partition.
+    /// The first offset that still exists, by partition.
     var first: [Int64]
     private var results: [[Result]]
-    /// Records that went without a result.
+    /// Records that were lost without a result.
     var gone: [Record] = []
-    /// How often each record that is there was answered.
+    /// How often each existing record was answered.
     var answered: [[Int64: Int]]
-    /// The first outcome of each key, by partition.
+    /// The first outcome of each key.
     private var outcomes: [Fingerprint: StartResult] = [:]
     private let dedupeWindow: Duration
     var committed: [Int32: (offset: Int64, metadata: String)] = [:]
     var group: Group
-    /// Second results of one record, from members that were cut off and did not know.
+    /// Second results of one record, from members that were cut off and did not know it.
     private(set) var repeats = 0
 
     init(partitions: Int, isCooperative: Bool, isExclusive: Bool, dedupeWindow: Duration) {
@@ -48,7 +48,7 @@ struct SimulatedKafka {
         (first[Int(partition)]..<end(partition)).contains(offset) ? requests[Int(partition)][Int(offset)] : nil
     }
 
-    /// The rule that a result breaks; nil where it breaks none.
+    /// Appends a result. Returns the rule that it breaks, or nil.
     mutating func append(_ result: StartResult, isFromZombie: Bool) -> String? {
         let position = result.position
         let partition = Int(position.partition)
@@ -76,7 +76,7 @@ struct SimulatedKafka {
         guard let key = result.scopedKey, [.succeeded, .partiallySucceeded, .failed].contains(result.status) else {
             return nil
         }
-        // A second less, because clocks differ.
+        // One second less than the window, because clocks differ.
         if let first = outcomes[key], result.completedAt - first.completedAt < dedupeWindow - .seconds(1),
             first.failure?.isRetryable != true, !isFromZombie, !results[partition].contains(where: \.isFromZombie)
         {
@@ -97,12 +97,12 @@ struct SimulatedKafka {
         return nil
     }
 
-    /// What a new owner reads before it works.
+    /// What a new owner reads before it starts work.
     func restore(_ partition: Int32, now: Timestamp) -> Ledger {
         let low = start(partition)
         let start = committed[partition].map { $0.offset <= end(partition) ? min($0.offset, low) : low } ?? low
         var ledger = Ledger(topic: writer.requestsTopic, records: start..<max(start, end(partition)), start: low)
-        // As `TakeoverLookup` asks: all where a request is open from before the window.
+        // Reads what `TakeoverLookup` reads: all results if an open request is older than the window.
         let since = now + (.zero - dedupeWindow)
         let isOld = { (record: Record) in record.timestamp.map { $0 < since } ?? true }
         let wantsAll =
@@ -114,7 +114,7 @@ struct SimulatedKafka {
         return ledger
     }
 
-    /// What a new caller knows of the one before.
+    /// What a new caller knows about the caller before it.
     func previousOwner(_ ledgers: [Int32: Ledger]) -> PreviousOwner {
         PreviousOwner(
             metadata: committed[0]?.metadata,
@@ -125,7 +125,7 @@ struct SimulatedKafka {
             })
     }
 
-    /// The topics get one partition more.
+    /// Each topic gets one more partition.
     mutating func addPartition() {
         requests.append([])
         first.append(0)
@@ -160,7 +160,7 @@ struct SimulatedKafka {
     struct Group {
         var partitions: Int
         private let isCooperative: Bool
-        /// One member has all partitions: the first by its rank.
+        /// One member has all partitions. It is the first member by rank.
         private let isExclusive: Bool
         private var ranks: [Int: Int] = [:]
         private var members: [Int] = []
@@ -177,20 +177,20 @@ struct SimulatedKafka {
 
         func isMember(_ member: Int) -> Bool { members.contains(member) }
 
-        /// `rank`: the lowest has the lease; a member keeps its own.
+        /// `rank`: the member with the lowest rank has the lease. A member keeps its rank.
         mutating func join(_ member: Int, rank: Int) {
             ranks[member] = ranks[member] ?? rank
             members.append(member)
             plan()
         }
 
-        /// A member says that it goes, and still has what it has.
+        /// A member announces that it leaves, and still owns its partitions.
         mutating func retire(_ member: Int) {
             members.removeAll { $0 == member }
             plan()
         }
 
-        /// A member goes, in order or not; what it had is free.
+        /// A member leaves, with or without a shutdown. Its partitions are free.
         mutating func leave(_ member: Int) {
             members.removeAll { $0 == member }
             for (partition, owned) in owner where owned == member { owner[partition] = nil }
@@ -209,7 +209,7 @@ struct SimulatedKafka {
             }
         }
 
-        /// By member, each partition once.
+        /// The partitions to revoke by member, each partition once.
         mutating func toRevoke() -> [(Int, [Int32])] {
             guard mustRevoke else { return [] }
             mustRevoke = false
@@ -223,7 +223,8 @@ struct SimulatedKafka {
             return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         }
 
-        /// What can be given out now; eager: only when nobody has anything that must go.
+        /// The partitions that can be assigned now. The eager protocol assigns only when no member still has a
+        /// partition to revoke.
         mutating func toAssign() -> [(Int32, Int)] {
             revoking.formIntersection(owner.keys)
             if !isCooperative && !revoking.isEmpty { return [] }

@@ -1,7 +1,7 @@
 package import Core
 
-/// Kafka, its group, HSS, the network and the clock, played around real pipelines; what must never happen is looked for as
-/// it would happen. The first rule that is broken is kept in `violation`.
+/// Simulates Kafka, its group, HSS, the network and the clock around real pipelines. It checks for forbidden outcomes
+/// as they would happen. `violation` keeps the first broken rule.
 package final class World {
     package struct Settings: Sendable {
         package var partitions: Int
@@ -10,9 +10,9 @@ package final class World {
         package var isCooperative: Bool
         package var hostsPerCall: Int
         package var maximumOpen: Int
-        /// How long keys are remembered: for longer than any schedule lasts, or not.
+        /// How long keys are remembered. This can be longer than any schedule lasts, or shorter.
         package var dedupeWindow: Duration
-        /// What HSS refuses at the end for as long as anybody else has work.
+        /// What HSS still refuses at the end, for as long as any other work remains.
         var lasting: SimulatedHSS.Fault?
         package var seed: UInt64
         package var mutations = Mutations()
@@ -31,19 +31,19 @@ package final class World {
             let faults: [SimulatedHSS.Fault] = [.refusesOneProject, .refusesOnePlugin, .blamesHostsOfOnePlugin]
             let drawn = Int.random(in: 0..<12, using: &generator)
             lasting = drawn < faults.count ? faults[drawn] : nil
-            // What is refused must not keep others from being taken at all.
+            // Refused requests must not prevent the worker from taking others at all.
             if lasting != nil { maximumOpen = 1000 }
             seed = generator.next()
         }
     }
 
-    /// What happens by itself.
+    /// Events that happen without a step.
     enum Occurrence {
         case arrives(member: Int, Sent)
         case answered(member: Int, CallID, Reply)
         case expelled(member: Int)
         case told(member: Int)
-        /// A commit of the caller is acknowledged; when it was sent.
+        /// The coordinator acknowledges a commit of the caller. `sentAt` is when the commit was sent.
         case committed(member: Int, term: Int, sentAt: Duration)
         case renews(member: Int, term: Int)
         case setsClockRight(member: Int, by: Duration)
@@ -61,15 +61,15 @@ package final class World {
         }
     }
 
-    /// How long the group waits for a member that is silent.
+    /// How long the group waits for a silent member.
     static let session: Duration = .seconds(10)
 
     package let settings: Settings
-    /// How often schedules met what can happen to them.
+    /// How often the schedules met each special situation.
     package internal(set) var met: [String: Int] = [:]
     package internal(set) var violation: String?
     var place = ""
-    /// What happened, line by line, where that is wanted.
+    /// What happened, line by line, if a trace is wanted.
     package internal(set) var trace: [String]?
     var generator: SplitMix64
     var time: Duration = .seconds(1000)
@@ -79,7 +79,7 @@ package final class World {
     var hss: SimulatedHSS
     var refusals = Refusals()
     var isHealed = false
-    /// Facts that wait to be handed over, so that no pipeline is entered twice.
+    /// Events that wait to be delivered, so that no pipeline is entered twice.
     private var inbox: [(member: Int, fact: Event)] = []
     private var requestCount = 0
     private var keys: [(key: String, project: String, plugin: String, hosts: [String], partition: Int)] = []
@@ -145,9 +145,9 @@ package final class World {
         deliver()
     }
 
-    /// A clock goes wrong, and is put right before that is believed.
+    /// A clock goes wrong, and is corrected before the worker believes it.
     private func stepClock(_ member: Int, _ step: Step) {
-        // Two steps can last for longer than one.
+        // Two overlapping steps could last longer than one.
         guard !members[member].hasStepped else { return }
         members[member].hasStepped = true
         let isForward = step.b % 3 > 0
@@ -178,13 +178,13 @@ package final class World {
             ? "{\"n\":\(requestCount)}"
             : "{\"idempotency_key\":\"\(chosen.key)\",\"project_id\":\"\(chosen.project)\",\"plugin_code\":\"\(chosen.plugin)\","
                 + "\"host_id_list\":[\(hosts)],\"n\":\(requestCount)\(expiry)}"
-        // No two records are the same to the last byte.
+        // No two records are identical to the last byte.
         kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time))
     }
 
     static func wall(_ time: Duration) -> Timestamp { Timestamp(milliseconds: 1_767_225_600_000) + time }
 
-    /// Lets time pass: what is due happens in its order, and each member is woken when it asked to be.
+    /// Lets time pass. Due events happen in order, and each member is woken at the time that it asked for.
     func advance(_ duration: Duration) {
         let end = time + duration
         for _ in 0..<400 where violation == nil {
@@ -201,7 +201,7 @@ package final class World {
                 happen(events.removeFirst().event)
             } else if let wake {
                 hand(wake.member, .tick)
-                // Waking changes nothing twice in the same moment.
+                // Waking a member twice at the same moment changes nothing.
                 members[wake.member].wokenAt = time
             }
             deliver()

@@ -82,7 +82,9 @@ import Testing
         signal(SIGPIPE, SIG_IGN)
         var (log, output, reader, pipe) = Self.log(capacity: 1 << 20)
         try reader.close()
-        Self.write(10, to: &log)
+        // Together: a flush after a line was dropped would report it with a line of its own.
+        for _ in 0..<10 { log.write(.info, "a line") }
+        log.flush()
         output.drain(within: .seconds(10))
         #expect(log.dropped == 10)
         _ = pipe

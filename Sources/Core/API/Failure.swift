@@ -12,7 +12,7 @@ package struct Failure: Error, Equatable, Sendable {
         case refuse
         /// Tries again after the quota's window. This costs no attempt.
         case wait
-        /// Stops all calls on this credential until it is accepted again. This costs no attempt.
+        /// Stops the calls on this credential, or those of one project, until it is accepted again. This costs no attempt.
         case stop
     }
 

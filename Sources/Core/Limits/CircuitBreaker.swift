@@ -41,6 +41,6 @@ struct CircuitBreaker: Equatable {
 
     mutating func pause(until: Duration) { notBefore = until }
 
-    /// The service gave an answer of any kind.
+    /// The service gave an answer that is no failure of the service.
     mutating func answered() { self = CircuitBreaker() }
 }

@@ -97,7 +97,7 @@ package struct Pipeline {
     // MARK: Queries of the shell
 
     package var openCount: Int { open.count }
-    /// Since when HSS has answered no call, by uptime; nil while HSS answers.
+    /// Since when calls of HSS have failed as in an outage, by uptime; nil while HSS answers.
     package var unansweredSince: Duration? { permits.breaker.state == .closed ? nil : permits.breaker.since }
     package var openBytes: Int { open.bytes }
     package var waitingCount: Int { coalescer.waitingCount }

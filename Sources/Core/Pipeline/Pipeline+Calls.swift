@@ -11,8 +11,10 @@ extension Pipeline {
     }
 
     /// When the credential and the reads allow a call of the scope; nil where it must wait for an answer.
-    func earliest(_ scope: Scope, _ now: Duration) -> Duration? {
-        permits.earliest(scope.subject(), now).map { max($0, reads.hold(scope) ?? $0) }
+    func earliest(_ scope: Scope, _ now: Duration) -> Duration? { Self.earliest(scope, permits.gate, reads, now) }
+
+    private static func earliest(_ scope: Scope, _ gate: AuthGate, _ reads: StatusReads, _ now: Duration) -> Duration? {
+        gate.earliest(scope.subject(), now: now).map { max($0, reads.hold(scope) ?? $0) }
     }
 
     private mutating func nextBatch(_ now: Now) -> Batch? {
@@ -20,8 +22,8 @@ extension Pipeline {
             let (gate, reads) = (permits.gate, reads)
             func next(_ isTried: @escaping (AuthGate.Subject) -> Bool) -> Batch? {
                 coalescer.next(now: now.uptime) { scope in
-                    isTried(scope.subject()) && gate.allows(scope.subject(), now: now.uptime)
-                        && reads.hold(scope).map { $0 <= now.uptime } ?? true
+                    isTried(scope.subject())
+                        && Self.earliest(scope, gate, reads, now.uptime).map { $0 <= now.uptime } ?? false
                 }
             }
             let untried = gate.state == .accepted ? nil : next(gate.isUntried)

@@ -27,7 +27,7 @@ final class OffsetCommits {
     /// A partition that needs a last commit.
     private struct Leaving {
         /// What the next caller needs to know.
-        var metadata: String
+        var metadata: String?
         /// How long to wait for the commit.
         var until: Duration
     }
@@ -90,7 +90,7 @@ final class OffsetCommits {
         else { return false }
         if partition == 0 { (isCaller, takeover) = (false, nil) }
         leaving[partition] = Leaving(
-            metadata: handover?.text ?? (partition == 0 ? inherited : ""), until: now + Self.timeout)
+            metadata: handover?.text, until: now + Self.timeout)
         nextAt = min(nextAt, now)
         return true
     }

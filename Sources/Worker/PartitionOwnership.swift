@@ -161,7 +161,7 @@ final class PartitionOwnership {
     }
 
     /// Whether this worker has left the group. Until then the consumer's events must be taken.
-    var isClosed: Bool {
+    func hasLeftGroup() -> Bool {
         hasEvents = true
         return consumer.isClosed
     }

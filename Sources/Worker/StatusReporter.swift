@@ -17,7 +17,7 @@ final class StatusReporter {
     }
 
     private let options: Worker.Options
-    private(set) var telemetry: Telemetry
+    private var telemetry: Telemetry
     private var health = ClientHealth()
     private var readCheck: ReadCheck?
     private var requestPartitions = 0
@@ -30,8 +30,7 @@ final class StatusReporter {
     init(_ options: Worker.Options, _ log: Log) {
         self.options = options
         telemetry = Telemetry(log: log)
-        box = SnapshotBox(
-            Snapshot(turnedAt: Clock.uptime, notReady: ["the broker has not answered yet"], metrics: Metrics()))
+        box = SnapshotBox(Self.starting(telemetry.metrics, Clock.uptime))
     }
 
     var router: AdminRouter { AdminRouter(box: box) }
@@ -128,17 +127,20 @@ final class StatusReporter {
 
     // MARK: Snapshot for the admin endpoint
 
-    /// Passes a snapshot of the loop to the admin endpoint, at most every 200 ms. `pipeline` is nil before there is any
-    /// work.
-    func show(_ pipeline: Pipeline?, _ state: @autoclosure () -> State) {
+    /// Whether the next snapshot may be passed on: at most one every 200 ms.
+    var mayShow: Bool { Clock.uptime - shownAt >= Self.interval }
+
+    /// Passes on a snapshot from before the broker has answered.
+    func showStarting() { box.set(Self.starting(telemetry.metrics, Clock.uptime)) }
+
+    private static func starting(_ metrics: Metrics, _ now: Duration) -> Snapshot {
+        Snapshot(turnedAt: now, notReady: ["the broker has not answered yet"], metrics: metrics)
+    }
+
+    /// Passes a snapshot of the loop to the admin endpoint.
+    func show(_ pipeline: Pipeline, _ state: State) {
         let now = Clock.uptime
-        guard now - shownAt >= Self.interval else { return }
         (shownAt, isStale) = (now, false)
-        guard let pipeline else {
-            return box.set(
-                Snapshot(turnedAt: now, notReady: ["the broker has not answered yet"], metrics: telemetry.metrics))
-        }
-        let state = state()
         measure(pipeline, state, now)
         box.set(
             Snapshot(

@@ -110,7 +110,7 @@ package final class Worker {
             warn: { status.log(.warning, "check of the topics", [(.detail, .string($0))]) },
             isStopped: {
                 number = number ?? nextSignal()
-                status.show(nil, .init())
+                status.showStarting()
                 return number != nil
             })
         status.checked(partitions: partitions ?? 0)
@@ -150,13 +150,14 @@ package final class Worker {
         takeAnswers()
         takeEvents()
         if let deadline = pipeline.deadline(now), deadline <= Clock.uptime { apply(.tick) }
-        for fact in ownership.poll(now, isIdle: publisher.isIdle, isRunning: shutdown.isRunning) { apply(fact) }
+        apply(ownership.poll(now, isIdle: publisher.isIdle, isRunning: shutdown.isRunning))
         if shutdown.isRunning { ownership.sayWhetherAssigned(Clock.uptime) }
         status.checkRights()
         advanceShutdown()
         watch(.producer, publisher.descriptor)
         watch(.restore, ownership.restoreDescriptor)
-        status.show(pipeline, state)
+        // Asked first, because passing the pipeline copies it.
+        if status.mayShow { status.show(pipeline, state) }
         status.flush()
     }
 
@@ -191,6 +192,8 @@ package final class Worker {
             }
         }
     }
+
+    private func apply(_ facts: [Event]) { for fact in facts { apply(fact) } }
 
     private func takeAcknowledgements() {
         for outcome in publisher.poll(Clock.uptime) {
@@ -232,11 +235,11 @@ package final class Worker {
                 apply(.reachedEnd(position))
             case .assigned(let partitions):
                 status.worked(.group)
-                for fact in ownership.assigned(partitions, isRunning: shutdown.isRunning, now) { apply(fact) }
+                apply(ownership.assigned(partitions, isRunning: shutdown.isRunning, now))
             case .revoked(let partitions, let isLost):
                 // This worker cannot know whether the next owner has answered, and the next owner will answer.
                 if isLost { publisher.drop(partitions) }
-                for fact in ownership.revoked(partitions, isLost: isLost, pipeline) { apply(fact) }
+                apply(ownership.revoked(partitions, isLost: isLost, pipeline))
             case .connection(let isConnected): status.sawConnection(isConnected)
             case .failed(let error):
                 status.report(error)
@@ -286,13 +289,13 @@ package final class Worker {
                 [(.signal, .integer(Int64(number))), (.count, .integer(Int64(pipeline.openCount)))])
             shutdown.drain(until: Clock.uptime + options.shutdownTimeout)
             apply(.drain)
-            for fact in ownership.endRestore(isRunning: false, now) { apply(fact) }
+            apply(ownership.endRestore(isRunning: false, now))
         }
     }
 
     private func advanceShutdown() {
         let now = Clock.uptime
-        switch shutdown.poll(now, hasLeftGroup: ownership.isClosed) {
+        switch shutdown.poll(now, hasLeftGroup: ownership.hasLeftGroup()) {
         case .nothing: break
         case .drainTimedOut:
             status.log(

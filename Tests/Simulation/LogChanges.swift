@@ -124,7 +124,7 @@ extension World {
         members[member].owned[partition]?.stored = offset
         inherit(member, .unknown(idleSince: nil))
         if kafka.group.owner[partition] == member {
-            kafka.committed[partition] = (offset, partition == 0 ? members[member].inherited : "")
+            kafka.committed[partition] = (offset, members[member].metadata(partition))
         }
         if owned.revokedUntil == nil { giveBack([partition], member) }
     }

@@ -43,6 +43,8 @@ final class Member {
     var previous: PreviousOwner?
     /// What the member writes about the callers before it in the metadata of each commit.
     var inherited = ""
+    /// The metadata of a commit without a handover.
+    func metadata(_ partition: Int32) -> String { partition == 0 ? inherited : "" }
     var isSilent: Bool { !isAlive || isFrozen || isCut }
     var isDraining = false
     /// Drained. The member gives back every partition that it has or gets.
@@ -428,7 +430,7 @@ extension World {
         guard kafka.group.owner[partition] == member else { return }
         if !owned.isOutdated,
             let rule = kafka.commit(
-                partition, owned.stored, handover?.text ?? (partition == 0 ? members[member].inherited : ""))
+                partition, owned.stored, handover?.text ?? members[member].metadata(partition))
         {
             broken(rule)
         }

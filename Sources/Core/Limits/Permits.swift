@@ -6,7 +6,7 @@
 struct Permits {
     /// A call or read in flight.
     private struct Permit {
-        var subject: AuthGate.Subject
+        var isRead: Bool
         /// The slot of the quota that it occupies; nil where there is no limit.
         var slot: Int?
     }
@@ -57,9 +57,6 @@ struct Permits {
 
     func canRead(_ now: Now) -> Bool { nextRead(now).map { $0 <= now.uptime } ?? false }
 
-    /// When the credential allows a call or read of this subject; nil where it must wait for an answer.
-    func earliest(_ subject: AuthGate.Subject, _ now: Duration) -> Duration? { gate.earliest(subject, now: now) }
-
     /// Whether no other worker of the group can be calling.
     func isLeased(_ now: Duration) -> Bool {
         if mutations.has(.callsWithoutALease) { return !needsLease || hasTakenOver }
@@ -76,19 +73,19 @@ struct Permits {
         gate.sent(call, subject)
         breaker.sent(call)
         callCount += 1
-        permits[call] = Permit(subject: subject, slot: calls.sent(now))
+        permits[call] = Permit(isRead: false, slot: calls.sent(now))
     }
 
     mutating func acquireRead(_ call: CallID, _ subject: AuthGate.Subject, _ now: Now) {
         gate.sent(call, subject)
-        permits[call] = Permit(subject: subject, slot: reads.sent(now))
+        permits[call] = Permit(isRead: true, slot: reads.sent(now))
     }
 
     /// Frees the quota's slot. A slot is free one window after the answer, or at once where the server cannot have
     /// counted the call. Returns the limit that the answer named, where it applies from now on.
     mutating func release(_ call: CallID, _ reply: Reply, _ now: Now) -> RateLimit? {
         guard let permit = permits.removeValue(forKey: call) else { return nil }
-        if permit.subject.isRead {
+        if permit.isRead {
             if reply.mayHaveArrived { reads.answered(permit.slot, now) } else { reads.unused(permit.slot) }
             return nil
         }

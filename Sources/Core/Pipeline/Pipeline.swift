@@ -145,7 +145,7 @@ package struct Pipeline {
         if isDraining { return earliest }
         // Both the gate and the quota must allow a read or call. If one waits for an answer, the answer wakes it.
         if !reads.isEmpty, let free = permits.nextRead(now),
-            let allowed = reads.earliest({ permits.earliest($0.subject, now.uptime) })
+            let allowed = reads.earliest({ permits.gate.earliest($0.subject, now: now.uptime) })
         {
             consider(max(free, allowed))
         }

@@ -118,9 +118,7 @@ struct OpenRequests {
     /// The request's result is acknowledged.
     mutating func complete(_ id: RequestID) -> (request: OpenRequest, result: StartResult, ownedKey: Bool)? {
         guard let entry = entries[id], case .publishing(let result) = entry.stage else { return nil }
-        let ownedKey = ownsKey(id)
-        remove(id, entry)
-        return (entry, result, ownedKey)
+        return (entry, result, remove(id, entry))
     }
 
     /// Removes the request here without a result.
@@ -132,18 +130,22 @@ struct OpenRequests {
                 identity: entry.identity, attempts: entry.attempts, failingSince: entry.failingSince,
                 failure: entry.failure, call: entry.call)
         }
-        remove(id, entry)
+        _ = remove(id, entry)
         return entry
     }
 
     /// Forgets the attempts for abandoned requests.
     mutating func forgetAttempts() { saved = [:] }
 
-    private mutating func remove(_ id: RequestID, _ entry: OpenRequest) {
-        if ownsKey(id), let key = entry.scopedKey { keyOwners[Key(partition: entry.partition, key: key)] = nil }
+    /// Returns whether the request owned its key.
+    private mutating func remove(_ id: RequestID, _ entry: OpenRequest) -> Bool {
+        let key = entry.scopedKey.map { Key(partition: entry.partition, key: $0) }
+        let ownedKey = key.map { keyOwners[$0] == id } ?? false
+        if ownedKey, let key { keyOwners[key] = nil }
         entries[id] = nil
         bytes -= entry.size
         byPartition[entry.partition]?.remove(id)
         if byPartition[entry.partition]?.isEmpty ?? false { byPartition[entry.partition] = nil }
+        return ownedKey
     }
 }

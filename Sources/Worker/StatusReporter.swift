@@ -154,7 +154,7 @@ final class StatusReporter {
         telemetry.metrics.openBytes = pipeline.openBytes
         telemetry.metrics.waiting = pipeline.waitingCount
         telemetry.metrics.inFlight = pipeline.inFlight
-        telemetry.metrics.isPaused = !pipeline.wantsRecords
+        telemetry.metrics.isPaused = !pipeline.wantsRecords()
         telemetry.metrics.unwrittenFor = pipeline.unwrittenFor(now)
         if case .closed = pipeline.gateState {
             telemetry.metrics.isGateOpen = false

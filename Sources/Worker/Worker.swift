@@ -50,6 +50,9 @@ package final class Worker {
     /// The descriptors that the poller watches; some change.
     private var watched: [Source: Int32] = [:]
     private static let recordsPerTurn = 512
+    /// Records that were fetched in this turn and not admitted yet.
+    private var fetched: [Record] = []
+    private var fetchedBytes = 0
 
     package init(_ options: Options, hss: HSSClient, log: Log) throws(WorkerFailure) {
         self.options = options
@@ -131,7 +134,8 @@ package final class Worker {
 
     /// Whether to read the consumer's queue. It is not read while a rebalance waits for an answer.
     private var takesEvents: Bool {
-        (pipeline.wantsRecords || pipeline.isPaused || !shutdown.isWorking) && !ownership.isRebalancing
+        (pipeline.wantsRecords(beside: fetched.count, bytes: fetchedBytes) || pipeline.isPaused || !shutdown.isWorking)
+            && !ownership.isRebalancing
     }
 
     /// Handles results and answers before new records, because they make room for new records.
@@ -223,13 +227,17 @@ package final class Worker {
     }
 
     private func takeEvents() {
+        defer { admitFetched() }
         for _ in 0..<Self.recordsPerTurn {
             guard takesEvents, let event = ownership.next() else { return }
+            if case .record(let record) = event {
+                fetched.append(record)
+                fetchedBytes += record.size
+                continue
+            }
+            admitFetched()
             switch event {
-            case .record(let record):
-                status.worked(.requests)
-                ownership.received(record.position)
-                apply(.received(record))
+            case .record: break
             case .reachedEnd(let position):
                 status.worked(.requests)
                 apply(.reachedEnd(position))
@@ -248,6 +256,15 @@ package final class Worker {
             case .log(let line): status.pass(line)
             }
         }
+    }
+
+    private func admitFetched() {
+        guard !fetched.isEmpty else { return }
+        status.worked(.requests)
+        for record in fetched { ownership.received(record.position) }
+        apply(.received(fetched))
+        fetched.removeAll(keepingCapacity: true)
+        fetchedBytes = 0
     }
 
     private var state: StatusReporter.State {

@@ -31,8 +31,11 @@ nonisolated struct Plan {
         for partition in Set(records.map(\.position.partition)).sorted() { hand(.assigned(partition, Ledger())) }
         var waiting = records[...]
         while true {
-            while pipeline.wantsRecords, let record = waiting.popFirst() { hand(.received(record)) }
-            hand(.tick)
+            var fetched: [Record] = []
+            while pipeline.wantsRecords(beside: fetched.count), let record = waiting.popFirst() {
+                fetched.append(record)
+            }
+            hand(.received(fetched))
             if let (id, reply) = replies.popFirst() {
                 hand(.answered(id, reply))
             } else if pipeline.openCount > 0, let deadline = pipeline.deadline(self.now) {

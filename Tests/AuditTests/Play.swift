@@ -8,6 +8,7 @@ struct Play {
     private var configuration: Pipeline.Configuration
     private var generator: SplitMix64
     private var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    private var fetched: [Record] = []
     private var calls: [StartCall] = []
     private var queries: [StatusQuery] = []
     private var unacknowledged: [RequestID] = []
@@ -57,6 +58,7 @@ struct Play {
     }()
 
     mutating func end() -> History {
+        take()
         while pipeline.openCount > 0 || !unacknowledged.isEmpty {
             step()
             if calls.isEmpty && queries.isEmpty && unacknowledged.isEmpty, let next = pipeline.deadline(now) {
@@ -80,12 +82,19 @@ struct Play {
             value: (json ?? randomRequest()).map { Array($0.utf8) },
             headers: headers + (chance(4) == 0 ? [Header("traceparent", "00-\(offset)")] : []))
         history.requests.append(record)
-        hand(.received(record))
-        if chance(2) == 0 { hand(.tick) }
+        fetched.append(record)
+        if chance(2) == 0 { take() }
+    }
+
+    private mutating func take() {
+        let records = fetched
+        fetched = []
+        if !records.isEmpty { hand(.received(records)) }
     }
 
     /// Performs one of the pending events.
     mutating func step() {
+        take()
         switch chance(4) {
         case 0 where !unacknowledged.isEmpty:
             hand(.published(unacknowledged.removeFirst()))
@@ -110,7 +119,7 @@ struct Play {
     /// again.
     mutating func crash() {
         pipeline = Pipeline(configuration)
-        (calls, queries, unacknowledged) = ([], [], [])
+        (fetched, calls, queries, unacknowledged) = ([], [], [], [])
         start()
     }
 
@@ -121,8 +130,7 @@ struct Play {
             if let entry = LedgerEntry(record) { ledger.restore(entry) }
         }
         hand(.assigned(0, ledger))
-        for record in history.requests where record.position.offset >= committed { hand(.received(record)) }
-        hand(.tick)
+        hand(.received(history.requests.filter { $0.position.offset >= committed }))
     }
 
     private mutating func answer() {

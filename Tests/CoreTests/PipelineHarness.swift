@@ -19,6 +19,7 @@ struct PipelineHarness {
     /// Whether results are acknowledged as soon as they are published.
     var acknowledges = true
     private var nextOffset: [Int32: Int64] = [:]
+    private var fetched: [Record] = []
 
     init(partitions: [Int32] = [0], _ change: (inout Pipeline.Configuration) -> Void = { _ in }) {
         var configuration = Pipeline.Configuration(quota: nil)
@@ -53,19 +54,21 @@ struct PipelineHarness {
         }
     }
 
-    /// Receives a record at the partition's next offset. `isLast`: nothing else was fetched with it.
+    /// Receives a record at the partition's next offset. Without `isLast`, it is fetched together with the next one.
     mutating func receive(
         _ json: String, partition: Int32 = 0, key: String? = nil, headers: [Header] = [], skipping: Int64 = 0,
         isLast: Bool = true
     ) {
         let offset = (nextOffset[partition] ?? 0) + skipping
         nextOffset[partition] = offset + 1
-        hand(
-            .received(
-                Record(
-                    position: Position(partition: partition, offset: offset), timestamp: now.wall,
-                    key: key.map { Array($0.utf8) }, value: Array(json.utf8), headers: headers)))
-        if isLast { hand(.tick) }
+        fetched.append(
+            Record(
+                position: Position(partition: partition, offset: offset), timestamp: now.wall,
+                key: key.map { Array($0.utf8) }, value: Array(json.utf8), headers: headers))
+        guard isLast else { return }
+        let records = fetched
+        fetched = []
+        hand(.received(records))
     }
 
     mutating func receive(

@@ -129,8 +129,7 @@ import Testing
         bench.hand(.revoked([0], isLost: true, deadline: .zero))
         var after = bench
         after.hand(.assigned(0, Ledger(topic: "t")))
-        after.hand(.received(Self.record(value: RequestDecoderTests.good)))
-        after.hand(.tick)
+        after.hand(.received([Self.record(value: RequestDecoderTests.good)]))
         after.settle()
         #expect(after.results.first?.attempts == 1)
     }
@@ -141,11 +140,11 @@ import Testing
         bench.answer(200)
         bench.receive(key: "b")
         #expect(bench.stored == [0: 1])
-        bench.hand(.received(Self.record(0, value: RequestDecoderTests.good)))
+        bench.hand(.received([Self.record(0, value: RequestDecoderTests.good)]))
         #expect(bench.takenAnew == [0: 0])
         #expect(bench.notes.last == .wentBack(Position(partition: 0, offset: 0), highest: 1, open: 1))
         #expect(bench.pipeline.stalePartitions == [0])
-        bench.hand(.received(Self.record(1, value: RequestDecoderTests.good)))
+        bench.hand(.received([Self.record(1, value: RequestDecoderTests.good)]))
         bench.settle()
         #expect(bench.statuses == [.succeeded, .succeeded], "what was in flight is answered")
         #expect(bench.stored == [0: 1], "and its offset is not one of the new log")

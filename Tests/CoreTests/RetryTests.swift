@@ -92,13 +92,12 @@ import Testing
         let record = Record(
             position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
             value: Array(#"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h1"]}"#.utf8))
-        bench.hand(.received(record))
-        bench.hand(.tick)
+        bench.hand(.received([record]))
         bench.answer(503)
         bench.hand(.revoked([0], isLost: false, deadline: bench.now.uptime + .seconds(10)))
         #expect(bench.released == [0])
         bench.hand(.assigned(0, Ledger()))
-        bench.hand(.received(record))
+        bench.hand(.received([record]))
         bench.settle()
         #expect(bench.results.map(\.attempts) == [2])
     }
@@ -150,12 +149,7 @@ import Testing
         #expect(pause >= .seconds(10))
         // The host is offline, and its next call a long way off.
         #expect(bench.calls.isEmpty && bench.pipeline.openCount == 1)
-        let json = #"{"idempotency_key":"b","project_id":"y","plugin_code":"ndr","host_id_list":["h"]}"#
-        let record = Record(
-            position: Position(partition: 0, offset: 1), timestamp: nil, key: nil, value: Array(json.utf8))
-        bench.hand(.received(record))
-        #expect(bench.pipeline.deadline(bench.now) == bench.now.uptime)
-        bench.pass(.zero)
+        bench.receive(key: "b", hosts: ["h"], project: "y")
         #expect(bench.calls.map(\.projectID) == ["y"])
     }
 

@@ -48,7 +48,7 @@ private func check(_ reply: Reply) throws {
     let record = Record(
         position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: Array(value.utf8))
     var effects = pipeline.handle(.assigned(0, Ledger()), now: now)
-    effects += pipeline.handle(.received(record), now: now) + pipeline.handle(.tick, now: now)
+    effects += pipeline.handle(.received([record]), now: now)
     for _ in 0..<24 {
         var next: [Effect] = []
         for effect in effects {

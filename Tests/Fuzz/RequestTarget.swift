@@ -78,7 +78,7 @@ private func follow(_ record: Record, _ decoded: Result<StartRequest, Rejection>
     (configuration.policy.allowOperateAll, configuration.policy.allowAllGrantedEnterpriseProjects) = (true, true)
     var pipeline = Pipeline(configuration)
     _ = pipeline.handle(.assigned(3, Ledger()), now: now)
-    var effects = pipeline.handle(.received(record), now: now) + pipeline.handle(.tick, now: now)
+    var effects = pipeline.handle(.received([record]), now: now)
     for effect in effects {
         guard case .call(let call) = effect, case .success(let request) = decoded else { continue }
         try check(call, request, now)

@@ -110,7 +110,7 @@ extension World {
             members[member].owned[partition]?.isOutdated = false
             if let record = kafka.request(partition, owned.fetchFrom) {
                 members[member].owned[partition]?.fetchFrom += 1
-                hand(member, .received(record))
+                hand(member, .received([record]))
             } else {
                 hand(member, .reachedEnd(Position(partition: partition, offset: owned.fetchFrom)))
             }

@@ -82,11 +82,13 @@ final class Member {
         return effects
     }
 
-    var wantsRecords: Bool { Self.wantsRecords(&pipeline) }
+    func wantsRecords(beside count: Int = 0) -> Bool { Self.wantsRecords(&pipeline, beside: count) }
 
     // Reads through `inout`, because the property of a class would be copied.
     private static func deadline(_ pipeline: inout Pipeline, _ now: Now) -> Duration? { pipeline.deadline(now) }
-    private static func wantsRecords(_ pipeline: inout Pipeline) -> Bool { pipeline.wantsRecords }
+    private static func wantsRecords(_ pipeline: inout Pipeline, beside count: Int) -> Bool {
+        pipeline.wantsRecords(beside: count)
+    }
 
     func wakesAt(_ time: Duration) -> Duration? {
         guard let deadline else { return nil }
@@ -255,18 +257,18 @@ extension World {
         tellOfResets(index)
         deliver()
         let member = members[index]
-        guard !member.isCut, member.wantsRecords else { return }
-        var isNew = false
+        guard !member.isCut, member.wantsRecords() else { return }
         for partition in member.owned.keys.sorted() {
-            for _ in 0..<count {
-                guard let owned = member.owned[partition], !owned.isPaused, owned.revokedUntil == nil,
-                    let record = kafka.request(partition, owned.fetchFrom), member.wantsRecords
-                else { break }
+            var records: [Record] = []
+            while records.count < count, let owned = member.owned[partition], !owned.isPaused,
+                owned.revokedUntil == nil, let record = kafka.request(partition, owned.fetchFrom),
+                member.wantsRecords(beside: records.count)
+            {
                 member.owned[partition]?.fetchFrom += 1
-                isNew = true
-                hand(index, .received(record))
-                deliver()
+                records.append(record)
             }
+            if !records.isEmpty { hand(index, .received(records)) }
+            deliver()
             if let owned = member.owned[partition], !owned.isPaused, owned.toldEnd != owned.fetchFrom,
                 kafka.request(partition, owned.fetchFrom) == nil
             {
@@ -274,7 +276,6 @@ extension World {
                 hand(index, .reachedEnd(Position(partition: partition, offset: owned.fetchFrom)))
             }
         }
-        if isNew { hand(index, .tick) }
     }
 
     /// The broker accepts results, in order within each partition.

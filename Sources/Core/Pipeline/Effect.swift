@@ -6,7 +6,8 @@ package enum Event {
     case tookOver(PreviousOwner)
     /// Calls may be sent until this time, by uptime, because the group cannot make another worker the caller before it.
     case leased(until: Duration)
-    case received(Record)
+    /// Records that were fetched together, so they can share a call.
+    case received([Record])
     /// The partition was read to its end. The position is that of the next record.
     case reachedEnd(Position)
     case answered(CallID, Reply)

@@ -70,13 +70,13 @@ package struct Pipeline {
     }
 
     /// The only entry point for events.
-    package mutating func handle(_ fact: Event, now: Now) -> [Effect] {
+    package mutating func handle(_ event: Event, now: Now) -> [Effect] {
         effects.removeAll(keepingCapacity: true)
-        switch fact {
+        switch event {
         case .assigned(let partition, let ledger): assigned(partition, ledger, now)
         case .tookOver(let previous): tookOver(from: previous, now)
         case .leased(let until): permits.lease(until: until)
-        case .received(let record): admit(record, now)
+        case .received(let records): for record in records { admit(record, now) }
         case .reachedEnd(let position): reachedEnd(position)
         case .answered(let call, let reply): answered(call, reply, now)
         case .published(let request): published(request, now)
@@ -86,9 +86,7 @@ package struct Pipeline {
         case .drain: drain()
         case .tick: tick(now)
         }
-        // Records that were fetched together can share a call. So the caller of `handle` hands over
-        // all records and then sends a tick.
-        if case .received = fact {} else { dispatch(now) }
+        dispatch(now)
         balanceIntake(now.uptime)
         releaseWhatIsDone(now)
         return effects
@@ -110,8 +108,11 @@ package struct Pipeline {
     package var gateState: AuthGate.State { permits.gate.state }
     /// Projects that are refused while the credential is accepted for others.
     package var refusedProjects: [String] { permits.gate.refusedAlone }
-    /// Whether there is room for another record.
-    package var wantsRecords: Bool { !intake.isFull && !isDraining }
+    /// Whether there is room for another record beside `count` records of `bytes` that are about to be handed over.
+    package func wantsRecords(beside count: Int = 0, bytes: Int = 0) -> Bool {
+        !intake.isFull && !isDraining && open.count + count < configuration.maximumOpen
+            && open.bytes + bytes < configuration.maximumOpenBytes
+    }
     /// Whether the partitions are paused because too much has been open for too long.
     package var isPaused: Bool { intake.isPaused }
     /// Whether a result that the results topic refused waits to be sent again.

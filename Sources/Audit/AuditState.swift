@@ -150,9 +150,9 @@ extension RequestFacts {
     fileprivate func members(_ offset: Int64) -> [JSON.Member] {
         var members: [JSON.Member] = [
             .init("open", .integer(offset)), .init("size", .integer(Int64(size))),
-            .init("expires", .bool(hasExpiry)), .init("fields", .array(fields.map(Mark.json))),
+            .init("expires", .bool(hasExpiry)), .init("fields", .array(fields.map(TextDigest.json))),
             .init("record", ScopedKey(high: identity.high, low: identity.low).json),
-            .init("others", .array([recordKey, traceparent, tracestate, action].map(Mark.json))),
+            .init("others", .array([recordKey, traceparent, tracestate, action].map(TextDigest.json))),
         ]
         if let timestamp { members.append(.init("time", .integer(timestamp.milliseconds))) }
         if let key { members.append(.init("key", .string(key))) }
@@ -162,8 +162,8 @@ extension RequestFacts {
 
     fileprivate init?(_ json: JSON) {
         guard let size = json.natural("size").flatMap(Int.init(exactly:)),
-            let fields = json["fields"]?.array?.map(Mark.init(reading:)), fields.count == Field.allCases.count,
-            let others = json["others"]?.array?.map(Mark.init(reading:)), others.count == 4,
+            let fields = json["fields"]?.array?.map(TextDigest.init(reading:)), fields.count == Field.allCases.count,
+            let others = json["others"]?.array?.map(TextDigest.init(reading:)), others.count == 4,
             let expires = json["expires"]?.bool, let identity = json["record"].flatMap(ScopedKey.init(reading:))
         else { return nil }
         self.init(
@@ -179,7 +179,7 @@ extension RequestFacts {
 extension Outcomes.Outcome {
     fileprivate func members(_ offset: Int64) -> [JSON.Member] {
         [
-            .init("outcome", .integer(offset)), .init("scoped", key.json), .init("action", Mark.json(action)),
+            .init("outcome", .integer(offset)), .init("scoped", key.json), .init("action", TextDigest.json(action)),
             .init("status", .string(status.rawValue)), .init("retryable", .bool(isRetryable)),
             .init("time", .integer(completedAt.milliseconds)), .init("result", .integer(result)),
         ]
@@ -192,7 +192,8 @@ extension Outcomes.Outcome {
             let result = json.natural("result")
         else { return nil }
         self.init(
-            key: key, action: json["action"].flatMap(Mark.init(reading:)), status: status, isRetryable: isRetryable,
+            key: key, action: json["action"].flatMap(TextDigest.init(reading:)), status: status,
+            isRetryable: isRetryable,
             completedAt: Timestamp(milliseconds: time), result: result)
     }
 }
@@ -204,9 +205,9 @@ extension JSON {
     fileprivate func natural(_ name: String) -> Int64? { self[name]?.natural }
 }
 
-extension Mark {
-    fileprivate static func json(_ mark: Mark?) -> JSON {
-        mark.map { .integer(Int64(bitPattern: $0.bits)) } ?? .null
+extension TextDigest {
+    fileprivate static func json(_ digest: TextDigest?) -> JSON {
+        digest.map { .integer(Int64(bitPattern: $0.bits)) } ?? .null
     }
 
     fileprivate init?(reading json: JSON) {

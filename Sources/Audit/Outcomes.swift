@@ -6,7 +6,7 @@ struct Outcomes: Sendable {
     struct Outcome: Equatable, Sendable {
         var key: ScopedKey
         /// Nil if the request is before the range and its result does not contain the whole action.
-        var action: Mark?
+        var action: TextDigest?
         var status: Status
         var isRetryable: Bool
         var completedAt: Timestamp

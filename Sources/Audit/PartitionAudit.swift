@@ -146,7 +146,7 @@ package struct PartitionAudit: Sendable {
     }
 
     private mutating func judgeKey(
-        _ result: ResultReading, _ key: ScopedKey?, _ action: Mark?
+        _ result: ResultReading, _ key: ScopedKey?, _ action: TextDigest?
     ) -> [(rule: Rule, detail: String)] {
         guard let key else { return [] }
         if result.isRepeat {
@@ -169,7 +169,7 @@ package struct PartitionAudit: Sendable {
     /// What is wrong with the original that a repeat names. The original's result comes before the repeat's result. The
     /// original's request may come after the repeat's request, if a crash came between the result of a new attempt and
     /// the result of a duplicate that waited for the attempt before.
-    private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ action: Mark?) -> String? {
+    private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ action: TextDigest?) -> String? {
         guard let original = result.value["original"], let offset = original["offset"]?.integer, offset >= 0,
             let status = original["status"]?.string, let id = original["id"]?.string
         else { return "it points to no original" }
@@ -196,18 +196,18 @@ package struct PartitionAudit: Sendable {
     /// A result of a request before the range is not checked, but repeats within the range may name it.
     private mutating func learn(_ result: ResultReading) {
         guard result.isOutcome, let project = result.value["project_id"]?.string, let key = result.key else { return }
-        var action: Mark?
+        var action: TextDigest?
         let hosts = result.value["host_id_list"]?.array?.compactMap(\.string)
         let operateAll = result.value["operate_all"]?.bool ?? false
         if let plugin = result.value["plugin_code"]?.string, operateAll || hosts != nil {
-            action = Mark(
+            action = TextDigest(
                 project: project, enterpriseProject: result.value["enterprise_project_id"]?.string, plugin: plugin,
                 operateAll: operateAll, hosts: hosts ?? [])
         }
         remember(result, ScopedKey(project: project, key: key), action)
     }
 
-    private mutating func remember(_ result: ResultReading, _ key: ScopedKey, _ action: Mark?) {
+    private mutating func remember(_ result: ResultReading, _ key: ScopedKey, _ action: TextDigest?) {
         outcomes.insert(
             result.request.offset,
             .init(

@@ -44,12 +44,12 @@ struct RequestFacts: Sendable {
     var hasExpiry = false
     /// Nil if the request is not valid.
     var scopedKey: ScopedKey?
-    var action: Mark?
-    /// The mark of each field, in the order of `Field.allCases`.
-    var fields: [Mark?]
-    var recordKey: Mark?
-    var traceparent: Mark?
-    var tracestate: Mark?
+    var action: TextDigest?
+    /// The digest of each field, in the order of `Field.allCases`.
+    var fields: [TextDigest?]
+    var recordKey: TextDigest?
+    var traceparent: TextDigest?
+    var tracestate: TextDigest?
 
     var isValid: Bool { scopedKey != nil }
 
@@ -57,25 +57,25 @@ struct RequestFacts: Sendable {
         identity = record.identity(topic: topic)
         timestamp = record.timestamp
         size = record.value?.count ?? 0
-        recordKey = record.key.map { Mark($0) }
+        recordKey = record.key.map { TextDigest($0) }
         let read: RequestFields
         switch Self.decoder.decode(record) {
         case .success(let request):
             read = request.fields
             scopedKey = ScopedKey(project: request.projectID, key: request.idempotencyKey)
-            action = Mark(
+            action = TextDigest(
                 project: request.projectID, enterpriseProject: request.enterpriseProjectID, plugin: request.pluginCode,
                 operateAll: request.operateAll, hosts: request.hostIDs)
             hasExpiry = request.expiresAt != nil
         case .failure(let rejection): read = rejection.fields
         }
         key = read.idempotencyKey
-        fields = Field.allCases.map { $0.value(in: read).map { Mark($0) } }
-        traceparent = read.traceparent.map { Mark($0) }
-        tracestate = read.tracestate.map { Mark($0) }
+        fields = Field.allCases.map { $0.value(in: read).map { TextDigest($0) } }
+        traceparent = read.traceparent.map { TextDigest($0) }
+        tracestate = read.tracestate.map { TextDigest($0) }
     }
 
-    init(identity: Fingerprint, key: String?, size: Int, fields: [Mark?]) {
+    init(identity: Fingerprint, key: String?, size: Int, fields: [TextDigest?]) {
         self.identity = identity
         self.key = key
         self.size = size
@@ -107,20 +107,22 @@ extension RequestFacts {
         var found: [String] = []
         let isUnread = result.status == .rejected && result.isRefusalOfSize
         if isUnread && !result.refusesSize(of: size) { found.append("the request has \(size) bytes") }
-        for (field, mark) in zip(Field.allCases, fields) {
+        for (field, digest) in zip(Field.allCases, fields) {
             let told = result.value[field.rawValue]
             // Neither has the field, or the worker left the field out.
-            if told == nil && (mark == nil || isUnread || field.mayBeLeftOut) { continue }
-            if isUnread || told.map({ Mark($0) }) != mark { found.append("\(field.rawValue) is not the request's") }
+            if told == nil && (digest == nil || isUnread || field.mayBeLeftOut) { continue }
+            if isUnread || told.map({ TextDigest($0) }) != digest {
+                found.append("\(field.rawValue) is not the request's")
+            }
         }
-        let expectedKey = isUnread || self.fields.first == .some(nil) ? recordKey : key.map { Mark($0) }
+        let expectedKey = isUnread || self.fields.first == .some(nil) ? recordKey : key.map { TextDigest($0) }
         // A request without a key gets the result's id as record key. Results of older workers have no record key.
         let isItsID = expectedKey == nil && result.recordKey.map { $0.elementsEqual(result.id.utf8) } ?? true
-        if !isItsID && result.recordKey.map({ Mark($0) }) != expectedKey {
+        if !isItsID && result.recordKey.map({ TextDigest($0) }) != expectedKey {
             found.append("the record's key is not the request's")
         }
-        for (name, mark) in [("traceparent", traceparent), ("tracestate", tracestate)] where !isUnread {
-            if result.header(name).map({ Mark($0) }) != mark { found.append("\(name) is not the request's") }
+        for (name, digest) in [("traceparent", traceparent), ("tracestate", tracestate)] where !isUnread {
+            if result.header(name).map({ TextDigest($0) }) != digest { found.append("\(name) is not the request's") }
         }
         if result.requestTimestamp != timestamp { found.append("request.timestamp is not the request's") }
         return found + verdict(result, isUnread)

@@ -74,12 +74,12 @@ package final class TakeoverLookup {
 
         /// The offset of each partition's first record at or after the requested time. Partitions without one are
         /// absent.
-        private func young(_ reader: Reader, _ partitions: [Int32]) throws(KafkaError) -> [Int32: Int64] {
+        private func young(_ reader: PartitionReader, _ partitions: [Int32]) throws(KafkaError) -> [Int32: Int64] {
             try reader.firstOffsets(at: subject.since, partitions, milliseconds: Self.patience)
         }
 
         /// All partitions of the requests topic. Throws if the results topic has fewer.
-        private func all(_ requests: Reader, _ results: Reader) throws(KafkaError) -> [Int32] {
+        private func all(_ requests: PartitionReader, _ results: PartitionReader) throws(KafkaError) -> [Int32] {
             let count = try requests.partitionCount(milliseconds: Self.patience)
             let room = try results.partitionCount(milliseconds: Self.patience)
             guard count <= room else {
@@ -92,8 +92,8 @@ package final class TakeoverLookup {
 
         func ask() -> Result<[Int32: Takeover], KafkaError> {
             do throws(KafkaError) {
-                let requests = try Reader(configuration, topic: subject.requestsTopic, group: subject.group)
-                let results = try Reader(configuration, topic: subject.resultsTopic)
+                let requests = try PartitionReader(configuration, topic: subject.requestsTopic, group: subject.group)
+                let results = try PartitionReader(configuration, topic: subject.resultsTopic)
                 let partitions = if let named = subject.partitions { named } else { try all(requests, results) }
                 var found = Dictionary(uniqueKeysWithValues: partitions.map { ($0, Takeover()) })
                 for (partition, offset) in try young(results, partitions) { found[partition]?.resultsFrom = offset }

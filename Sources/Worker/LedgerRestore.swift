@@ -15,7 +15,7 @@ final class LedgerRestore {
     private var unreported: KafkaError?
     private let kafka: ClientConfiguration
     private var lookup: TakeoverLookup
-    private var reader: Reader?
+    private var reader: PartitionReader?
     /// Partitions whose results are not yet read to their end. Nil until the partitions are known.
     private var open: Set<Int32>?
     private var lookAgainAt: Duration?
@@ -70,8 +70,8 @@ final class LedgerRestore {
             let starts = takeovers.compactMapValues(\.resultsFrom)
             open = Set(starts.keys)
             guard !starts.isEmpty else { return false }
-            let reader = try Reader(
-                kafka, topic: subject.resultsTopic, defaults: Reader.bulk, onlyHeader: LedgerEntry.header)
+            let reader = try PartitionReader(
+                kafka, topic: subject.resultsTopic, defaults: PartitionReader.bulk, onlyHeader: LedgerEntry.header)
             try reader.read(starts.sorted { $0.key < $1.key }.map { ($0.key, .offset($0.value)) })
             self.reader = reader
             return true
@@ -82,7 +82,7 @@ final class LedgerRestore {
         }
     }
 
-    private func drain(_ reader: Reader, _ budget: Int, _ now: Timestamp) throws(KafkaError) -> Bool {
+    private func drain(_ reader: PartitionReader, _ budget: Int, _ now: Timestamp) throws(KafkaError) -> Bool {
         reader.acknowledge()
         for _ in 0..<budget {
             switch reader.next() {

@@ -41,14 +41,14 @@ package struct Log {
     var dropped: Int { output.dropped }
 
     package mutating func write(
-        _ level: Level, _ message: StaticString, _ facts: @autoclosure () -> [(LogKey, JSON)] = []
+        _ level: Level, _ message: StaticString, _ fields: @autoclosure () -> [(LogKey, JSON)] = []
     ) {
         guard level >= self.level else { return }
-        append(level, "\(message)", facts())
+        append(level, "\(message)", fields())
         if buffer.count >= 64 << 10 { flush() }
     }
 
-    private mutating func append(_ level: Level, _ message: String, _ facts: [(LogKey, JSON)]) {
+    private mutating func append(_ level: Level, _ message: String, _ fields: [(LogKey, JSON)]) {
         let time = Clock.wall.description
         switch format {
         case .json:
@@ -57,12 +57,12 @@ package struct Log {
                     .init("time", .string(time)), .init("level", .string(level.rawValue)),
                     .init("message", .string(message)),
                 ]
-                + facts.map { .init($0.0.rawValue, $0.1) }
+                + fields.map { .init($0.0.rawValue, $0.1) }
             append(JSON.object(members))
         case .text:
             let name = level.rawValue.uppercased()
             buffer.append(contentsOf: "\(time) \(name)\(name.utf8.count < 5 ? " " : "") \(message)".utf8)
-            for (key, value) in facts {
+            for (key, value) in fields {
                 buffer.append(contentsOf: " \(key.rawValue)=".utf8)
                 if case .string(let text) = value, Self.isPlain(text) {
                     buffer.append(contentsOf: text.utf8)

@@ -178,19 +178,19 @@ final class PartitionOwnership {
     /// still being written. A restore waits for the results that this worker wrote before it lost a partition. If such
     /// a result arrived after the results were read, its record would be answered again.
     func poll(_ now: Now, isIdle: Bool, isRunning: Bool) -> [Event] {
-        var facts: [Event] = []
+        var events: [Event] = []
         if let subject = awaited, isIdle {
             awaited = nil
             restore = LedgerRestore(subject, kafka: options.kafka)
             restoreHasMore = true
         }
-        if let restore, advance(restore, now) { facts += endRestore(isRunning: isRunning, now) }
+        if let restore, advance(restore, now) { events += endRestore(isRunning: isRunning, now) }
         storeOffsets()
         if mustRejoin, !isRebalancing, restore == nil, awaited == nil, isRunning {
             mustRejoin = false
             status.attempt { () throws(KafkaError) in try consumer.rejoin() }
         }
-        return facts + pollCommits(now.uptime)
+        return events + pollCommits(now.uptime)
     }
 
     /// Returns true once all results are read.
@@ -233,12 +233,12 @@ final class PartitionOwnership {
         // By the next takeover the log may have grown beyond the old offset.
         commits.stored(restore.takeovers.filter(\.value.isBeyondEnd).mapValues(\.start), again: true)
         status.record(restore)
-        let facts = accept(starts, restore.ledgers, isRunning)
+        let events = accept(starts, restore.ledgers, isRunning)
         if consumer.holdsLease {
             let previous = restore.previousOwner
             commits.takeOver(from: previous, inherited: previous.inherited(now.wall, options.pipeline))
         }
-        return facts
+        return events
     }
 
     private func accept(_ starts: [Int32: Int64], _ ledgers: [Int32: Ledger], _ isRunning: Bool) -> [Event] {

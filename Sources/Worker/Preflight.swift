@@ -55,7 +55,7 @@ struct Preflight {
     /// Returns the partition count of the requests topic, or nil if it was stopped. `warn` receives what could not be
     /// checked or may cause trouble.
     func check(warn: (String) -> Void, isStopped: () -> Bool) throws(WorkerFailure) -> Int? {
-        let cluster = try ask { () throws(KafkaError) in try Cluster(kafka) }
+        let cluster = try ask { () throws(KafkaError) in try TopicMetadata(kafka) }
         guard let requests = try state(of: requestsTopic, cluster, isStopped),
             let results = try state(of: resultsTopic, cluster, isStopped)
         else { return nil }
@@ -88,7 +88,7 @@ struct Preflight {
     /// Returns nil if it was stopped. Each slice is longer than the one before, because a slow cluster may need the
     /// time.
     private func state(
-        of topic: String, _ cluster: Cluster, _ isStopped: () -> Bool
+        of topic: String, _ cluster: TopicMetadata, _ isStopped: () -> Bool
     ) throws(WorkerFailure) -> TopicState? {
         let deadline = Clock.uptime + Self.patience
         var slice: Int32 = 500
@@ -112,7 +112,7 @@ struct Preflight {
 
     /// A broker may not yet know a topic that was just created, so this retries.
     private func settings(
-        _ cluster: Cluster, _ isStopped: () -> Bool
+        _ cluster: TopicMetadata, _ isStopped: () -> Bool
     ) throws(WorkerFailure) -> Result<[String: String], KafkaError> {
         let deadline = Clock.uptime + .milliseconds(Int(Self.followUp))
         while true {

@@ -22,7 +22,7 @@ final class ReadCheck: Sendable {
     var mayRead: Bool? { answer.withLock { $0 } }
 
     private func run() {
-        let found = try? Cluster(kafka).unreadable(
+        let found = try? TopicMetadata(kafka).unreadable(
             [(topic, partitions)], milliseconds: Self.patience, isStopped: { false })
         answer.withLock { $0 = found?.isEmpty ?? false }
     }

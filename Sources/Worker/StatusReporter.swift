@@ -42,16 +42,16 @@ final class StatusReporter {
 
     // MARK: Log
 
-    func log(_ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = []) {
-        telemetry.log.write(level, message, facts)
+    func log(_ level: Log.Level, _ message: StaticString, _ fields: [(LogKey, JSON)] = []) {
+        telemetry.log.write(level, message, fields)
     }
 
     /// Logs the message at most once per `pause`.
     func log(
-        _ level: Log.Level, _ message: StaticString, _ facts: [(LogKey, JSON)] = [], atMostEvery pause: Duration,
+        _ level: Log.Level, _ message: StaticString, _ fields: [(LogKey, JSON)] = [], atMostEvery pause: Duration,
         as name: String
     ) {
-        if telemetry.mayRepeat(name, every: pause, Clock.uptime) { log(level, message, facts) }
+        if telemetry.mayRepeat(name, every: pause, Clock.uptime) { log(level, message, fields) }
     }
 
     func flush() { telemetry.log.flush() }

@@ -37,7 +37,7 @@ struct Telemetry {
             metrics.calls[failure.category.rawValue, default: 0] += 1
             log.write(
                 .warning, "call failed",
-                [(.call, .string(name(call))), (.requests, .integer(Int64(requests)))] + Self.facts(failure)
+                [(.call, .string(name(call))), (.requests, .integer(Int64(requests)))] + Self.fields(failure)
                     + (nextIn.map { [(.nextIn, .integer($0.milliseconds))] } ?? []))
         case .unknownCode(let code, let detail):
             metrics.unknownCodes += 1
@@ -71,7 +71,7 @@ struct Telemetry {
             gateRemedy = remedy
             log.write(
                 .error, "credential refused: calls stop, requests wait",
-                Self.facts(failure) + [
+                Self.fields(failure) + [
                     (.skew, .integer(Int64(skew))), (.until, .integer((until - now.uptime).milliseconds)),
                     (.remedy, .string(remedy)),
                 ])
@@ -184,10 +184,10 @@ struct Telemetry {
                 (.key, .string(result.fields.idempotencyKey ?? "")), (.status, .string(result.status.rawValue)),
                 (.position, .string(result.position.description)), (.took, .integer(took.milliseconds)),
                 (.attempts, .integer(Int64(result.attempts))),
-            ] + (result.failure.map(Self.facts) ?? []))
+            ] + (result.failure.map(Self.fields) ?? []))
     }
 
-    private static func facts(_ failure: Failure) -> [(LogKey, JSON)] {
+    private static func fields(_ failure: Failure) -> [(LogKey, JSON)] {
         [(.code, .string(failure.code)), (.category, .string(failure.category.rawValue))]
             + (failure.detail.map { [(.detail, .string($0))] } ?? [])
     }

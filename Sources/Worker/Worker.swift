@@ -176,9 +176,9 @@ package final class Worker {
     // MARK: Events in, effects out
 
     /// The only way into the core, and out of it.
-    private func apply(_ fact: Event) {
+    private func apply(_ event: Event) {
         let now = now
-        for effect in pipeline.handle(fact, now: now) {
+        for effect in pipeline.handle(event, now: now) {
             switch effect {
             case .call(let call): hss.start(call, now: Clock.now)
             case .query(let query):
@@ -197,7 +197,7 @@ package final class Worker {
         }
     }
 
-    private func apply(_ facts: [Event]) { for fact in facts { apply(fact) } }
+    private func apply(_ events: [Event]) { for event in events { apply(event) } }
 
     private func takeAcknowledgements() {
         for outcome in publisher.poll(Clock.uptime) {

@@ -105,7 +105,7 @@ nonisolated enum DemoCommand {
         _ tally: inout Tally, _ kafka: ClientConfiguration, _ signals: borrowing Signals, _ worker: Child
     ) throws(CommandFailure) -> Bool {
         do throws(KafkaError) {
-            let reader = try Reader(kafka, topic: topics.results, defaults: [("fetch.wait.max.ms", "10")])
+            let reader = try PartitionReader(kafka, topic: topics.results, defaults: [("fetch.wait.max.ms", "10")])
             try reader.read((0..<Int32(topics.partitions)).map { ($0, .beginning) })
             let deadline = Clock.uptime + patience
             var progress = Progress(total: tally.positions.count)

@@ -23,7 +23,7 @@ nonisolated enum Topics {
     /// The number of partitions of a topic. Waits for a broker for some seconds, not for ever.
     static func partitions(_ topic: String, _ kafka: ClientConfiguration) throws(CommandFailure) -> Int {
         do throws(KafkaError) {
-            let cluster = try Cluster(kafka)
+            let cluster = try TopicMetadata(kafka)
             let deadline = Clock.uptime + .seconds(10)
             while true {
                 do throws(KafkaError) {

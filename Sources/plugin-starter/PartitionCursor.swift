@@ -5,7 +5,7 @@ internal import Worker
 
 /// Reads a topic one partition after another, each between two offsets that were pinned before.
 nonisolated final class PartitionCursor {
-    private let reader: Reader
+    private let reader: PartitionReader
     private let kafka: ClientConfiguration
     private let topic: String
     private var partition: Int32 = 0
@@ -15,7 +15,7 @@ nonisolated final class PartitionCursor {
     init(_ topic: String, _ kafka: ClientConfiguration) throws(CommandFailure) {
         self.topic = topic
         self.kafka = kafka
-        do throws(KafkaError) { reader = try Reader(kafka, topic: topic) } catch {
+        do throws(KafkaError) { reader = try PartitionReader(kafka, topic: topic) } catch {
             throw Topics.failure(error, kafka, topic: topic)
         }
     }

@@ -19,14 +19,14 @@ nonisolated struct Plan {
     /// When the last result was made.
     private(set) var ends: Duration = .zero
     private var pipeline: Pipeline
-    private var rehearsal: Rehearsal
+    private var hss: FakeHSS
     private var now: Now
     private let began: Now
     private var replies = ArraySlice<(id: CallID, reply: Reply)>()
 
     init(_ records: [Record], _ configuration: Pipeline.Configuration, hosts: Set<String>?, now: Now) {
         pipeline = Pipeline(configuration)
-        rehearsal = Rehearsal(hosts: hosts)
+        hss = FakeHSS(hosts: hosts)
         (self.now, began) = (now, now)
         for partition in Set(records.map(\.position.partition)).sorted() { hand(.assigned(partition, Ledger())) }
         var waiting = records[...]
@@ -48,23 +48,23 @@ nonisolated struct Plan {
 
     private mutating func pass(_ time: Duration) { now = Now(uptime: now.uptime + time, wall: now.wall + time) }
 
-    private mutating func hand(_ fact: Event) {
-        var facts = [fact][...]
-        while let fact = facts.popFirst() {
-            for effect in pipeline.handle(fact, now: now) {
+    private mutating func hand(_ event: Event) {
+        var events = [event][...]
+        while let event = events.popFirst() {
+            for effect in pipeline.handle(event, now: now) {
                 switch effect {
                 case .call(let call):
-                    let reply = rehearsal.answer(call)
+                    let reply = hss.answer(call)
                     calls.append(Call(at: now.uptime - began.uptime, call: call, requests: 0, refusal: reply.errorCode))
                     replies.append((call.id, reply))
                 case .log(.called(_, let requests)): calls[calls.count - 1].requests = requests
                 case .query(let query):
                     reads += 1
-                    replies.append((query.id, rehearsal.answer(query)))
+                    replies.append((query.id, hss.answer(query)))
                 case .publish(let id, let result):
                     results.append(result)
                     ends = now.uptime - began.uptime
-                    facts.append(.published(id))
+                    events.append(.published(id))
                 case .store, .pause, .resume, .takeAnew, .release, .drained, .log: break
                 }
             }

@@ -38,8 +38,8 @@ nonisolated enum PlanCommand {
         let partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
         var records: [Record] = []
         do throws(KafkaError) {
-            let reader = try Reader(kafka, topic: topic)
-            var starts = partitions.map { (partition: $0, start: Reader.Start.beginning) }
+            let reader = try PartitionReader(kafka, topic: topic)
+            var starts = partitions.map { (partition: $0, start: PartitionReader.Start.beginning) }
             let since = settings[SettingTable.since].map { Clock.wall + (.zero - $0) }
             if let since {
                 starts = try reader.offsets(at: since, partitions, milliseconds: 10_000)

@@ -5,13 +5,13 @@ internal import Worker
 
 /// Reads the results topic for a command.
 nonisolated struct ResultStream {
-    private let reader: Reader
+    private let reader: PartitionReader
     private let kafka: ClientConfiguration
     private let topic: String
     private let partitions: [Int32]
     private let since: Timestamp?
 
-    init(_ settings: Settings, _ kafka: ClientConfiguration, start: Reader.Start, since: Duration? = nil)
+    init(_ settings: Settings, _ kafka: ClientConfiguration, start: PartitionReader.Start, since: Duration? = nil)
         throws(CommandFailure)
     {
         let topic = settings.value(SettingTable.resultsTopic)
@@ -20,8 +20,8 @@ nonisolated struct ResultStream {
         self.since = since.map { Clock.wall + (.zero - $0) }
         partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
         do throws(KafkaError) {
-            reader = try Reader(kafka, topic: topic)
-            var starts: [(partition: Int32, start: Reader.Start)] = []
+            reader = try PartitionReader(kafka, topic: topic)
+            var starts: [(partition: Int32, start: PartitionReader.Start)] = []
             if let since = self.since {
                 starts = try reader.offsets(at: since, partitions, milliseconds: 10_000)
             } else {

@@ -162,8 +162,8 @@ struct Play {
         hand(.answered(query.id, reply))
     }
 
-    private mutating func hand(_ fact: Event) {
-        var unseen = pipeline.handle(fact, now: now)[...]
+    private mutating func hand(_ event: Event) {
+        var unseen = pipeline.handle(event, now: now)[...]
         while let effect = unseen.popFirst() {
             switch effect {
             case .call(let call): calls.append(call)

@@ -30,16 +30,16 @@ struct PipelineHarness {
         for partition in partitions { hand(.assigned(partition, Ledger())) }
     }
 
-    mutating func hand(_ fact: Event) {
-        var facts = [fact]
-        while !facts.isEmpty {
-            for effect in pipeline.handle(facts.removeFirst(), now: now) {
+    mutating func hand(_ event: Event) {
+        var events = [event]
+        while !events.isEmpty {
+            for effect in pipeline.handle(events.removeFirst(), now: now) {
                 switch effect {
                 case .call(let call): calls.append(call)
                 case .query(let query): queries.append(query)
                 case .publish(let id, let result):
                     results.append(result)
-                    if acknowledges { facts.append(.published(id)) } else { unacknowledged.append(id) }
+                    if acknowledges { events.append(.published(id)) } else { unacknowledged.append(id) }
                 case .store(let partition, let offset): stored[partition] = offset
                 case .pause(let numbers): paused.formUnion(numbers)
                 case .resume(let numbers): paused.subtract(numbers)

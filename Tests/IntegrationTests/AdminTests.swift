@@ -6,7 +6,7 @@ import Testing
 extension OnARealBroker {
     @Suite struct Admin {
         @Test func `liveness, readiness and metrics are served`() throws {
-            let bench = try Bench("admin")
+            let bench = try WorkerHarness("admin")
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             let admin = try worker.adminURL()
             try bench.publish([.plain("a"), .plain("a"), .plain("b", host: "unknown-b")])
@@ -26,7 +26,7 @@ extension OnARealBroker {
         }
 
         @Test func `three hundred slow clients do not keep a probe out`() throws {
-            let bench = try Bench("admin-slow")
+            let bench = try WorkerHarness("admin-slow")
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             let admin = try worker.adminURL()
             let port = try #require(UInt16(admin.split(separator: ":").last ?? ""))
@@ -64,7 +64,7 @@ extension OnARealBroker {
         }
 
         @Test func `it listens at an IPv6 address`() throws {
-            let bench = try Bench("admin-six")
+            let bench = try WorkerHarness("admin-six")
             let worker = try bench.worker(["--admin-listen", "[::1]:0"])
             let admin = try worker.adminURL()
             #expect(admin.hasPrefix("http://[::1]:"))
@@ -72,7 +72,7 @@ extension OnARealBroker {
         }
 
         @Test func `an address that other machines reach is warned of`() throws {
-            let bench = try Bench("admin-open")
+            let bench = try WorkerHarness("admin-open")
             let worker = try bench.worker(["--admin-listen", "0.0.0.0:0"])
             #expect(worker.errors.contains("the admin endpoint has no authentication"))
         }

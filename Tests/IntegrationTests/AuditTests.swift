@@ -9,12 +9,14 @@ extension OnARealBroker {
         private static let bad = 30
 
         /// Plays a worker's answers to requests of every kind. All results exist when this returns.
-        private static func play(_ bench: Bench) throws -> Int {
-            let plain = (0..<600).map { Bench.Request.plain("k\($0 % 500)") }
-            let conflicts = (0..<20).map { Bench.Request.plain("k\($0)", host: "other") }
-            let invalid = (0..<bad).map { Bench.Request(key: "bad\($0)", value: $0 % 2 == 0 ? "{}" : "no json") }
-            let refused = (0..<10).map { Bench.Request.plain("refused\($0 % 5)", host: "unknown-\($0 % 5)") }
-            let expired = Bench.Request(
+        private static func play(_ bench: WorkerHarness) throws -> Int {
+            let plain = (0..<600).map { WorkerHarness.Request.plain("k\($0 % 500)") }
+            let conflicts = (0..<20).map { WorkerHarness.Request.plain("k\($0)", host: "other") }
+            let invalid = (0..<bad).map {
+                WorkerHarness.Request(key: "bad\($0)", value: $0 % 2 == 0 ? "{}" : "no json")
+            }
+            let refused = (0..<10).map { WorkerHarness.Request.plain("refused\($0 % 5)", host: "unknown-\($0 % 5)") }
+            let expired = WorkerHarness.Request(
                 key: "late",
                 value: #"{"idempotency_key":"late","project_id":"p","plugin_code":"ndr","host_id_list":["h"],"#
                     + #""expires_at":"2020-01-01T00:00:00Z"}"#)
@@ -31,7 +33,7 @@ extension OnARealBroker {
         }
 
         private static func audit(
-            _ bench: Bench, _ more: [String] = [], exits: Int32, _ location: SourceLocation = #_sourceLocation
+            _ bench: WorkerHarness, _ more: [String] = [], exits: Int32, _ location: SourceLocation = #_sourceLocation
         ) throws -> [JSON] {
             let audit = try Executable.starter(
                 [
@@ -43,7 +45,7 @@ extension OnARealBroker {
         }
 
         /// Writes a record to the results topic, as another writer would.
-        private static func inject(_ bench: Bench, partition: Int, _ value: String, headers: [String]) throws {
+        private static func inject(_ bench: WorkerHarness, partition: Int, _ value: String, headers: [String]) throws {
             let directory = try Executable.scratch("inject")
             defer { try? FileManager.default.removeItem(at: directory) }
             let file = directory.appendingPathComponent("value")
@@ -55,7 +57,7 @@ extension OnARealBroker {
         }
 
         /// One result as it is stored in the topic: partition, value, headers.
-        private static func result(_ bench: Bench, status: String) throws -> (Int, String, [String]) {
+        private static func result(_ bench: WorkerHarness, status: String) throws -> (Int, String, [String]) {
             let text = try run(
                 "kcat",
                 ["-C", "-b", bench.broker.bootstrap, "-t", bench.topics.results, "-e", "-q", "-J", "-o", "beginning"])
@@ -71,7 +73,7 @@ extension OnARealBroker {
         }
 
         @Test func `what a worker did is proved, and what was spoiled since is found from where it stopped`() throws {
-            let bench = try Bench("audit")
+            let bench = try WorkerHarness("audit")
             let directory = try Executable.scratch("state")
             defer { try? FileManager.default.removeItem(at: directory) }
             let state = ["--state", directory.appendingPathComponent("audit").path]
@@ -114,7 +116,7 @@ extension OnARealBroker {
         }
 
         @Test func `a request that nobody answers is found once it is old enough`() throws {
-            let bench = try Bench("unanswered")
+            let bench = try WorkerHarness("unanswered")
             try bench.publish([.plain("alone")])
             let young = try Self.audit(bench, ["--older-than", "1h"], exits: 0)
             #expect(young.last?["open"]?.integer == 1)
@@ -132,7 +134,7 @@ extension OnARealBroker {
         }
 
         @Test func `a state that is none, or of other topics, is refused with a sentence`() throws {
-            let bench = try Bench("state")
+            let bench = try WorkerHarness("state")
             let directory = try Executable.scratch("state")
             defer { try? FileManager.default.removeItem(at: directory) }
             let file = directory.appendingPathComponent("audit")

@@ -42,7 +42,7 @@ extension OnARealBroker {
         ]
 
         @Test func `each is rejected with field and rule, and the worker goes on`() throws {
-            let bench = try Bench("bad")
+            let bench = try WorkerHarness("bad")
             let worker = try bench.worker()
             for bad in Self.cases { try bench.publish(bytes: bad.bytes, headers: bad.headers) }
             try bench.publish(bytes: Data([0x7B, 0x22, 0xFF, 0xFE, 0x22, 0x7D]))

@@ -6,9 +6,9 @@ import Testing
 extension OnARealBroker {
     @Suite struct MainJob {
         @Test func `ten thousand requests of which a tenth are repeats`() throws {
-            let bench = try Bench("main")
+            let bench = try WorkerHarness("main")
             let requests = (0..<10_000).map { number in
-                Bench.Request.plain("key-\(number % 10 == 9 ? number - 9 : number)")
+                WorkerHarness.Request.plain("key-\(number % 10 == 9 ? number - 9 : number)")
             }
             try bench.publish(requests)
             let worker = try bench.worker(["--concurrency", "64", "--log-level", "warning"], ready: false)
@@ -26,7 +26,7 @@ extension OnARealBroker {
         }
 
         @Test func `a project id cannot leave its path segment`() throws {
-            let bench = try Bench("path")
+            let bench = try WorkerHarness("path")
             let worker = try bench.worker()
             let request = try Executable.starter([
                 "request", "--bootstrap-servers", bench.broker.bootstrap, "--requests-topic", bench.topics.requests,
@@ -43,7 +43,7 @@ extension OnARealBroker {
         }
 
         @Test func `SIGTERM in the middle and a start again lose nothing and answer nothing twice`() throws {
-            let bench = try Bench("sigterm", sandbox: ["--quota", "off", "--latency", "5ms"])
+            let bench = try WorkerHarness("sigterm", sandbox: ["--quota", "off", "--latency", "5ms"])
             try bench.publish((0..<3_000).map { .plain("k\($0)") })
             for _ in 0..<3 {
                 let before = try bench.count(bench.topics.results)
@@ -61,7 +61,7 @@ extension OnARealBroker {
         }
 
         @Test func `a second signal ends at once`() throws {
-            let bench = try Bench("second", sandbox: ["--quota", "off", "--fault", "hang"])
+            let bench = try WorkerHarness("second", sandbox: ["--quota", "off", "--fault", "hang"])
             let worker = try bench.worker()
             try bench.publish([.plain("k")])
             try eventually("a call hangs", seconds: 20) { try !bench.journal().isEmpty }
@@ -72,7 +72,7 @@ extension OnARealBroker {
         }
 
         @Test func `a drain that runs out of time exits 75 and the request is answered later`() throws {
-            let bench = try Bench("drain", sandbox: ["--quota", "off", "--fault", "hang:count=1"])
+            let bench = try WorkerHarness("drain", sandbox: ["--quota", "off", "--fault", "hang:count=1"])
             let worker = try bench.worker(["--shutdown-timeout", "1s"])
             try bench.publish([.plain("k")])
             try eventually("a call hangs", seconds: 20) { try !bench.journal().isEmpty }

@@ -34,7 +34,7 @@ extension OnARealBroker {
         }
 
         /// A worker with a resolv.conf of its own, in a mount namespace that no other process sees.
-        static func worker(_ bench: Bench, _ directory: URL) throws -> Executable {
+        static func worker(_ bench: WorkerHarness, _ directory: URL) throws -> Executable {
             let file = directory.appendingPathComponent("resolv.conf")
             try "nameserver \(Silent.address)\noptions timeout:15 attempts:2\n".write(
                 to: file, atomically: true, encoding: .utf8)
@@ -47,14 +47,14 @@ extension OnARealBroker {
                 [
                     "--mount", "bash", "-ec", "mount --bind \"$0\" /etc/resolv.conf; exec \"$@\"", file.path,
                     Executable.binary.path,
-                ] + arguments, environment: Bench.credentials)
+                ] + arguments, environment: WorkerHarness.credentials)
         }
 
         @Test func `a name server that does not answer keeps only the calls waiting`() throws {
             let silent = try Silent()
             let directory = try Executable.scratch("names")
             defer { try? FileManager.default.removeItem(at: directory) }
-            let bench = try Bench("names")
+            let bench = try WorkerHarness("names")
             let worker = try Self.worker(bench, directory)
             try worker.says(" ready")
             let admin = try worker.adminURL()

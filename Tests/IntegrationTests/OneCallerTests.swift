@@ -13,16 +13,16 @@ extension OnARealBroker {
             var worker: String
         }
 
-        static func calls(_ bench: Bench) throws -> [Call] {
+        static func calls(_ bench: WorkerHarness) throws -> [Call] {
             try bench.journal().filter { $0["api"]?.string == "start" }.map {
                 Call(time: $0["time"]?.integer ?? 0, worker: $0["worker"]?.string ?? "")
             }
         }
 
-        static func storm(_ count: Int) -> [Bench.Request] { (0..<count).map { .plain("k\($0)") } }
+        static func storm(_ count: Int) -> [WorkerHarness.Request] { (0..<count).map { .plain("k\($0)") } }
 
         /// The workers that called, in order, with one entry for each uninterrupted run of calls.
-        static func callers(_ bench: Bench) throws -> [String] {
+        static func callers(_ bench: WorkerHarness) throws -> [String] {
             var callers: [String] = []
             for call in try calls(bench) where call.worker != callers.last { callers.append(call.worker) }
             return callers
@@ -30,7 +30,7 @@ extension OnARealBroker {
 
         /// Checks what holds however a caller ends. No window exceeds the quota, no call gets a 429, each request has
         /// one result, and the caller changes no more often than there were takeovers.
-        static func check(_ bench: Bench, quota: Int, _ requests: Int, _ workers: [Executable]) throws {
+        static func check(_ bench: WorkerHarness, quota: Int, _ requests: Int, _ workers: [Executable]) throws {
             let summary = try SharedQuota.summary(bench)
             #expect((summary["most_starts_in_window"]?.integer ?? 99) <= Int64(quota))
             #expect(summary["calls"]?["start 429"] == nil)
@@ -49,7 +49,7 @@ extension OnARealBroker {
         }
 
         @Test func `three replicas call as often as one, and two of them are ready and stand by`() throws {
-            let bench = try Bench("replicas", sandbox: ["--quota", "5/2s"])
+            let bench = try WorkerHarness("replicas", sandbox: ["--quota", "5/2s"])
             let arguments = ["--quota", "5/2s", "--admin-listen", "127.0.0.1:0", "--session-timeout", "2s"]
             let workers = try (0..<3).map { _ in try bench.worker(arguments, alone: false) }
             try bench.publish(Self.storm(1_000))
@@ -71,7 +71,7 @@ extension OnARealBroker {
         }
 
         @Test func `a caller that is killed in a storm is replaced within the quota, and nothing is lost`() throws {
-            let bench = try Bench("killed", sandbox: ["--quota", "5/2s"])
+            let bench = try WorkerHarness("killed", sandbox: ["--quota", "5/2s"])
             let arguments = ["--quota", "5/2s", "--hosts-per-call", "50", "--session-timeout", "2s"]
             let first = try bench.worker(arguments, alone: false)
             let second = try bench.worker(arguments, alone: false)
@@ -89,7 +89,7 @@ extension OnARealBroker {
         }
 
         @Test func `a rolling restart repeats no call and holds calls up for three seconds at most`() throws {
-            let bench = try Bench("rolling", sandbox: ["--quota", "5/2s"])
+            let bench = try WorkerHarness("rolling", sandbox: ["--quota", "5/2s"])
             let arguments = ["--quota", "5/2s", "--hosts-per-call", "5", "--log-level", "info"]
             var workers = try (0..<3).map { _ in try bench.worker(arguments, alone: false) }
             var all = workers
@@ -113,7 +113,7 @@ extension OnARealBroker {
 
         @Test(arguments: [1.0, 4, 12])
         func `a caller that stands still never calls beside its successor`(seconds: Double) throws {
-            let bench = try Bench("still", sandbox: ["--quota", "5/1s"])
+            let bench = try WorkerHarness("still", sandbox: ["--quota", "5/1s"])
             let arguments = [
                 "--quota", "5/1s", "--hosts-per-call", "10", "--session-timeout", "2s", "--connect-timeout", "500ms",
             ]
@@ -132,7 +132,7 @@ extension OnARealBroker {
         }
 
         @Test func `a worker that joins does not take the caller's place`() throws {
-            let bench = try Bench("joins", sandbox: ["--quota", "100/1s"])
+            let bench = try WorkerHarness("joins", sandbox: ["--quota", "100/1s"])
             let first = try bench.worker(["--quota", "100/1s"], alone: false)
             try bench.publish(Self.storm(20))
             try bench.waitForResults(20, first)
@@ -146,7 +146,7 @@ extension OnARealBroker {
         }
 
         @Test func `six workers that start with a wrong key are refused three times at most`() throws {
-            let bench = try Bench("wrong-key", sandbox: ["--quota", "5/60s"])
+            let bench = try WorkerHarness("wrong-key", sandbox: ["--quota", "5/60s"])
             try bench.publish(Self.storm(30))
             let workers = try (0..<6).map { _ in
                 try bench.worker(
@@ -163,7 +163,7 @@ extension OnARealBroker {
         @Test(arguments: [
             ["group.instance.id"], ["partition.assignment.strategy=cooperative-sticky"],
         ]) func `static members and a strategy of the user's have one caller too`(_ property: [String]) throws {
-            let bench = try Bench("member", sandbox: ["--quota", "100/1s"])
+            let bench = try WorkerHarness("member", sandbox: ["--quota", "100/1s"])
             let workers = try ["a", "b"].map { name in
                 let value = property[0].contains("=") ? property[0] : "\(property[0])=\(name)"
                 return try bench.worker(["--quota", "100/1s", "--kafka-property", value], alone: false)
@@ -189,7 +189,7 @@ extension OnARealBroker {
             try FileManager.default.createSymbolicLink(
                 atPath: directory.appendingPathComponent("librdkafka.so.1").path, withDestinationPath: library)
             let path = directory.path + ":" + (library as NSString).deletingLastPathComponent
-            let bench = try Bench("kip848", sandbox: ["--quota", "100/1s"])
+            let bench = try WorkerHarness("kip848", sandbox: ["--quota", "100/1s"])
             let workers = try (0..<2).map { _ in
                 try bench.worker(
                     ["--quota", "100/1s", "--kafka-property", "group.protocol=consumer"],
@@ -202,7 +202,7 @@ extension OnARealBroker {
         }
 
         @Test func `a caller that ends in order leaves when its slots of the quota are free`() throws {
-            let bench = try Bench("left", sandbox: ["--quota", "5/60s"])
+            let bench = try WorkerHarness("left", sandbox: ["--quota", "5/60s"])
             let worker = try bench.worker(alone: false)
             try bench.publish(Self.storm(5))
             try bench.waitForResults(5, worker)
@@ -210,7 +210,7 @@ extension OnARealBroker {
             #expect(try worker.wait() == 0)
             // The test does not use confluent_kafka, which reads the text as a C string and so reads past its end.
             let configuration = ClientConfiguration(bootstrapServers: bench.broker.bootstrap)
-            let reader = try Reader(configuration, topic: bench.topics.requests, group: bench.topics.group)
+            let reader = try PartitionReader(configuration, topic: bench.topics.requests, group: bench.topics.group)
             let text = try #require(try reader.committed([0], milliseconds: 10_000)[0]).metadata
             let handover = try #require(Handover(text), "\(text)")
             #expect(handover.start.count == (try Self.calls(bench).count))

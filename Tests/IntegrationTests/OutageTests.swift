@@ -6,7 +6,7 @@ import Testing
 extension OnARealBroker {
     @Suite struct Outage {
         @Test func `a broker that is away for twenty seconds under load loses nothing`() throws {
-            let bench = try Bench("outage", sandbox: ["--quota", "off", "--latency", "20ms"])
+            let bench = try WorkerHarness("outage", sandbox: ["--quota", "off", "--latency", "20ms"])
             try bench.publish((0..<4_000).map { .plain("k\($0)") })
             let worker = try bench.worker(["--log-level", "warning", "--admin-listen", "127.0.0.1:0"], ready: false)
             try bench.waitForResults(300, worker)
@@ -34,7 +34,7 @@ extension OnARealBroker {
 
         @Test(arguments: [true, false])
         func `partitions that are added are taken without a restart`(hasQuota: Bool) throws {
-            let bench = try Bench("added", partitions: 2)
+            let bench = try WorkerHarness("added", partitions: 2)
             try bench.broker.tool(
                 "kafka-topics.sh", ["--alter", "--topic", bench.topics.results, "--partitions", "4"])
             let often =

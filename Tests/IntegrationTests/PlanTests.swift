@@ -6,10 +6,10 @@ import Testing
 extension OnARealBroker {
     @Suite struct Planning {
         @Test func `a plan is what the sandbox's journal shows of a live run`() throws {
-            let bench = try Bench("plan", sandbox: ["--quota", "5/3s"], partitions: 1)
+            let bench = try WorkerHarness("plan", sandbox: ["--quota", "5/3s"], partitions: 1)
             let requests =
                 (0..<70).map { number in
-                    Bench.Request(
+                    WorkerHarness.Request(
                         key: "k\(number % 60)",
                         value:
                             #"{"idempotency_key":"k\#(number % 60)","project_id":"p\#(number % 60 % 3)","plugin_code":"ndr","#

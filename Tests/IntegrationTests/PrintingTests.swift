@@ -6,7 +6,7 @@ import Testing
 extension OnARealBroker {
     @Suite struct Printing {
         @Test func `a key that controls a terminal is printed without its controls`() throws {
-            let bench = try Bench("printing")
+            let bench = try WorkerHarness("printing")
             let worker = try bench.worker(["--log-level", "debug"])
             let key = "evil\u{9b}2J\u{7f}\u{202e}\u{2066}gnp"
             try bench.publish([.plain(key, host: "unknown-1")])

@@ -8,12 +8,12 @@ extension OnARealBroker {
     @Suite struct SharedQuota {
         static let quota = ["--quota", "5/4s", "--connect-timeout", "500ms"]
 
-        static func summary(_ bench: Bench) throws -> JSON {
+        static func summary(_ bench: WorkerHarness) throws -> JSON {
             try JSON(parsing: Array(run("curl", ["-sf", "\(bench.url)/_sandbox/summary"]).utf8))
         }
 
         @Test func `three workers keep to the quota through ten windows, one of them restarted in each`() throws {
-            let bench = try Bench("quota", sandbox: ["--quota", "5/4s"])
+            let bench = try WorkerHarness("quota", sandbox: ["--quota", "5/4s"])
             // One call per request. The requests last for more than ten windows, so that each worker always wants to
             // call.
             let arguments =
@@ -47,7 +47,7 @@ extension OnARealBroker {
         }
 
         @Test func `an orderly restart knows what its predecessor called, and waits no longer than for that`() throws {
-            let bench = try Bench("quota-restart", sandbox: ["--quota", "5/4s"])
+            let bench = try WorkerHarness("quota-restart", sandbox: ["--quota", "5/4s"])
             let arguments = Self.quota + ["--hosts-per-call", "1"]
             try bench.publish((0..<5).map { .plain("k\($0)") })
             let first = try bench.worker(arguments, alone: false)

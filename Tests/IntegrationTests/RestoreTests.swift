@@ -7,7 +7,7 @@ extension OnARealBroker {
     /// After a restart, a worker learns everything it knows from the results topic.
     @Suite struct Restore {
         @Test func `a replay of the whole topic makes no call and no result`() throws {
-            let bench = try Bench("replay")
+            let bench = try WorkerHarness("replay")
             try bench.publish(
                 (0..<1_500).map { .plain("k\($0 % 1_400)") }
                     + [.init(key: "bad", value: "{}"), .plain("refused", host: "unknown-1")])
@@ -41,7 +41,7 @@ extension OnARealBroker {
         @Test func `kill -9 again and again: every record one result, calls repeated no more than were in flight`()
             throws
         {
-            let bench = try Bench("kill", sandbox: ["--quota", "off", "--latency", "20ms"])
+            let bench = try WorkerHarness("kill", sandbox: ["--quota", "off", "--latency", "20ms"])
             let session = ["--session-timeout", "2s"]
             try bench.publish(
                 (0..<4_000).map { .plain("k\($0)") } + (0..<200).map { .init(key: "bad\($0)", value: "{}") })
@@ -64,7 +64,7 @@ extension OnARealBroker {
         }
 
         @Test func `what retention deleted unread is told and counted, and the rest is answered`() throws {
-            let bench = try Bench("retention", partitions: 1)
+            let bench = try WorkerHarness("retention", partitions: 1)
             try bench.publish((0..<20).map { .plain("k\($0)") })
             let first = try bench.worker()
             try bench.waitForResults(20, first)
@@ -86,7 +86,7 @@ extension OnARealBroker {
         }
 
         @Test func `a static member that restarts moves no partition`() throws {
-            let bench = try Bench("static")
+            let bench = try WorkerHarness("static")
             func member(_ name: String) throws -> Executable {
                 try bench.worker(["--kafka-property", "group.instance.id=\(name)"])
             }
@@ -110,10 +110,10 @@ extension OnARealBroker {
         }
 
         @Test func `a transaction's marker at the end does not keep the lag from reaching nothing`() throws {
-            let bench = try Bench("marker", partitions: 2)
+            let bench = try WorkerHarness("marker", partitions: 2)
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("payload-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: file) }
-            try Bench.Request.plain("t").value.write(to: file, atomically: true, encoding: .utf8)
+            try WorkerHarness.Request.plain("t").value.write(to: file, atomically: true, encoding: .utf8)
             let worker = try bench.worker()
             for _ in 0..<2 {
                 try run(
@@ -133,7 +133,7 @@ extension OnARealBroker {
         }
 
         @Test func `partitions that were paused when they went are read when they come back`() throws {
-            let bench = try Bench("paused", sandbox: ["--quota", "off", "--latency", "3s"])
+            let bench = try WorkerHarness("paused", sandbox: ["--quota", "off", "--latency", "3s"])
             try bench.publish((0..<200).map { .plain("k\($0)") })
             let first = try bench.worker(["--max-open", "40", "--concurrency", "64"])
             try first.says("intake paused")
@@ -147,7 +147,7 @@ extension OnARealBroker {
         }
 
         @Test func `two workers share the partitions, and one that leaves hands them over without a repeat`() throws {
-            let bench = try Bench("share", sandbox: ["--quota", "off", "--latency", "10ms"])
+            let bench = try WorkerHarness("share", sandbox: ["--quota", "off", "--latency", "10ms"])
             let first = try bench.worker(["--log-level", "warning"], ready: false)
             try bench.publish((0..<3_000).map { .plain("k\($0)") })
             try bench.waitForResults(100, first)

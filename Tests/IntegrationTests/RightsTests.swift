@@ -39,7 +39,7 @@ extension OnARealBroker {
                 [
                     "run", "--requests-topic", topics.requests, "--results-topic", topics.results, "--group",
                     topics.group, "--endpoint", "http://127.0.0.1:1", "--admin-listen", "off",
-                ] + client(user) + more, environment: Bench.credentials)
+                ] + client(user) + more, environment: WorkerHarness.credentials)
         }
 
         @Test(arguments: [

@@ -7,7 +7,9 @@ extension OnARealBroker {
     /// The sandbox repeats each request in its refusal, secrets included.
     @Suite struct Secrets {
         /// Everything that a worker prints and publishes during one request.
-        static func everything(_ bench: Bench, _ environment: [String: String], until text: String) throws -> String {
+        static func everything(_ bench: WorkerHarness, _ environment: [String: String], until text: String) throws
+            -> String
+        {
             let worker = try bench.worker(
                 ["--admin-listen", "127.0.0.1:0", "--log-level", "debug", "--iam-endpoint", bench.url],
                 environment: environment)
@@ -23,7 +25,7 @@ extension OnARealBroker {
         }
 
         @Test func `keys that the server repeats reach no result, log or metric`() throws {
-            let bench = try Bench(
+            let bench = try WorkerHarness(
                 "echo-keys",
                 sandbox: [
                     "--quota", "off", "--access-key", "AK-canary-1", "--secret-key", "SK-canary-2", "--fault", "echo",
@@ -44,7 +46,7 @@ extension OnARealBroker {
             ]
             for (name, api, says) in [("token", "start", "request ended"), ("password", "token", "credential refused")]
             {
-                let bench = try Bench(
+                let bench = try WorkerHarness(
                     "echo-\(name)",
                     sandbox: ["--quota", "off", "--password", "pass\"canary\"", "--fault", "echo:api=\(api)"])
                 let everything = try Self.everything(bench, user, until: says)

@@ -6,12 +6,12 @@ import Testing
 extension OnARealBroker {
     @Suite struct StandardError {
         @Test func `a standard error that nobody reads stops nothing, and the worker ends in order`() throws {
-            let bench = try Bench("stderr")
+            let bench = try WorkerHarness("stderr")
             let process = Process()
             let pipe = Pipe()
             process.executableURL = Executable.binary
             process.arguments = bench.arguments(["--admin-listen", "127.0.0.1:0", "--log-format", "json"])
-            process.environment = ProcessInfo.processInfo.environment.merging(Bench.credentials) { $1 }
+            process.environment = ProcessInfo.processInfo.environment.merging(WorkerHarness.credentials) { $1 }
             process.standardError = pipe
             try process.run()
             defer {

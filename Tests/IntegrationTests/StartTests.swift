@@ -19,7 +19,7 @@ extension OnARealBroker {
         }
 
         @Test func `through TLS and a password a request is answered`() throws {
-            let bench = try Bench("tls")
+            let bench = try WorkerHarness("tls")
             let worker = try bench.worker(try Self.tls(bench.broker))
             let request = try Executable.starter(
                 [
@@ -34,7 +34,7 @@ extension OnARealBroker {
         }
 
         @Test func `a wrong password exits 77, a wrong CA 69`() throws {
-            let bench = try Bench("refused")
+            let bench = try WorkerHarness("refused")
             for (settings, code, says) in [
                 (try Self.tls(bench.broker, password: "wrong-password"), 77 as Int32, "sasl.password"),
                 (try Self.tls(bench.broker, ca: "other-ca.pem"), 69, "ssl.ca.location"),
@@ -48,7 +48,7 @@ extension OnARealBroker {
         }
 
         @Test func `a missing topic and too few partitions exit 64 and say what to change`() throws {
-            let bench = try Bench("topics")
+            let bench = try WorkerHarness("topics")
             let missing = try bench.worker(["--requests-topic", "no-such-topic"], ready: false)
             #expect(try missing.wait() == 64)
             #expect(missing.errors.contains("there is no topic no-such-topic"))
@@ -65,7 +65,7 @@ extension OnARealBroker {
         ]) func `a results topic that forgets within the window exits 64 and says what to set`(
             _ setting: String, _ says: String
         ) throws {
-            let bench = try Bench("forgetful")
+            let bench = try WorkerHarness("forgetful")
             let results = "\(bench.topics.results)-forgetful"
             try bench.broker.tool(
                 "kafka-topics.sh", ["--create", "--topic", results, "--partitions", "12", "--config", setting])
@@ -75,14 +75,14 @@ extension OnARealBroker {
         }
 
         @Test func `a topic that is asked for is not created by that`() throws {
-            let bench = try Bench("uncreated")
+            let bench = try WorkerHarness("uncreated")
             let absent = "absent-\(UUID().uuidString.prefix(8))"
             #expect(try bench.worker(["--requests-topic", absent], ready: false).wait() == 64)
             #expect(try !run("kcat", ["-L", "-b", bench.broker.bootstrap]).contains(absent))
         }
 
         @Test func `plaintext to a TLS port is named within seconds, and what to set`() throws {
-            let bench = try Bench("plaintext")
+            let bench = try WorkerHarness("plaintext")
             let servers = try #require(bench.broker.tlsBootstrap)
             let worker = try bench.worker(["--bootstrap-servers", servers], ready: false)
             #expect(try worker.wait(seconds: 20) == 69)
@@ -90,7 +90,7 @@ extension OnARealBroker {
         }
 
         @Test func `SIGHUP ends no worker, and with a JSON log every line is JSON`() throws {
-            let bench = try Bench("hangup")
+            let bench = try WorkerHarness("hangup")
             let worker = try bench.worker(
                 ["--log-format", "json", "--admin-listen", "127.0.0.1:0"],
                 environment: ["PLUGIN_STARTER_QOUTA": "5/60s"], ready: false)
@@ -106,7 +106,7 @@ extension OnARealBroker {
         }
 
         @Test func `a broker that is not there exits 69`() throws {
-            let bench = try Bench("nobody")
+            let bench = try WorkerHarness("nobody")
             let request = try Executable.starter([
                 "request", "--bootstrap-servers", "127.0.0.1:1", "--project-id", "p", "--plugin-code", "x", "--host",
                 "h",
@@ -119,7 +119,7 @@ extension OnARealBroker {
 
     @Suite struct Authentication {
         @Test func `a clock that is twenty minutes off is named, in the log and by readyz, and fails nothing`() throws {
-            let bench = try Bench("clock", sandbox: ["--quota", "off", "--clock-offset", "20m"])
+            let bench = try WorkerHarness("clock", sandbox: ["--quota", "off", "--clock-offset", "20m"])
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             try bench.publish((0..<5).map { .plain("k\($0)") })
             try worker.says("clock differs from the server's")
@@ -135,7 +135,7 @@ extension OnARealBroker {
         }
 
         @Test func `a wrong key is mended on disk: calls go on with no restart, nothing failed, no lockout`() throws {
-            let bench = try Bench("auth")
+            let bench = try WorkerHarness("auth")
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("sk-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: file) }
             try "wrong".write(to: file, atomically: true, encoding: .utf8)
@@ -156,7 +156,7 @@ extension OnARealBroker {
 
     @Suite struct Commands {
         @Test func `a failed request exits 1 with its error, and results shows it`() throws {
-            let bench = try Bench("commands")
+            let bench = try WorkerHarness("commands")
             let worker = try bench.worker()
             let common = [
                 "--bootstrap-servers", bench.broker.bootstrap, "--results-topic", bench.topics.results,
@@ -195,7 +195,7 @@ extension OnARealBroker {
         (["request", "--plugin-code", "x", "--host", "h"], "project_id is required"),
         (["sandbox", "--fault", "nonsense"], "nonsense"),
     ]) func `wrong settings exit 64 with one line that names them`(_ arguments: [String], _ says: String) throws {
-        let starter = try Executable.starter(arguments, environment: Bench.credentials)
+        let starter = try Executable.starter(arguments, environment: WorkerHarness.credentials)
         #expect(try starter.wait(seconds: 10) == 64)
         #expect(starter.errors.contains(says), "\(starter.errors)")
         #expect(starter.errors.split(separator: "\n").count == 1)
@@ -205,7 +205,7 @@ extension OnARealBroker {
         ["run", "--log-format=json"], ["run", "--log-format", "json", "--concurency", "3"],
         ["run", "--log-format", "json", "--endpoint", "http://127.0.0.1:1", "--kafka-property", "group.id=x"],
     ]) func `with a JSON log what keeps the worker from starting is JSON too`(_ arguments: [String]) throws {
-        let starter = try Executable.starter(arguments, environment: Bench.credentials)
+        let starter = try Executable.starter(arguments, environment: WorkerHarness.credentials)
         #expect(try starter.wait(seconds: 10) == 64)
         let line = try JSON(parsing: Array(starter.errors.utf8.dropLast()))
         #expect(line["level"]?.string == "error" && line["code"]?.integer == 64, "\(starter.errors)")
@@ -214,7 +214,7 @@ extension OnARealBroker {
     @Test func `too few open files are named`() throws {
         let starter = try Executable(
             "bash", ["-c", "ulimit -n 40; exec \(Executable.binary.path) run --endpoint http://127.0.0.1:1"],
-            environment: Bench.credentials)
+            environment: WorkerHarness.credentials)
         #expect(try starter.wait(seconds: 10) == 64)
         #expect(starter.errors.contains("nofile: 40 open files are allowed, and 80 are needed"), "\(starter.errors)")
     }
@@ -225,7 +225,7 @@ extension OnARealBroker {
         let sandbox = try Executable.starter(["sandbox", "--listen", "127.0.0.1:0"])
         let worker = try Executable.starter(
             ["run", "--endpoint", try sandbox.firstLine(), "--admin-listen", "off"] + common,
-            environment: Bench.credentials)
+            environment: WorkerHarness.credentials)
         let request = try Executable.starter(
             ["request", "--project-id", "p", "--plugin-code", "ndr", "--host", "h1,h2", "--wait", "60s"] + common)
         #expect(try request.wait() == 0, "\(request.errors) \(worker.errors)")

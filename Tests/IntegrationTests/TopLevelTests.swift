@@ -10,7 +10,7 @@ extension OnARealBroker {
     /// The files beside the code do what they promise.
     @Suite struct TopLevel {
         @Test func `each example request goes through the worker`() throws {
-            let bench = try Bench("examples")
+            let bench = try WorkerHarness("examples")
             let worker = try bench.worker()
             let directory = root.appendingPathComponent("schemas/examples")
             let examples = [
@@ -45,7 +45,7 @@ extension OnARealBroker {
         }
 
         @Test func `the commands of docker-compose serve here too`() throws {
-            let bench = try Bench("compose")
+            let bench = try WorkerHarness("compose")
             let sandbox = try Executable.starter(
                 Self.command(of: "hss").map { $0 == "0.0.0.0:8081" ? "127.0.0.1:0" : $0 })
             let url = try sandbox.firstLine()
@@ -56,7 +56,7 @@ extension OnARealBroker {
                 Self.command(of: "worker").map { places[$0] ?? $0 } + [
                     "--requests-topic", bench.topics.requests, "--results-topic", bench.topics.results, "--group",
                     bench.topics.group,
-                ], environment: Bench.credentials)
+                ], environment: WorkerHarness.credentials)
             try worker.says(" ready")
             try bench.publish([.plain("a")])
             try bench.waitForResults(1, worker)

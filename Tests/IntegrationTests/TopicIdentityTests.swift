@@ -12,9 +12,9 @@ extension OnARealBroker {
             "--session-timeout", "2s", "--kafka-property", "topic.metadata.refresh.interval.ms=500",
         ]
 
-        private static func keys(_ bench: Bench) throws -> [String] { try bench.results().map(\.key).sorted() }
+        private static func keys(_ bench: WorkerHarness) throws -> [String] { try bench.results().map(\.key).sorted() }
 
-        private static func audit(_ bench: Bench, exits: Int32) throws -> JSON {
+        private static func audit(_ bench: WorkerHarness, exits: Int32) throws -> JSON {
             let audit = try Executable.starter([
                 "audit", "--bootstrap-servers", bench.broker.bootstrap, "--requests-topic", bench.topics.requests,
                 "--results-topic", bench.topics.results, "--older-than", "0s", "--json",
@@ -25,7 +25,7 @@ extension OnARealBroker {
         }
 
         /// A worker answers until this many results exist, and ends.
-        private static func answer(_ count: Int, _ bench: Bench) throws {
+        private static func answer(_ count: Int, _ bench: WorkerHarness) throws {
             let worker = try bench.worker()
             try bench.waitForResults(count, worker)
             try stop(worker)
@@ -36,22 +36,22 @@ extension OnARealBroker {
             #expect(try worker.wait() == 0, "\(worker.errors)")
         }
 
-        private static func delete(_ topic: String, _ bench: Bench) throws {
+        private static func delete(_ topic: String, _ bench: WorkerHarness) throws {
             try bench.broker.tool("kafka-topics.sh", ["--delete", "--topic", topic])
         }
 
-        private static func create(_ topic: String, _ bench: Bench) throws {
+        private static func create(_ topic: String, _ bench: WorkerHarness) throws {
             try eventually("\(topic) is there again", seconds: 30) {
                 (try? bench.broker.tool("kafka-topics.sh", ["--create", "--topic", topic, "--partitions", "1"])) != nil
             }
         }
 
         @Test func `two requests topics, one after the other, on one results topic`() throws {
-            let bench = try Bench("renamed", partitions: 1)
+            let bench = try WorkerHarness("renamed", partitions: 1)
             try bench.publish([.plain("a1"), .plain("a2"), .init(key: "bad", value: "{}")])
             try Self.answer(3, bench)
 
-            let other = try Bench(beside: bench)
+            let other = try WorkerHarness(beside: bench)
             try other.publish([.plain("b1"), .plain("b2"), .plain("a1"), .plain("b3")])
             // Without a commit for the old topic, only the topic's name distinguishes the records.
             let second = try other.worker()
@@ -65,7 +65,7 @@ extension OnARealBroker {
         }
 
         @Test func `the requests topic is created again while the worker is stopped`() throws {
-            let bench = try Bench("recreated", partitions: 1)
+            let bench = try WorkerHarness("recreated", partitions: 1)
             try bench.publish((0..<50).map { .plain("a\($0)") })
             try Self.answer(50, bench)
             try Self.delete(bench.topics.requests, bench)
@@ -85,7 +85,7 @@ extension OnARealBroker {
         }
 
         @Test func `the requests topic is created again under a running worker`() throws {
-            let bench = try Bench("live", partitions: 1)
+            let bench = try WorkerHarness("live", partitions: 1)
             let worker = try bench.worker(Self.session)
             try bench.publish((0..<50).map { .plain("a\($0)") })
             try bench.waitForResults(50, worker)
@@ -102,7 +102,7 @@ extension OnARealBroker {
         }
 
         @Test func `requests that were deleted unread are told, and the others are answered`() throws {
-            let bench = try Bench("deleted", partitions: 1)
+            let bench = try WorkerHarness("deleted", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
             try Self.answer(10, bench)
             try bench.publish((10..<30).map { .plain("a\($0)") })
@@ -120,7 +120,7 @@ extension OnARealBroker {
         }
 
         @Test func `a committed offset beyond the end is told, and all is read again`() throws {
-            let bench = try Bench("beyond", partitions: 1)
+            let bench = try WorkerHarness("beyond", partitions: 1)
             try bench.publish((0..<20).map { .plain("a\($0)") })
             try Self.answer(20, bench)
             try bench.publish((20..<30).map { .plain("a\($0)") })
@@ -139,7 +139,7 @@ extension OnARealBroker {
         }
 
         @Test func `forged headers for offsets that are not written yet answer nothing`() throws {
-            let bench = try Bench("forged", partitions: 1)
+            let bench = try WorkerHarness("forged", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
             try Self.answer(10, bench)
             let forged = (0..<60).flatMap { offset in
@@ -160,7 +160,7 @@ extension OnARealBroker {
     }
 }
 
-extension Bench {
+extension WorkerHarness {
     fileprivate func deleteRequests(below offset: Int) throws {
         let directory = try Executable.scratch("delete")
         defer { try? FileManager.default.removeItem(at: directory) }

@@ -49,7 +49,7 @@ import Testing
         let producer = try Producer(configuration, topic: "t")
         #expect(producer.produce(id: 1, partition: 0, key: nil, value: nil, headers: headers) == .queued)
         #expect(producer.produce(id: 2, partition: 0, key: [], value: [], headers: []) == .queued)
-        let reader = try Reader(configuration, topic: "t")
+        let reader = try PartitionReader(configuration, topic: "t")
         try reader.read([(0, .beginning)])
         var records: [Record] = []
         try Self.until("both are read") {
@@ -176,7 +176,7 @@ import Testing
     }
 
     static func committed(_ configuration: ClientConfiguration, _ group: String) throws -> Int64 {
-        let reader = try Reader(configuration, topic: "t", group: group)
+        let reader = try PartitionReader(configuration, topic: "t", group: group)
         return try reader.committed([0], milliseconds: 5000)[0]?.offset ?? -1
     }
 
@@ -242,7 +242,7 @@ import Testing
         let (broker, configuration) = try Self.cluster()
         defer { withExtendedLifetime(broker) {} }
         try Self.produce(1, configuration)
-        let reader = try Reader(configuration, topic: "t")
+        let reader = try PartitionReader(configuration, topic: "t")
         let starts = try reader.offsets(at: Timestamp(milliseconds: 1), [0], milliseconds: 5000)
         guard case .beginning = starts[0].start else {
             Issue.record("\(starts)")
@@ -263,7 +263,7 @@ import Testing
 
     @Test func `topics are listed, and asking does not make one`() throws {
         let (broker, configuration) = try Self.cluster(partitions: 3)
-        let cluster = try Cluster(configuration)
+        let cluster = try TopicMetadata(configuration)
         #expect(try cluster.state(of: "t", milliseconds: 5000) == .there(partitions: 3))
         #expect(try cluster.settings(of: "t", milliseconds: 2000) == nil)
         #expect(try cluster.mayWrite("t", milliseconds: 2000, isStopped: { false }) == nil)

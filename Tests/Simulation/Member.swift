@@ -75,9 +75,9 @@ final class Member {
         return clock.now(Now(uptime: uptime(time), wall: World.wall(time) + skew))
     }
 
-    func handle(_ fact: Event, at time: Duration) -> [Effect] {
+    func handle(_ event: Event, at time: Duration) -> [Effect] {
         let now = now(time)
-        let effects = pipeline.handle(fact, now: now)
+        let effects = pipeline.handle(event, now: now)
         deadline = Self.deadline(&pipeline, now).map { $0 + offset }
         return effects
     }
@@ -344,17 +344,17 @@ extension World {
     }
 
     /// Passes an event to a pipeline and performs its effects.
-    func play(_ member: Int, _ fact: Event) {
-        switch fact {
+    func play(_ member: Int, _ event: Event) {
+        switch event {
         case .drain: members[member].isDraining = true
         case .answered(let call, let reply): count(member, call, reply)
         case .revoked(_, isLost: true, _): members[member].isUnsure = true
         default: break
         }
-        if case .answered(let call, let reply) = fact {
+        if case .answered(let call, let reply) = event {
             note("\(member) has \(reply.httpStatus.map(String.init) ?? "no answer") for \(call)")
         }
-        for effect in members[member].handle(fact, at: time) {
+        for effect in members[member].handle(event, at: time) {
             switch effect {
             case .call(let call):
                 note("\(member) calls \(call.id) \(call.hostIDs)")

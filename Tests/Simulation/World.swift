@@ -80,7 +80,7 @@ package final class World {
     var refusals = Refusals()
     var isHealed = false
     /// Events that wait to be delivered, so that no pipeline is entered twice.
-    private var inbox: [(member: Int, fact: Event)] = []
+    private var inbox: [(member: Int, event: Event)] = []
     private var requestCount = 0
     private var keys: [(key: String, project: String, plugin: String, hosts: [String], partition: Int)] = []
     var partitionOfHost: [String: Int32] = [:]
@@ -258,13 +258,13 @@ package final class World {
 
     // MARK: Facts
 
-    func hand(_ member: Int, _ fact: Event) { inbox.append((member, fact)) }
+    func hand(_ member: Int, _ event: Event) { inbox.append((member, event)) }
 
     func deliver() {
         while !inbox.isEmpty, violation == nil {
-            let (member, fact) = inbox.removeFirst()
+            let (member, event) = inbox.removeFirst()
             guard members[member].isAlive else { continue }
-            play(member, fact)
+            play(member, event)
         }
     }
 }

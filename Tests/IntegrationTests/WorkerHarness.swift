@@ -5,7 +5,7 @@ import Testing
 
 /// A sandbox, and workers on one pair of topics of the real broker. Tests publish and read with kcat, which shares no
 /// code with the workers.
-final class Bench {
+final class WorkerHarness {
     let broker: Broker
     let topics: Topics
     let sandbox: Executable
@@ -22,7 +22,7 @@ final class Bench {
     }
 
     /// A bench with its own requests topic and group, on the same results topic.
-    init(beside other: Bench) throws {
+    init(beside other: WorkerHarness) throws {
         (broker, sandbox, url, partitions) = (other.broker, other.sandbox, other.url, other.partitions)
         var topics = try broker.topics("beside", requests: partitions, results: partitions)
         topics.results = other.topics.results

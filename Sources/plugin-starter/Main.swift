@@ -4,8 +4,11 @@ internal import Settings
 internal import Worker
 
 /// Runs a command line and returns the command's exit code. No error is thrown beyond this type.
-nonisolated enum Tool {
-    static func main() -> Int32 {
+@main
+nonisolated enum Main {
+    static func main() { exit(run()) }
+
+    private static func run() -> Int32 {
         // Block signals before any library starts a thread, so that a signal for the loop does not interrupt a
         // library's thread.
         Signals.block()

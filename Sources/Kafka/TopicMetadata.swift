@@ -9,7 +9,7 @@ package enum TopicState: Equatable, Sendable {
 }
 
 /// Queries the cluster about topics and rights before work begins. Every call blocks, at most for the given time.
-package final class Cluster {
+package final class TopicMetadata {
     let client: Client
     let configuration: ClientConfiguration
     private var brokers: Set<Int32> = []
@@ -17,7 +17,8 @@ package final class Cluster {
     private var lastReason: KafkaError?
 
     /// librdkafka needs a group name. No right on the group is needed.
-    package init(_ configuration: ClientConfiguration, group: String = Reader.namelessGroup) throws(KafkaError) {
+    package init(_ configuration: ClientConfiguration, group: String = PartitionReader.namelessGroup) throws(KafkaError)
+    {
         let conf = unsafe try configuration.make(
             defaults: [],
             required: [

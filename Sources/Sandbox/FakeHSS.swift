@@ -2,7 +2,7 @@ package import Core
 
 /// The sandbox's answers without network or clock. An answer depends on the hosts' names and on the list of hosts that
 /// exist.
-package struct Rehearsal {
+package struct FakeHSS {
     private let hosts: Set<String>?
     private var started: Set<[String]> = []
 

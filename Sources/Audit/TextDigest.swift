@@ -2,8 +2,8 @@ internal import Core
 internal import Crypto
 
 /// 64 bits of a SHA-256, kept in place of a text that is only compared. An accidental corruption does not produce the
-/// same mark.
-struct Mark: Hashable, Sendable {
+/// same digest.
+struct TextDigest: Hashable, Sendable {
     let bits: UInt64
 
     init(bits: UInt64) { self.bits = bits }
@@ -29,8 +29,8 @@ struct ScopedKey: Hashable, Sendable {
     }
 }
 
-extension Mark {
-    /// The mark of what a request does: project, enterprise project, plugin, operate_all and the set of hosts. The
+extension TextDigest {
+    /// The digest of what a request does: project, enterprise project, plugin, operate_all and the set of hosts. The
     /// audit computes it anew and does not take it from the request, so that it detects a mistake in the worker's
     /// fingerprint.
     init(project: String, enterpriseProject: String?, plugin: String, operateAll: Bool, hosts: [String]) {

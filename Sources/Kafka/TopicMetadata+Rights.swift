@@ -1,6 +1,6 @@
 internal import CRdkafka
 
-extension Cluster {
+extension TopicMetadata {
     /// The topics that this client may not read. Fetches each topic's partitions from their ends until one partition
     /// answers. A topic without an answer in time counts as readable.
     package func unreadable(

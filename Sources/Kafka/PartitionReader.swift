@@ -9,7 +9,7 @@ package enum ReaderEvent {
 }
 
 /// Reads whole partitions of one topic, outside any consumer group.
-package final class Reader {
+package final class PartitionReader {
     package enum Start: Sendable {
         case beginning, end
         case offset(Int64)

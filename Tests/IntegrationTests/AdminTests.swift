@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct Admin {
         @Test func `liveness, readiness and metrics are served`() throws {
             let bench = try WorkerHarness("admin")

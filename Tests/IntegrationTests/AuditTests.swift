@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     /// The audit checks the worker's promises from the topics alone, and detects altered topics.
     @Suite struct Audits {
         private static let bad = 30

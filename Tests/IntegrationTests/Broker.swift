@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// A real Apache Kafka broker. It is the broker that `KAFKA_BOOTSTRAP_SERVERS` names, else one started from
-/// `KAFKA_HOME`, else one in docker. All tests share it.
+/// The broker of a test. All tests share a real Apache Kafka broker: the one that `KAFKA_BOOTSTRAP_SERVERS` names, or one
+/// started from `KAFKA_HOME`. Where there is none, each test has an embedded broker of its own (`plugin-starter broker`).
 final class Broker: @unchecked Sendable {
     // Tests that use the broker run one after another, and only they write to this class.
     let bootstrap: String
@@ -11,21 +11,20 @@ final class Broker: @unchecked Sendable {
     private(set) var directory: URL?
     let home: String?
     private var process: Process?
+    private var embedded: Executable?
 
-    static let isRequired = ProcessInfo.processInfo.environment["REQUIRE_INTEGRATION"] == "1"
-    static let reason =
-        "no real broker: set KAFKA_BOOTSTRAP_SERVERS, or KAFKA_HOME to an Apache Kafka release (make kafka fetches one)"
-
+    private static let environment = ProcessInfo.processInfo.environment
     static let shared: Result<Broker, any Error> = Result { try Broker() }
-    static let isAvailable: Bool = {
-        let environment = ProcessInfo.processInfo.environment
-        let isThere = environment["KAFKA_BOOTSTRAP_SERVERS"] != nil || environment["KAFKA_HOME"] != nil
-        if !isThere { print("SKIPPED: \(reason)") }
-        return isThere || isRequired
+    /// Whether the tests run on a real broker. `REQUIRE_INTEGRATION=1` makes a missing one an error.
+    static let isReal: Bool = {
+        let isThere = environment["KAFKA_BOOTSTRAP_SERVERS"] != nil || canBeStarted
+        if !isThere { print("SKIPPED, as there is no real broker: \(remedy)") }
+        return isThere || environment["REQUIRE_INTEGRATION"] == "1"
     }()
+    static let remedy =
+        "set KAFKA_HOME to an Apache Kafka release (make kafka fetches one), or KAFKA_BOOTSTRAP_SERVERS"
 
-    /// A broker with authorization, except on its plain listener. Tests that need it are skipped where it cannot be
-    /// started.
+    /// A broker with authorization, except on its plain listener.
     static let guarded: Result<Broker, any Error> = Result {
         try Broker(
             more: """
@@ -33,18 +32,17 @@ final class Broker: @unchecked Sendable {
                 super.users=User:ANONYMOUS
                 """)
     }
-    static let canBeStarted = ProcessInfo.processInfo.environment["KAFKA_HOME"] != nil
+    static let canBeStarted = environment["KAFKA_HOME"] != nil
     /// Users of the TLS listener. A user's password is its name and `-secret`.
     static let users = ["worker", "norequests", "noresults", "nowrite", "nogroup", "reader"]
 
     private init(more: String? = nil) throws {
-        let environment = ProcessInfo.processInfo.environment
-        home = environment["KAFKA_HOME"]
-        if more == nil, let servers = environment["KAFKA_BOOTSTRAP_SERVERS"] {
+        home = Self.environment["KAFKA_HOME"]
+        if more == nil, let servers = Self.environment["KAFKA_BOOTSTRAP_SERVERS"] {
             bootstrap = servers
             return
         }
-        guard let home else { throw Unmet(Broker.reason) }
+        guard let home else { throw Unmet("no real broker: \(Self.remedy)") }
         let directory = try Executable.scratch("broker")
         self.directory = directory
         let ports = try (0..<3).map { _ in try Self.freePort() }
@@ -63,6 +61,23 @@ final class Broker: @unchecked Sendable {
         } else {
             atexit { if case .success(let broker) = Broker.guarded { broker.discard() } }
         }
+    }
+
+    private init(embedded topics: [(name: String, partitions: Int)]) throws {
+        home = nil
+        let broker = try Executable.starter(["broker"] + topics.flatMap { ["--topic", "\($0.name):\($0.partitions)"] })
+        bootstrap = try broker.firstLine()
+        embedded = broker
+    }
+
+    /// A broker and a pair of topics for one test only.
+    static func forTest(_ name: String, partitions: Int) throws -> (Broker, Topics) {
+        if isReal {
+            let broker = try shared.get()
+            return (broker, try broker.topics(name, requests: partitions, results: partitions))
+        }
+        let topics = Topics(name)
+        return (try Broker(embedded: [(topics.requests, partitions), (topics.results, partitions)]), topics)
     }
 
     func start() throws {
@@ -100,10 +115,8 @@ final class Broker: @unchecked Sendable {
         if let directory { try? FileManager.default.removeItem(at: directory) }
     }
 
-    /// A pair of topics for one test only.
     func topics(_ name: String, requests: Int = 12, results: Int = 12) throws -> Topics {
-        let unique = "\(name)-\(UUID().uuidString.prefix(8))"
-        let topics = Topics(requests: "\(unique).requests", results: "\(unique).results", group: "\(unique)-group")
+        let topics = Topics(name)
         if requests == 12 && results == 12 {
             // The broker creates a topic when a client asks for one that does not exist.
             for topic in [topics.requests, topics.results] {
@@ -192,4 +205,11 @@ struct Topics {
     var requests: String
     var results: String
     var group: String
+}
+
+extension Topics {
+    init(_ name: String) {
+        let unique = "\(name)-\(UUID().uuidString.prefix(8))"
+        self.init(requests: "\(unique).requests", results: "\(unique).results", group: "\(unique)-group")
+    }
 }

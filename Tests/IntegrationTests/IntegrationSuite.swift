@@ -1,4 +1,9 @@
 import Testing
 
-/// All tests on the real broker, one after another.
-@Suite(.serialized, .enabled(if: Broker.isAvailable, "\(Broker.reason)")) struct OnARealBroker {}
+/// All tests on a broker, one after another.
+@Suite(.serialized) struct OnABroker {}
+
+extension Trait where Self == ConditionTrait {
+    /// For what the embedded broker does not have: Kafka's own tools, TLS, durability, transactions, deletion.
+    static var needsKafka: Self { .enabled(if: Broker.isReal, "needs a real broker: \(Broker.remedy)") }
+}

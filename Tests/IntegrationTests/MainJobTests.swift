@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct MainJob {
         @Test func `ten thousand requests of which a tenth are repeats`() throws {
             let bench = try WorkerHarness("main")

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct NameServers {
         /// A name server that accepts every question and answers none, for as long as this object lives.
         final class Silent {

@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 @testable import Kafka
 
-extension OnARealBroker {
+extension OnABroker {
     /// With a quota, one worker of the group calls and the others stand by.
     @Suite struct OneCaller {
         /// A call that arrived, and the worker that made it.

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct Outage {
         @Test func `a broker that is away for twenty seconds under load loses nothing`() throws {
             let bench = try WorkerHarness("outage", sandbox: ["--quota", "off", "--latency", "20ms"])

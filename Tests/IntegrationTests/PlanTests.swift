@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct Planning {
         @Test func `a plan is what the sandbox's journal shows of a live run`() throws {
             let bench = try WorkerHarness("plan", sandbox: ["--quota", "5/3s"], partitions: 1)

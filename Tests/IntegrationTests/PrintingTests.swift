@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct Printing {
         @Test func `a key that controls a terminal is printed without its controls`() throws {
             let bench = try WorkerHarness("printing")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     /// The sandbox counts as HSS would. It counts per user, whichever worker calls.
     @Suite struct SharedQuota {
         static let quota = ["--quota", "5/4s", "--connect-timeout", "500ms"]

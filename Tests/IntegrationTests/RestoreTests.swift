@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     /// After a restart, a worker learns everything it knows from the results topic.
     @Suite struct Restore {
         @Test func `a replay of the whole topic makes no call and no result`() throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-extension OnARealBroker {
+extension OnABroker {
     /// What a missing right looks like to the user that lacks it, on a broker with authorization.
     @Suite(.enabled(if: Broker.canBeStarted)) struct Rights {
         static let topics = Result { () throws -> Topics in

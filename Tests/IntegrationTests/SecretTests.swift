@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     /// The sandbox repeats each request in its refusal, secrets included.
     @Suite struct Secrets {
         /// Everything that a worker prints and publishes during one request.

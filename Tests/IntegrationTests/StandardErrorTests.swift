@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     @Suite struct StandardError {
         @Test func `a standard error that nobody reads stops nothing, and the worker ends in order`() throws {
             let bench = try WorkerHarness("stderr")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-extension OnARealBroker {
+extension OnABroker {
     /// What keeps `run` from starting. The worker ends with an exit code, and one line that explains what to change.
     @Suite struct Starting {
         static func tls(_ broker: Broker, password: String = "worker-secret", ca: String = "ca.pem") throws -> [String]

@@ -6,7 +6,7 @@ import Testing
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
 
-extension OnARealBroker {
+extension OnABroker {
     /// The files beside the code do what they promise.
     @Suite struct TopLevel {
         @Test func `each example request goes through the worker`() throws {

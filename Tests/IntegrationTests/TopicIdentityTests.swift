@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 @testable import Kafka
 
-extension OnARealBroker {
+extension OnABroker {
     /// A result answers its own record, whatever happens to the requests topic. Each record that existed gets one
     /// result.
     @Suite struct TopicIdentity {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-/// A sandbox, and workers on one pair of topics of the real broker. Tests publish and read with kcat, which shares no
+/// A sandbox, and workers on one pair of topics of a broker. Tests publish and read with kcat, which shares no
 /// code with the workers.
 final class WorkerHarness {
     let broker: Broker
@@ -14,9 +14,8 @@ final class WorkerHarness {
     static let credentials = ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"]
 
     init(_ name: String, sandbox arguments: [String] = ["--quota", "off"], partitions: Int = 12) throws {
-        broker = try Broker.shared.get()
         self.partitions = partitions
-        topics = try broker.topics(name, requests: partitions, results: partitions)
+        (broker, topics) = try Broker.forTest(name, partitions: partitions)
         sandbox = try Executable.starter(["sandbox", "--listen", "127.0.0.1:0"] + arguments)
         url = try sandbox.firstLine()
     }

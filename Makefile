@@ -34,18 +34,18 @@ test-deps: deps
 	@.build/venv/bin/python -c 'import huaweicloudsdkcore, confluent_kafka' 2>/dev/null \
 		|| .build/venv/bin/pip install -q --disable-pip-version-check \
 			huaweicloudsdkcore==3.1.219 check-jsonschema confluent-kafka==2.16.1 \
-		|| echo "SKIPPED: PyPI cannot be reached, so the checks against the vendor's SDK and of the schemas are left out"
+		|| echo "SKIPPED: PyPI cannot be reached, so checks with the vendor's SDK and of the schemas are skipped"
 
-build: swift deps ## builds the program, for debugging
+build: swift deps ## builds the program for debugging
 	swift build $(FLAGS)
 
-release: swift deps ## builds the program as it is shipped: .build/release/plugin-starter
+release: swift deps ## builds the program for release: .build/release/plugin-starter
 	swift build -c release --static-swift-stdlib --product plugin-starter $(FLAGS)
 
-demo: build ## the worker beside an embedded broker and a sandbox; a table that has to add up
+demo: build ## runs the worker with an embedded broker and a sandbox; prints a table that must add up
 	$(BINARY) demo
 
-test: swift test-deps ## all tests; those on a real broker where there is one (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
+test: swift test-deps ## runs all tests; those on a real broker need KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS
 	swift build --build-tests $(FLAGS)
 	SWIFT_DETERMINISTIC_HASHING=1 VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
 
@@ -55,19 +55,19 @@ kafka: ## fetches an Apache Kafka release for the tests on a real broker, and pr
 SEEDS ?= 1000000
 # New seeds for each day's commits; the tests run the first few.
 FIRST ?= $(shell echo $$(( $$(git log -1 --format=%ct 2>/dev/null || date +%s) * 100 )))
-simulate: swift deps ## SEEDS=1000000 schedules of a world that breaks, on both cores, from seed FIRST on (set by the commit's date); then faults that must be found
+simulate: swift deps ## runs SEEDS=1000000 simulated schedules on two cores, from seed FIRST (default: from the commit's date); then mutations that must be found
 	swift build -c release --scratch-path .build/simulate -Xswiftc -DMUTATIONS --product simulate $(FLAGS)
 	@first=$(FIRST); half=$$(( ($(SEEDS) + 1) / 2 )); export SWIFT_DETERMINISTIC_HASHING=1; \
-	echo "the same seeds again: make simulate FIRST=$$first SEEDS=$(SEEDS)"; time { \
+	echo "to run the same seeds again: make simulate FIRST=$$first SEEDS=$(SEEDS)"; time { \
 		.build/simulate/release/simulate $$first $$half & other=$$!; \
 		.build/simulate/release/simulate $$(( first + half )) $$(( $(SEEDS) - half )); ended=$$?; \
 		wait $$other && [ $$ended = 0 ]; }
 	SWIFT_DETERMINISTIC_HASHING=1 .build/simulate/release/simulate mutants 10000
 
-fuzz: swift deps ## made-up bytes for all that reads bytes from outside: RUNS=200000 inputs in all (see Tests/Fuzz/run)
+fuzz: swift deps ## fuzzes everything that reads bytes from outside: RUNS=200000 inputs in total (see Tests/Fuzz/run)
 	Tests/Fuzz/run
 
-lint: swift ## checks the code's form
+lint: swift ## checks the code's format
 	swift format lint -s -r Package.swift Sources Tests
 
 schemas: test-deps ## checks the schemas and their examples
@@ -78,27 +78,27 @@ schemas: test-deps ## checks the schemas and their examples
 compose-check: test-deps ## checks docker-compose.yml
 	.build/venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-bench: release test-deps ## requests a second end to end, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
+bench: release test-deps ## measures requests per second end to end, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	Tests/Bench/throughput
 
-bench-storm: release test-deps ## a storm of alerts through a quota of 5 calls a window: calls and time beside the ideal
+bench-storm: release test-deps ## measures a storm of requests under a quota of 5 calls per window: calls and time, next to the ideal
 	Tests/Bench/storm
 
-chaos: build test-deps ## kills and cuts everything for a while, then counts: KILLS=10 REQUESTS=4000 SEED=1, on a real broker (KAFKA_HOME)
+chaos: build test-deps ## breaks workers, broker, HSS and network for a while, then checks every result: KILLS=10 REQUESTS=4000 SEED=1, on a real broker (KAFKA_HOME)
 	.build/venv/bin/python -B Tests/Chaos/test_count.py
 	PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} .build/venv/bin/python -B Tests/Chaos/chaos.py
 
 QUOTA ?= 20/1s
-chaos-quota: build test-deps ## the same with a quota, so that one worker calls: QUOTA=20/1s KILLS=8 REQUESTS=3000 SEED=5
+chaos-quota: build test-deps ## the same with a quota, so that one worker calls at a time: QUOTA=20/1s KILLS=8 REQUESTS=3000 SEED=5
 	QUOTA=$(QUOTA) ACTIONS=kill,term,stop,join,cut-kafka,hole-kafka,kill-broker KILLS=$(or $(KILLS),8) \
 		REQUESTS=$(or $(REQUESTS),3000) SEED=$(or $(SEED),5) PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} \
 		.build/venv/bin/python -B Tests/Chaos/chaos.py
 
-bench-ledger: swift deps ## what the ledger costs: memory a key, restoring, a request's share
+bench-ledger: swift deps ## measures the ledger: memory per key, restore speed, time per request
 	swift build -c release --product bench-ledger $(FLAGS)
 	.build/release/bench-ledger
 
-bench-restore: release test-deps ## a start with 1,000,000 results in the window, on a real broker: time and memory
+bench-restore: release test-deps ## measures a start with 1,000,000 results in the window, on a real broker: time and memory
 	Tests/Bench/restore
 
 clean: ## removes what was built

@@ -57,9 +57,9 @@ package struct AuditState: Sendable {
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
             let json: JSON
             do throws(JSON.SyntaxError) { json = try JSON(parsing: Array(line)) } catch {
-                throw Fault(rule: "is no audit's state: line \(count + 1) is not JSON")
+                throw Fault(rule: "is not an audit state: line \(count + 1) is not JSON")
             }
-            let wrong = Fault(rule: "is no audit's state: line \(count + 1) is none of its lines")
+            let wrong = Fault(rule: "is not an audit state: line \(count + 1) has an unknown form")
             if isWhole { throw wrong }
             if count == 0 {
                 guard let read = AuditState(head: json) else { throw wrong }
@@ -76,7 +76,7 @@ package struct AuditState: Sendable {
             }
             count += 1
         }
-        guard let head, isWhole else { throw Fault(rule: "is no audit's state: it is empty or cut short") }
+        guard let head, isWhole else { throw Fault(rule: "is not an audit state: the file is empty or truncated") }
         self = head
         if let current { partitions[current.partition] = current }
     }

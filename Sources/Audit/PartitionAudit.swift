@@ -92,7 +92,7 @@ package struct PartitionAudit: Sendable {
                 findings.open += 1
                 continue
             }
-            let detail = facts.timestamp.map { "it has no result, and is of \($0)" } ?? "it has no result"
+            let detail = facts.timestamp.map { "the request of \($0) has no result" } ?? "the request has no result"
             found.append(
                 Violation(
                     .unanswered, request: Position(partition: partition, offset: offset), result: nil, key: facts.key,
@@ -109,7 +109,7 @@ package struct PartitionAudit: Sendable {
             Violation(rule, request: result.request, result: result.position, key: result.key, detail)
         }
         guard result.request.partition == partition else {
-            return [violation(.wrongPartition, "it stands in partition \(partition)")]
+            return [violation(.wrongPartition, "the result is in partition \(partition)")]
         }
         if result.isOfAnotherTopic(than: rules.requestsTopic) {
             findings.ofOtherRecords += 1
@@ -132,13 +132,13 @@ package struct PartitionAudit: Sendable {
             // The same status means the same id. Apart from the status, the id contains only the request's position.
             found.append(
                 first == result.status
-                    ? violation(.repeated, "it was published before")
-                    : violation(.answeredTwice, "the request was answered \(first.rawValue) before"))
+                    ? violation(.repeated, "the same result was published before")
+                    : violation(.answeredTwice, "the request already has a result: \(first.rawValue)"))
         } else if offset < begin {
             findings.beforeTheRange += 1
             learn(result)
         } else if offset < answers.base {
-            found.append(violation(.answeredTwice, "the request was answered more than a dedupe window before"))
+            found.append(violation(.answeredTwice, "the request had a result more than a dedupe window before"))
         } else {
             found.append(violation(.noRequest, "there is no such request"))
         }
@@ -161,7 +161,7 @@ package struct PartitionAudit: Sendable {
                 <= rules.dedupeWindow.milliseconds
         else { return [] }
         let detail =
-            "its key has an outcome: request \(partition)/\(offset) \(outcome.status.rawValue), "
+            "the key already has an outcome: request \(partition)/\(offset) \(outcome.status.rawValue), "
             + "result \(partition)/\(outcome.result)"
         return [(.twoOutcomes, detail)]
     }
@@ -172,10 +172,10 @@ package struct PartitionAudit: Sendable {
     private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ action: TextDigest?) -> String? {
         guard let original = result.value["original"], let offset = original["offset"]?.integer, offset >= 0,
             let status = original["status"]?.string, let id = original["id"]?.string
-        else { return "it points to no original" }
+        else { return "original is missing or incomplete" }
         let position = Position(partition: partition, offset: offset)
         guard id == ResultReading.id(rules.requestsTopic, position, status) else {
-            return "original.id is \(id), and not of request \(position) \(status)"
+            return "original.id is \(id), which is not the id of request \(position) \(status)"
         }
         guard let outcome = outcomes[offset] else {
             // Another record may have the original's offset now.
@@ -183,7 +183,7 @@ package struct PartitionAudit: Sendable {
                 findings.unprovenOriginals += 1
                 return nil
             }
-            return "request \(position) has no first outcome before it"
+            return "request \(position) has no outcome before this result"
         }
         if outcome.status.rawValue != status { return "request \(position) was answered \(outcome.status.rawValue)" }
         if outcome.key != key { return "request \(position) has another key" }

@@ -106,25 +106,27 @@ extension RequestFacts {
     func disagreements(with result: ResultReading) -> [String] {
         var found: [String] = []
         let isUnread = result.status == .rejected && result.isRefusalOfSize
-        if isUnread && !result.refusesSize(of: size) { found.append("the request has \(size) bytes") }
+        if isUnread && !result.refusesSize(of: size) { found.append("error.detail has another size than \(size)") }
         for (field, digest) in zip(Field.allCases, fields) {
             let told = result.value[field.rawValue]
             // Neither has the field, or the worker left the field out.
             if told == nil && (digest == nil || isUnread || field.mayBeLeftOut) { continue }
             if isUnread || told.map({ TextDigest($0) }) != digest {
-                found.append("\(field.rawValue) is not the request's")
+                found.append("\(field.rawValue) differs from the request")
             }
         }
         let expectedKey = isUnread || self.fields.first == .some(nil) ? recordKey : key.map { TextDigest($0) }
         // A request without a key gets the result's id as record key. Results of older workers have no record key.
         let isItsID = expectedKey == nil && result.recordKey.map { $0.elementsEqual(result.id.utf8) } ?? true
         if !isItsID && result.recordKey.map({ TextDigest($0) }) != expectedKey {
-            found.append("the record's key is not the request's")
+            found.append("the record's key differs from the request")
         }
         for (name, digest) in [("traceparent", traceparent), ("tracestate", tracestate)] where !isUnread {
-            if result.header(name).map({ TextDigest($0) }) != digest { found.append("\(name) is not the request's") }
+            if result.header(name).map({ TextDigest($0) }) != digest {
+                found.append("\(name) differs from the request")
+            }
         }
-        if result.requestTimestamp != timestamp { found.append("request.timestamp is not the request's") }
+        if result.requestTimestamp != timestamp { found.append("request.timestamp differs from the request") }
         return found + verdict(result, isUnread)
     }
 
@@ -132,12 +134,12 @@ extension RequestFacts {
     private func verdict(_ result: ResultReading, _ isUnread: Bool) -> [String] {
         if result.status == .rejected {
             let isPolicy = result.category == "policy"
-            if isPolicy && !isValid { return ["it was refused by policy, and is not valid"] }
-            if !isPolicy && isValid && !isUnread { return ["it was refused as invalid, and is valid"] }
+            if isPolicy && !isValid { return ["rejected by policy, but the request is not valid"] }
+            if !isPolicy && isValid && !isUnread { return ["rejected as invalid, but the request is valid"] }
             return []
         }
-        if !isValid { return ["it is not valid, and was not rejected"] }
-        if result.status == .expired && !hasExpiry { return ["it expired, and has no time to expire at"] }
+        if !isValid { return ["the request is not valid, but was not rejected"] }
+        if result.status == .expired && !hasExpiry { return ["expired, but the request has no expiry time"] }
         return []
     }
 }

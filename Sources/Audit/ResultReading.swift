@@ -24,18 +24,18 @@ package struct ResultReading {
     }
 
     package init(_ record: Record) throws(Unreadable) {
-        guard let bytes = record.value else { throw Unreadable(reason: "it has no value") }
+        guard let bytes = record.value else { throw Unreadable(reason: "the record has no value") }
         do throws(JSON.SyntaxError) { value = try JSON(parsing: bytes) } catch {
-            throw Unreadable(reason: "its value is not JSON: \(error)")
+            throw Unreadable(reason: "the value is not JSON: \(error)")
         }
         guard let status = value["status"]?.string.flatMap(Status.init(rawValue:)) else {
-            throw Unreadable(reason: "its status is none")
+            throw Unreadable(reason: "status is missing or unknown")
         }
         guard let partition = value["request"]?["partition"]?.integer.flatMap(Int32.init(exactly:)),
             let offset = value["request"]?["offset"]?.integer, partition >= 0, offset >= 0
-        else { throw Unreadable(reason: "it names no request") }
+        else { throw Unreadable(reason: "request has no valid partition and offset") }
         guard let completedAt = value["completed_at"]?.string.flatMap(Timestamp.init(rfc3339:)) else {
-            throw Unreadable(reason: "its completed_at is no time")
+            throw Unreadable(reason: "completed_at is not a time")
         }
         self.status = status
         request = Position(partition: partition, offset: offset)
@@ -105,22 +105,22 @@ extension ResultReading {
         let error = value["error"]
         let originalSucceeded = value["original"]?["status"]?.string == Status.succeeded.rawValue
         let wantsError = status != .succeeded && !(status == .duplicate && originalSucceeded)
-        expect((error != nil) == wantsError, wantsError ? "error is absent" : "error is there")
+        expect((error != nil) == wantsError, wantsError ? "error is absent" : "error is present")
         // No call was made if a read of the hosts' states showed that HSS would refuse all of them.
         let needsNoCall = status == .failed && value["evidence"]?.string == "observed"
         expect(
-            isOutcome == (value["call"] != nil) || needsNoCall, isOutcome ? "call is absent" : "call is there")
-        expect(isRepeat == (value["original"] != nil), isRepeat ? "original is absent" : "original is there")
+            isOutcome == (value["call"] != nil) || needsNoCall, isOutcome ? "call is absent" : "call is present")
+        expect(isRepeat == (value["original"] != nil), isRepeat ? "original is absent" : "original is present")
         if let error {
             expect(error["code"]?.string != nil && error["retryable"]?.bool != nil, "error has no code or retryable")
         }
         switch status {
-        case .rejected: expect(["invalid", "policy"].contains(category), "error.category is none of a rejection's")
+        case .rejected: expect(["invalid", "policy"].contains(category), "error.category is not invalid or policy")
         case .expired: expect(category == "expired", "error.category is not expired")
         default: break
         }
         if let attempts = value["attempts"]?.integer {
-            expect(attempts == 0 || isOutcome, "attempts is \(attempts), and nothing was called")
+            expect(attempts == 0 || isOutcome, "attempts is \(attempts), but no call was made")
             expect(attempts >= 0, "attempts is negative")
         } else {
             found.append("attempts is absent")
@@ -134,13 +134,13 @@ extension ResultReading {
             // Without the list of hosts the record was shortened, which also removed the list of failed hosts.
             return status == .partiallySucceeded && all != nil ? ["failed_hosts is absent"] : []
         }
-        guard status == .partiallySucceeded else { return ["failed_hosts is there"] }
+        guard status == .partiallySucceeded else { return ["failed_hosts is present"] }
         let names = failed.map { $0["host_id"]?.string.map(ExactText.init) }
         // Without the list of hosts the record was shortened.
         guard all != nil else { return failed.isEmpty ? ["failed_hosts is empty"] : [] }
         let known = Set((all ?? []).compactMap { $0.string.map(ExactText.init) })
-        guard names.allSatisfy({ $0.map(known.contains) ?? false }) else { return ["failed_hosts names another host"] }
-        if names.isEmpty || Set(names).count >= known.count { return ["failed_hosts is not a part of the hosts"] }
+        guard names.allSatisfy({ $0.map(known.contains) ?? false }) else { return ["failed_hosts has an unknown host"] }
+        if names.isEmpty || Set(names).count >= known.count { return ["failed_hosts is empty or names all hosts"] }
         return []
     }
 }

@@ -34,7 +34,7 @@ internal import Glibc
 
     package init(_ configuration: Configuration) throws(HTTPError) {
         guard curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK, let multi = unsafe curl_multi_init() else {
-            throw HTTPError("libcurl did not start")
+            throw HTTPError("libcurl could not be initialized")
         }
         unsafe self.multi = unsafe multi
         self.configuration = configuration

@@ -19,7 +19,7 @@ internal import Core
     private static let maximumHeadBytes = 32 << 10
 
     init(_ configuration: HTTPClient.Configuration) throws(HTTPError) {
-        guard let easy = unsafe curl_easy_init() else { throw HTTPError("libcurl gave no handle") }
+        guard let easy = unsafe curl_easy_init() else { throw HTTPError("libcurl could not create a handle") }
         unsafe self.easy = unsafe easy
         maximumBytes = configuration.maximumResponseBytes
         timeout = configuration.totalTimeout

@@ -17,28 +17,28 @@ package struct ClientConfiguration: Sendable {
         ("metadata.broker.list", "use --bootstrap-servers"),
         ("group.id", "use --group"),
         ("session.timeout.ms", "use --session-timeout"),
-        ("enable.auto.commit", "the worker commits offsets by itself"),
-        ("auto.commit.enable", "the worker commits offsets by itself"),
-        ("auto.commit.interval.ms", "the worker commits offsets by itself, each second"),
+        ("enable.auto.commit", "the worker commits offsets itself"),
+        ("auto.commit.enable", "the worker commits offsets itself"),
+        ("auto.commit.interval.ms", "the worker commits offsets itself, once a second"),
         ("enable.auto.offset.store", "an offset is stored when its result is acknowledged"),
-        ("enable.partition.eof", "the worker sets it where it reads to the end"),
+        ("enable.partition.eof", "the worker sets it where needed"),
         ("enable.idempotence", "results are always written by an idempotent producer"),
         ("acks", "results are always written with acks=all"),
         ("request.required.acks", "results are always written with acks=all"),
-        ("message.timeout.ms", "a result is never given up"),
-        ("delivery.timeout.ms", "a result is never given up"),
+        ("message.timeout.ms", "results are retried without limit"),
+        ("delivery.timeout.ms", "results are retried without limit"),
         ("transactional.id", "results are not written in transactions"),
-        ("retries", "a result is never given up"),
-        ("message.send.max.retries", "a result is never given up"),
-        ("enable.gapless.guarantee", "a producer that broke is recreated, and its results are sent again"),
+        ("retries", "results are retried without limit"),
+        ("message.send.max.retries", "results are retried without limit"),
+        ("enable.gapless.guarantee", "a failed producer is recreated, and its results are sent again"),
         ("delivery.report.only.error", "a request ends when its result is acknowledged"),
         ("offset.store.method", "offsets are stored in the group"),
-        ("statistics.interval.ms", "readiness rests on the statistics"),
+        ("statistics.interval.ms", "readiness depends on the statistics"),
         ("allow.auto.create.topics", "topics are never created"),
-        ("enabled_events", "the worker needs the events that it sets"),
+        ("enabled_events", "the worker enables the events that it needs"),
         ("test.mock.num.brokers", "use the broker command"),
-        ("log.queue", "the library's log goes through the worker's"),
-        ("auto.offset.reset", "a new group starts at the beginning, so that no request is passed over"),
+        ("log.queue", "the library's log lines go to the worker's log"),
+        ("auto.offset.reset", "a new group starts at the beginning, so that no request is skipped"),
     ]
 
     /// The last value given for any of these names.
@@ -49,7 +49,7 @@ package struct ClientConfiguration: Sendable {
 
     /// Why a property cannot be passed through, or nil if it can.
     package static func refusal(of name: String, value: String = "") -> String? {
-        if let own = controlled.first(where: { $0.name == name }) { return "is the worker's own: \(own.instead)" }
+        if let own = controlled.first(where: { $0.name == name }) { return "is set by the worker: \(own.instead)" }
         guard ["sasl.mechanism", "sasl.mechanisms"].contains(name), value.uppercased() == "OAUTHBEARER",
             crashesOnOAuth
         else { return nil }
@@ -62,9 +62,9 @@ package struct ClientConfiguration: Sendable {
     package var connectionHint: String {
         switch value("security.protocol")?.lowercased() {
         case nil, "plaintext", "sasl_plaintext":
-            "if the listener speaks TLS, set security.protocol=SSL or SASL_SSL"
+            "if the listener uses TLS, set security.protocol=SSL or SASL_SSL"
         default:
-            "security.protocol asks for TLS: the listener may speak none, or want a client certificate "
+            "security.protocol requires TLS: the listener may not use TLS, or may require a client certificate "
                 + "(ssl.certificate.location, ssl.key.location)"
         }
     }

@@ -84,7 +84,8 @@ package final class TakeoverLookup {
             let room = try results.partitionCount(milliseconds: Self.patience)
             guard count <= room else {
                 throw KafkaError.missing(
-                    "\(subject.resultsTopic) with \(count) partitions, as \(subject.requestsTopic) has: add partitions to it"
+                    "\(subject.resultsTopic) with the \(count) partitions that \(subject.requestsTopic) has: "
+                        + "add partitions to it"
                 )
             }
             return (0..<Int32(count)).map { $0 }

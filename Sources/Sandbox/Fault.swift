@@ -79,7 +79,7 @@ package struct Fault: Equatable, Sendable {
                 api = value
             default:
                 throw ParseError(
-                    description: "\"\(name)\" is no condition (count, rate, every, host, project, plugin, api)")
+                    description: "\"\(name)\" is not a condition (count, rate, every, host, project, plugin, api)")
             }
         }
     }
@@ -105,7 +105,7 @@ package struct Fault: Equatable, Sendable {
                 return .slow(.seconds(number))
             }
         }
-        throw ParseError(description: "\"\(text)\" is no fault: \(help)")
+        throw ParseError(description: "\"\(text)\" is not a fault: \(help)")
     }
 
     /// Whether the fault strikes this call. Counts each call that meets its conditions.

@@ -1,7 +1,7 @@
 /// Help texts and the table of docs/settings.md, both made from the settings table.
 package enum Help {
     package static var overview: String {
-        var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requests from Kafka ask for it.\n\n"
+        var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requested through Kafka.\n\n"
         out += "Usage: plugin-starter COMMAND [FLAGS]\n\nCommands:\n"
         for command in Command.allCases { out += "  \(pad(command.rawValue, 9)) \(command.summary)\n" }
         out += "\nRun 'plugin-starter COMMAND --help' for its flags.\n"

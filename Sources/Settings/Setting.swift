@@ -4,16 +4,16 @@ package enum Command: String, CaseIterable, Sendable {
 
     package var summary: String {
         switch self {
-        case .run: "the worker: consumes requests, calls HSS, publishes results"
-        case .demo: "shows the worker at work beside an embedded broker and a sandbox; a table that adds up"
+        case .run: "runs the worker, which consumes requests, calls HSS and publishes results"
+        case .demo: "runs the worker with an embedded broker and a sandbox, and prints a table that must add up"
         case .request: "publishes one request, from flags or from FILE (- is standard input)"
         case .results: "shows results from the results topic"
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
-        case .sandbox: "a stand-in for HSS and IAM on this machine"
-        case .broker: "an embedded broker without durability, for trying things out"
+        case .sandbox: "runs a stand-in for HSS and IAM on this machine"
+        case .broker: "runs an embedded broker without durability, for trying things out"
         }
     }
 

@@ -14,39 +14,39 @@ package enum SettingTable {
     package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
     package static let kafkaProperty = Setting(
         "kafka-property", .property, kafka, repeatable: true, secret: true,
-        "a librdkafka property, such as security.protocol=SASL_SSL; those that delivery rests on are refused; a password "
-            + "goes into --config or the environment (one property a line), because ps shows flags")
+        "a librdkafka property, such as security.protocol=SASL_SSL; properties that delivery depends on are refused; "
+            + "put a password into --config or the environment (one property per line), because ps shows flags")
     package static let logLevel = Setting(
         "log-level", .choice(["debug", "info", "warning", "error"]), default: "info", [.run, .demo],
-        "least severe line that is logged")
+        "lowest level that is logged")
     package static let logFormat = Setting(
-        "log-format", .choice(["text", "json"]), default: "text", [.run], "form of the log on standard error")
+        "log-format", .choice(["text", "json"]), default: "text", [.run], "format of the log on standard error")
     package static let config = Setting(
-        "config", .file, Command.allCases, "YAML file with settings as keys; flags and environment go before it")
+        "config", .file, Command.allCases, "YAML file with settings as keys; flags and environment override it")
 
     package static let region = Setting(
-        "region", .text, [.run], "HSS's region, such as cn-north-4; this or --endpoint is needed")
+        "region", .text, [.run], "HSS's region, such as cn-north-4; either this or --endpoint is required")
     package static let endpoint = Setting("endpoint", .url, [.run], "HSS's address, in place of --region")
     package static let iamEndpoint = Setting(
         "iam-endpoint", .url, [.run], "IAM's address, for a user's token; default: the region's")
     package static let projectName = Setting(
         "project-name", .text, [.run], "project that a user's token is for; default: the region")
     package static let concurrency = Setting(
-        "concurrency", .whole(1...4096), default: "16", [.run, .plan], "calls in flight at most")
+        "concurrency", .whole(1...4096), default: "16", [.run, .plan], "maximum calls in flight")
     package static let quota = Setting(
         "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .plan], overrides: [.demo: "5/2s"],
         "calls of one API that a user may make in any window of that length")
     package static let hostsPerCall = Setting(
-        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .plan], "hosts in one call at most")
+        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .plan], "maximum hosts in one call")
     package static let dedupeWindow = Setting(
         "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run, .audit, .plan],
         "how long a key is remembered after its result")
     package static let retryFor = Setting(
         "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run, .plan],
-        "from a request's first failure that can pass to giving up on it; what it waited in line before does not count")
+        "how long a request is retried, from its first temporary failure; earlier waiting does not count")
     package static let quarantine = Setting(
         "quarantine", .duration(.zero...(.seconds(86_400))), default: "10m", [.run, .plan],
-        "how long a host that cost a shared call is called apart from others")
+        "how long a faulty host is called separately from other hosts")
     package static let callTimeout = Setting(
         "call-timeout", .duration(.milliseconds(10)...(.seconds(600))), default: "30s", [.run],
         "longest time for one call, from connecting to the last byte")
@@ -55,9 +55,9 @@ package enum SettingTable {
         "longest time to connect to HSS")
     package static let maxOpen = Setting(
         "max-open", .whole(1...1_000_000), default: "10000", [.run, .plan],
-        "requests held without an acknowledged result")
+        "maximum requests held without an acknowledged result")
     package static let maxOpenBytes = Setting(
-        "max-open-bytes", .size(1024...(8 << 30)), default: "64MiB", [.run, .plan], "bytes of the records held")
+        "max-open-bytes", .size(1024...(8 << 30)), default: "64MiB", [.run, .plan], "maximum bytes of the records held")
     package static let maxRequestBytes = Setting(
         "max-request-bytes", .size(256...(16 << 20)), default: "256KiB", [.run, .plan], "a longer request is rejected")
     package static let shutdownTimeout = Setting(
@@ -65,7 +65,7 @@ package enum SettingTable {
         "time for calls in flight to finish after SIGTERM or SIGINT")
     package static let sessionTimeout = Setting(
         "session-timeout", .duration(.seconds(1)...(.seconds(1800))), [.run],
-        "how soon the group replaces a silent worker; shorter replaces sooner, and mistakes a slow network for a death; "
+        "how soon the group replaces a silent worker; a short timeout may also replace a worker on a slow network; "
             + "default: 10s with a quota, 45s without")
     package static let adminListen = Setting(
         "admin-listen", .listenOrOff, default: "127.0.0.1:8080", [.run], "where /livez, /readyz and /metrics are served"
@@ -75,7 +75,7 @@ package enum SettingTable {
         "YAML file: allow-operate-all, allow-all-granted-eps, projects, plugins, max-hosts")
     package static let ordering = Setting(
         "ordering", .choice(["none", "key"]), default: "none", [.run, .plan],
-        "key: requests with one Kafka key are called in order")
+        "key: requests with the same Kafka key are called in order")
 
     package static let requests = Setting(
         "requests", .whole(20...2000), default: "300", [.demo], "requests that the demo publishes")
@@ -91,9 +91,10 @@ package enum SettingTable {
         "operate-all", .flag, default: "false", [.request], "all hosts of the project, in place of --host")
     package static let idempotencyKey = Setting(
         "idempotency-key", .text, [.request], "key that makes repeats harmless; default: random")
-    package static let expiresAt = Setting("expires-at", .text, [.request], "RFC 3339 time past which no call is made")
+    package static let expiresAt = Setting("expires-at", .text, [.request], "RFC 3339 time after which no call is made")
     package static let expiresIn = Setting(
-        "expires-in", .duration(.milliseconds(1)...(.seconds(31 * 86_400))), [.request], "the same, from now")
+        "expires-in", .duration(.milliseconds(1)...(.seconds(31 * 86_400))), [.request],
+        "time from now after which no call is made")
     package static let priority = Setting(
         "priority", .choice(["critical", "normal", "bulk"]), [.request], "which waiting requests get the next call")
     package static let correlationID = Setting("correlation-id", .text, [.request], "copied to the result")
@@ -101,9 +102,9 @@ package enum SettingTable {
     package static let reason = Setting("reason", .text, [.request], "copied to the result")
     package static let wait = Setting(
         "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
-        "waits so long for the result; exit 0 if it succeeded, 1 with the error if not")
+        "how long to wait for the result; exit 0 if it succeeded, 1 with the error if not")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object a line")
+        "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object per line")
 
     package static let follow = Setting(
         "follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
@@ -114,44 +115,49 @@ package enum SettingTable {
         [.results], repeatable: true, "only results with this status")
     package static let since = Setting(
         "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit, .plan],
-        "only records newer than this; audit: of the requests, where --state has no place yet")
+        "only records newer than this; audit: applies to requests, where --state has no position yet")
     package static let limit = Setting(
         "limit", .whole(1...Int(Int32.max)), [.results, .audit],
-        "ends after so many results; audit: show at most N violations and count the rest, default: 100")
+        "stop after this many results; audit: show at most N violations and count the rest, default: 100")
     package static let olderThan = Setting(
         "older-than", .duration(.zero...(.seconds(3660 * 86_400))), default: "30m", [.audit],
-        "a request of this age must have its result; longer than --retry-for and the time spent in line")
+        "a request older than this must have a result; set it longer than --retry-for plus the time spent waiting")
     package static let allowRepeats = Setting(
         "allow-repeats", .flag, default: "false", [.audit],
-        "a result published again with the same ce_id is counted, and is no violation")
+        "count results published again with the same ce_id, without a violation")
     package static let state = Setting(
-        "state", .file, [.audit], "file to go on from and to leave the place in, for a later audit of the same topics")
+        "state", .file, [.audit],
+        "file to resume from and to save the position in, for a later audit of the same topics")
 
     package static let listen = Setting(
-        "listen", .listen, default: "127.0.0.1:8081", [.sandbox], "where the sandbox serves; port 0 takes a free one")
-    package static let accessKey = Setting("access-key", .text, default: "sandbox", [.sandbox], "access key it knows")
+        "listen", .listen, default: "127.0.0.1:8081", [.sandbox],
+        "address that the sandbox listens on; port 0 takes a free port")
+    package static let accessKey = Setting(
+        "access-key", .text, default: "sandbox", [.sandbox], "access key that the sandbox accepts")
     package static let secretKey = Setting(
-        "secret-key", .text, default: "sandbox-secret", [.sandbox], secret: true, "its secret key")
-    package static let user = Setting("user", .text, default: "sandbox", [.sandbox], "user it gives tokens to")
+        "secret-key", .text, default: "sandbox-secret", [.sandbox], secret: true, "secret key of the access key")
+    package static let user = Setting(
+        "user", .text, default: "sandbox", [.sandbox], "user that the sandbox gives tokens to")
     package static let password = Setting(
         "password", .text, default: "sandbox-password", [.sandbox], secret: true, "the user's password")
     package static let domain = Setting("domain", .text, default: "sandbox", [.sandbox], "the user's account")
     package static let hosts = Setting(
-        "hosts", .file, [.sandbox, .plan], "file with the host ids there are, one a line; default: any")
+        "hosts", .file, [.sandbox, .plan], "file with the known host ids, one per line; default: every id is known")
     package static let startDelay = Setting(
-        "start-delay", .duration(.zero...(.seconds(3600))), default: "2s", [.sandbox], "how long a plugin is starting")
+        "start-delay", .duration(.zero...(.seconds(3600))), default: "2s", [.sandbox],
+        "how long a plugin takes to start")
     package static let latency = Setting(
         "latency", .duration(.zero...(.seconds(600))), default: "0s", [.sandbox], "added to every answer")
     package static let fault = Setting(
         "fault", .text, [.sandbox], repeatable: true,
-        "what goes wrong: KIND[:CONDITION,...], such as 503:rate=0.1 or HSS.1006:host=web-1,count=2 or lost:every=5")
+        "fault to simulate: KIND[:CONDITION,...], such as 503:rate=0.1 or HSS.1006:host=web-1,count=2 or lost:every=5")
     package static let maxClockSkew = Setting(
         "max-clock-skew", .duration(.seconds(1)...(.seconds(86_400))), default: "15m", [.sandbox],
         "how far a signature's date may be off")
 
     package static let clockOffset = Setting(
         "clock-offset", .duration(.zero...(.seconds(86_400))), default: "0s", [.sandbox],
-        "how far its clock is ahead of this machine's")
+        "how far the sandbox's clock is ahead of this machine's")
 
     package static let topic = Setting(
         "topic", .topic, [.broker], repeatable: true, "a topic to create")

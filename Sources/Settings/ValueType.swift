@@ -101,7 +101,7 @@ extension ValueType where Value == QuotaSetting {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let calls = Int(parts[0]), (1...1000).contains(calls),
             let window = Duration(unitText: String(parts[1])), window > .zero, window <= .seconds(86_400)
-        else { throw ValueError(rule: "must be calls and window such as 5/60s, with 1 to 1000 calls, or off") }
+        else { throw ValueError(rule: "must be CALLS/DURATION such as 5/60s, with 1 to 1000 calls, or off") }
         return QuotaSetting(limit: RateLimit(calls: calls, window: window))
     }
 }

@@ -32,7 +32,7 @@ indirect enum YAML {
         }
         var parser = unsafe yaml_parser_t()
         guard unsafe yaml_parser_initialize(&parser) == 1 else {
-            throw Fault(place: Place(line: 1, column: 1), rule: "cannot be parsed: no memory")
+            throw Fault(place: Place(line: 1, column: 1), rule: "cannot be parsed: out of memory")
         }
         defer { unsafe yaml_parser_delete(&parser) }
         let found: Result<YAML?, Fault> = unsafe bytes.withUnsafeBufferPointer { buffer in
@@ -81,7 +81,7 @@ indirect enum YAML {
             switch event {
             case .end: return root
             case .documentStart:
-                if root != nil { throw Fault(place: place, rule: "must hold one document") }
+                if root != nil { throw Fault(place: place, rule: "must contain only one document") }
             case .other: break
             default: root = try unsafe node(event, place, parser, depth: 0)
             }
@@ -108,12 +108,12 @@ indirect enum YAML {
                 if case .mapEnd = event { return .map(members, place) }
                 guard case .scalar(let key) = event else { throw Fault(place: at, rule: "must have a plain key") }
                 if members.contains(where: { $0.key == key }) {
-                    throw Fault(place: at, rule: "holds the key \(key) twice")
+                    throw Fault(place: at, rule: "contains the key \(key) twice")
                 }
                 let (value, valueAt) = try unsafe next(parser)
                 members.append((key, at, try unsafe node(value, valueAt, parser, depth: depth + 1)))
             }
-        default: throw Fault(place: place, rule: "is not YAML of settings")
+        default: throw Fault(place: place, rule: "is not a YAML settings file")
         }
     }
 }

@@ -40,11 +40,11 @@ package struct AdminRouter: Sendable {
             return stuck
                 ? (
                     503, "text/plain; charset=utf-8",
-                    "the loop has not turned for \(Int((uptime - snapshot.turnedAt).seconds)) s\n"
+                    "the main loop has not run for \(Int((uptime - snapshot.turnedAt).seconds)) s\n"
                 )
                 : (200, "text/plain; charset=utf-8", "ok\n")
         case "/readyz":
-            let reasons = snapshot.notReady + (stuck ? ["the loop is stuck"] : [])
+            let reasons = snapshot.notReady + (stuck ? ["the main loop is stuck"] : [])
             return reasons.isEmpty
                 ? (
                     200, "text/plain; charset=utf-8",

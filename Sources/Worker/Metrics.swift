@@ -78,26 +78,26 @@ package struct Metrics: Sendable {
             "calls_total", "counter", "StartPlugin calls by result: succeeded, or the failure's category.",
             calls.sorted { $0.key < $1.key }.map { ("{result=\"\($0.key)\"}", "\($0.value)") })
         one("status_reads_total", "counter", "ListPluginStatus reads, after a refusal or a lost answer.", reads)
-        one("called_requests_total", "counter", "Requests that calls carried, counted once a call.", requestsCalled)
-        one("called_hosts_total", "counter", "Hosts that calls carried, counted once a call.", hostsCalled)
-        one("unknown_codes_total", "counter", "Failures whose code is not in the table.", unknownCodes)
+        one("called_requests_total", "counter", "Requests sent in calls, counted once per call.", requestsCalled)
+        one("called_hosts_total", "counter", "Hosts sent in calls, counted once per call.", hostsCalled)
+        one("unknown_codes_total", "counter", "Failures with an unknown HSS error code.", unknownCodes)
         one("kafka_errors_total", "counter", "Errors that the Kafka clients reported.", kafkaErrors)
         one(
-            "commit_failures_total", "counter", "Offset commits that failed; the next commit carries them.",
+            "commit_failures_total", "counter", "Offset commits that failed; each is retried with the next commit.",
             commitFailures)
         one(
-            "publish_failures_total", "counter", "Results not taken at the first try; each is sent again.",
-            publishFailures)
-        one("left_behind_total", "counter", "Open requests given up to the partition's next owner.", leftBehind)
+            "publish_failures_total", "counter",
+            "Results that the results topic did not accept at first; each is sent again.", publishFailures)
+        one("left_behind_total", "counter", "Open requests left to the partition's next owner.", leftBehind)
         one(
             "lost_records_total", "counter",
-            "Requests that retention deleted before they were read; nobody answers them.",
+            "Requests that retention deleted before they were read; they get no result.",
             lostRecords)
         one(
-            "log_lines_dropped_total", "counter", "Log lines that standard error did not take in time.",
+            "log_lines_dropped_total", "counter", "Log lines dropped because they could not be written in time.",
             logLinesDropped)
         one(
-            "skipped_records_total", "counter", "Records passed over because their result is there already.",
+            "skipped_records_total", "counter", "Records skipped because their result already exists.",
             skippedRecords)
         one(
             "identity_conflicts_total", "counter",
@@ -108,7 +108,7 @@ package struct Metrics: Sendable {
             forgottenResults)
         one(
             "log_resets_total", "counter",
-            "Partitions whose log ended before what was read or committed; they are read again from the start.",
+            "Partitions that ended before the offset last read or committed; they are read again from the start.",
             logResets)
         one("restored_results", "gauge", "Results read when partitions were last taken over.", restored)
         one("open_requests", "gauge", "Requests fetched whose result is not acknowledged yet.", open)
@@ -122,10 +122,10 @@ package struct Metrics: Sendable {
             "active", "gauge", "1 while this worker consumes and calls, 0 while it stands by or has no partition.",
             isActive ? 1 : 0)
         one(
-            "intake_paused", "gauge", "1 while no records are taken: too many are open, or results are not written.",
+            "intake_paused", "gauge", "1 while no records are fetched: too many open requests, or unwritten results.",
             isPaused ? 1 : 0)
         one(
-            "unwritten_seconds", "gauge", "For how long the oldest result has waited for its topic to take it.",
+            "unwritten_seconds", "gauge", "How long the oldest result has waited to be acknowledged.",
             Int(unwrittenFor.seconds))
         one("assigned_partitions", "gauge", "Partitions that this worker owns.", assigned)
         family(

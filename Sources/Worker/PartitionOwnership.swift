@@ -71,7 +71,7 @@ final class PartitionOwnership {
     var waitsFor: String? {
         if restore != nil || awaited != nil {
             let cause = restore?.failure.map { ": \($0.description)" } ?? ""
-            return "results are being read before work\(cause)"
+            return "reading results before taking requests\(cause)"
         }
         return unassignedSince == nil ? nil : "no partition is assigned yet"
     }
@@ -202,7 +202,7 @@ final class PartitionOwnership {
         status.restored(restore.read)
         guard restore.isDone else {
             status.log(
-                .info, "reading results before work", [(.count, .integer(Int64(restore.read)))],
+                .info, "reading results before taking requests", [(.count, .integer(Int64(restore.read)))],
                 atMostEvery: .seconds(5), as: "restore")
             return false
         }
@@ -245,7 +245,7 @@ final class PartitionOwnership {
         status.attempt { () throws(KafkaError) in try consumer.accept(starts) }
         let partitions = starts.keys.sorted()
         status.log(
-            .info, isStandby ? "standing by: another worker of the group calls" : "partitions assigned",
+            .info, isStandby ? "standing by: another worker of the group is the caller" : "partitions assigned",
             [(.partitions, .array(partitions.map { .integer(Int64($0)) }))])
         unassignedSince = nil
         if !hasBeenAssigned && isRunning {

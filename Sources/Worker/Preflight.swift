@@ -10,7 +10,7 @@ package struct WorkerFailure: Error {
     package init(_ error: KafkaError, servers: String) {
         if error.isFatal && error.right == nil {
             self.init(
-                69, "the consumer cannot go on: \(error). Is another worker running with the same group.instance.id?")
+                69, "the consumer has failed: \(error). Is another worker running with the same group.instance.id?")
             return
         }
         switch error.kind {
@@ -118,7 +118,7 @@ struct Preflight {
         while true {
             do throws(KafkaError) {
                 guard let found = try cluster.settings(of: resultsTopic, milliseconds: 2000) else {
-                    return .failure(.unsupported("this cluster does not tell a topic's settings"))
+                    return .failure(.unsupported("this cluster does not report topic settings"))
                 }
                 return .success(found)
             } catch {
@@ -165,24 +165,24 @@ struct Preflight {
             .failure(
                 WorkerFailure(
                     64,
-                    "--results-topic: \(why): kafka-configs.sh --bootstrap-server \(kafka.bootstrapServers) --alter "
-                        + "--entity-type topics --entity-name \(resultsTopic) --add-config \(remedy)"))
+                    "--results-topic: \(why): run kafka-configs.sh --bootstrap-server \(kafka.bootstrapServers) "
+                        + "--alter --entity-type topics --entity-name \(resultsTopic) --add-config \(remedy)"))
         }
         let policy = settings["cleanup.policy"] ?? ""
         if policy.split(separator: ",").contains(where: { $0.utf8.elementsEqual("compact".utf8) }) {
             return fail(
-                "\(resultsTopic) is compacted (cleanup.policy=\(policy)), so a later result would replace the one that "
-                    + "repeats are recognized by", "cleanup.policy=delete")
+                "\(resultsTopic) is compacted (cleanup.policy=\(policy)), so a later result would replace the "
+                    + "first one, which repeats are compared with", "cleanup.policy=delete")
         }
         if let kept = settings["retention.ms"].flatMap(Int64.init), kept >= 0, kept < dedupeWindow.milliseconds {
             return fail(
-                "\(resultsTopic) keeps results for \(kept) ms (retention.ms), shorter than --dedupe-window, so repeats "
+                "\(resultsTopic) keeps results for \(kept) ms (retention.ms), less than --dedupe-window, so repeats "
                     + "would be called again", "retention.ms=\(dedupeWindow.milliseconds)")
         }
         if let bytes = settings["retention.bytes"].flatMap(Int64.init), bytes >= 0 {
             return .success([
-                "topic \(resultsTopic) has retention.bytes=\(bytes): results may be deleted within --dedupe-window, and "
-                    + "repeats of their requests called again"
+                "topic \(resultsTopic) has retention.bytes=\(bytes), which may delete results within --dedupe-window; "
+                    + "repeats of those requests would be called again"
             ])
         }
         return .success([])

@@ -30,10 +30,10 @@ package struct Right: Equatable, Sendable, CustomStringConvertible {
             case .group(let group): ("group \(group)", "--group \(group)")
             case .cluster: ("the cluster", "--cluster")
             }
-        return "\(user.map { "user \($0)" } ?? "this client") lacks the right to \(operation.rawValue) \(name): "
-            + "kafka-acls.sh --bootstrap-server \(servers) --add --allow-principal User:\(user ?? "NAME") "
+        return "\(user.map { "user \($0)" } ?? "this client") lacks \(operation.rawValue) permission on \(name): "
+            + "run kafka-acls.sh --bootstrap-server \(servers) --add --allow-principal User:\(user ?? "NAME") "
             + "--operation \(operation.rawValue) \(flags)"
-            + (resource == .cluster ? " (from Kafka 2.8 on WRITE on the results topic is enough)" : "")
+            + (resource == .cluster ? " (since Kafka 2.8, WRITE on the results topic is enough)" : "")
     }
 
     package var failure: WorkerFailure { WorkerFailure(77, description) }

@@ -69,7 +69,7 @@ final class StatusReporter {
     func commitFailed(_ error: KafkaError) {
         telemetry.metrics.commitFailures += 1
         if error.right != nil { report(error) }
-        log(.info, "offsets not committed: the next commit carries them", [(.error, .string(error.description))])
+        log(.info, "offset commit failed: retrying with the next one", [(.error, .string(error.description))])
     }
 
     /// A line of librdkafka's log.
@@ -101,7 +101,7 @@ final class StatusReporter {
             let part: ClientHealth.Part = operation == .read ? (error.right == .group ? .group : .requests) : .results
             health.failed(part, right.description, Clock.wall)
             return log(
-                .error, "a right is missing", [(.detail, .string(right.description))], atMostEvery: .seconds(60),
+                .error, "missing Kafka permission", [(.detail, .string(right.description))], atMostEvery: .seconds(60),
                 as: right.description)
         }
         health.lost(error, Clock.wall)
@@ -166,7 +166,7 @@ final class StatusReporter {
         telemetry.metrics.lag = state.lag
         if pipeline.areResultsStuck(now) {
             log(
-                .error, "results are not written: they wait, and nothing more is fetched",
+                .error, "results cannot be written: fetching is paused",
                 [(.topic, .string(options.resultsTopic)), (.count, .integer(Int64(pipeline.openCount)))],
                 atMostEvery: .seconds(10), as: "unwritten")
         }
@@ -183,15 +183,15 @@ final class StatusReporter {
         if !state.isStandby, held > now.uptime {
             let wait = held - now.uptime
             reasons.append(
-                "no call before \(now.wall + wait) (in \(Int(wait.seconds.rounded(.up))) s): the quota is held")
+                "waiting for quota: no call before \(now.wall + wait) (in \(Int(wait.seconds.rounded(.up))) s)")
         }
-        if !state.isConfirmed { reasons.append("the group has not confirmed lately that this worker calls") }
+        if !state.isConfirmed { reasons.append("no valid lease: the group has not acknowledged a recent commit") }
         reasons += health.reasons
         if let since = pipeline.unansweredSince {
-            reasons.append("HSS does not answer, since \(now.wall + (since - now.uptime))")
+            reasons.append("HSS unavailable since \(now.wall + (since - now.uptime))")
         }
         if pipeline.hasUnpublished || state.hasBacklog || pipeline.areResultsStuck(now.uptime) {
-            reasons.append("results cannot be written; they wait")
+            reasons.append("results cannot be written: retrying")
         }
         return reasons
     }
@@ -200,6 +200,6 @@ final class StatusReporter {
         let projects = pipeline.refusedProjects
         guard let first = projects.first else { return [] }
         let name = String(decoding: JSON.string(first).bytes, as: UTF8.self).escapingDeceptive
-        return ["\(projects.count) projects are refused alone, their requests wait, such as \(name)"]
+        return ["credential refused for \(projects.count) projects, such as \(name): only their requests wait"]
     }
 }

@@ -42,7 +42,9 @@ struct Telemetry {
         case .unknownCode(let code, let detail):
             metrics.unknownCodes += 1
             guard mayRepeat("code \(code)", every: .seconds(60), now.uptime) else { return }
-            log.write(.warning, "code not in the table", [(.code, .string(code)), (.detail, .string(detail ?? ""))])
+            log.write(
+                .warning, "unknown HSS error code: handled by its HTTP status",
+                [(.code, .string(code)), (.detail, .string(detail ?? ""))])
         case .throttled(let limit, let until):
             guard mayRepeat("throttled", every: .seconds(10), now.uptime) else { return }
             let named: [(LogKey, JSON)] =
@@ -51,22 +53,22 @@ struct Telemetry {
             log.write(.warning, "throttled by the server: calls wait", named + wait)
         case .limitLearned(let limit):
             log.write(
-                .warning, "the server names another limit: it is kept to",
+                .warning, "server named a different rate limit: using it",
                 [(.limit, .integer(Int64(limit.calls))), (.window, .integer(limit.window.milliseconds))])
         case .tookOver(let previous, let until):
             let state =
                 switch previous {
                 case .none: "none"
-                case .handedOver: "left in order"
-                case .unknown: "gone without a word"
+                case .handedOver: "handed over"
+                case .unknown: "gone without a handover"
                 }
             let wait: [(LogKey, JSON)] = until.map { [(.nextIn, .integer(($0 - now.uptime).milliseconds))] } ?? []
-            log.write(.info, "this worker calls from now on", [(.previous, .string(state))] + wait)
+            log.write(.info, "this worker is now the caller", [(.previous, .string(state))] + wait)
         case .gateClosed(let failure, let serverDate, let until):
             let skew = serverDate.map { (now.wall - $0).seconds } ?? 0
             let remedy =
                 abs(skew) > 300
-                ? "this machine's clock differs from the server's: set it"
+                ? "this machine's clock differs from the server's: correct it"
                 : "check the credential; a changed credential file is tried at once"
             gateRemedy = remedy
             log.write(
@@ -78,7 +80,7 @@ struct Telemetry {
         case .gateOpened: log.write(.info, "credential accepted")
         case .projectRefused(let project, let until):
             log.write(
-                .error, "credential refused for one project: its requests wait, others go on",
+                .error, "credential refused for one project: only its requests wait",
                 [
                     (.project, .string(project)), (.until, .integer((until - now.uptime).milliseconds)),
                     (.remedy, .string("give the credential's user access to the project")),
@@ -89,11 +91,11 @@ struct Telemetry {
             metrics.publishFailures += 1
             guard mayRepeat("publish", every: .seconds(10), now.uptime) else { return }
             log.write(
-                .error, "result not taken by the results topic: it is sent again",
+                .error, "result not written to the results topic: retrying",
                 [(.position, .string(position.description)), (.reason, .string(reason))])
         case .full(let count, let bytes):
             log.write(
-                .info, "intake paused: enough is open, or results are not written",
+                .info, "intake paused: too many open requests or unwritten results",
                 [(.count, .integer(Int64(count))), (.bytes, .integer(Int64(bytes)))])
         case .room: log.write(.info, "intake resumed")
         case .leftBehind(let partition, let count):
@@ -105,7 +107,7 @@ struct Telemetry {
             metrics.skippedRecords += 1
             guard mayRepeat("skipped", every: .seconds(10), now.uptime) else { return }
             log.write(
-                .info, "record passed over: its result is already there",
+                .info, "record skipped: an earlier run already wrote its result",
                 [
                     (.position, .string(position.description)), (.count, .integer(Int64(metrics.skippedRecords))),
                 ])
@@ -113,14 +115,14 @@ struct Telemetry {
             metrics.identityConflicts += 1
             guard mayRepeat("identity", every: .seconds(10), now.uptime) else { return }
             log.write(
-                .warning, "the result at a record's offset is not this record's: it is processed",
+                .warning, "result at this offset belongs to another record: processing the record",
                 [
                     (.position, .string(position.description)), (.count, .integer(Int64(metrics.identityConflicts))),
                 ])
         case .wentBack(let position, let highest, let open):
             metrics.logResets += 1
             log.write(
-                .error, "the log went back: the topic was created again or truncated; the partition is read anew",
+                .error, "requests topic was recreated or truncated: rejoining",
                 [
                     (.position, .string(position.description)), (.from, .integer(highest)),
                     (.count, .integer(Int64(open))),
@@ -134,7 +136,7 @@ struct Telemetry {
         guard count > 0 else { return }
         metrics.lostRecords += count
         log.write(
-            .error, "requests were deleted before they were read: retention overtook the worker",
+            .error, "requests lost: retention deleted them before they were read",
             [
                 (.partition, .integer(Int64(partition))), (.from, .integer(offsets.lowerBound)),
                 (.count, .integer(Int64(count))),
@@ -152,7 +154,7 @@ struct Telemetry {
                 metrics.logResets += 1
                 log.write(
                     .error,
-                    "the committed offset is beyond the log: the topic was created again or truncated; it is read anew",
+                    "committed offset is past the topic's end: reading again from the start",
                     [
                         (.partition, .integer(Int64(partition))), (.from, .integer(takeover.start)),
                         (.offset, .integer(takeover.committed ?? 0)), (.end, .integer(takeover.requests.upperBound)),
@@ -161,14 +163,14 @@ struct Telemetry {
             if let ledger, ledger.forgotten > 0 {
                 metrics.forgottenResults += ledger.forgotten
                 log.write(
-                    .error, "results run too far ahead of the committed offset: some requests get a second result",
+                    .error, "results too far ahead of the committed offset: some requests will get a second result",
                     [(.partition, .integer(Int64(partition))), (.count, .integer(Int64(ledger.forgotten)))])
             }
         }
         let others = ledgers.values.reduce(0) { $0 + $1.ofOtherTopics }
         if others > 0 {
             log.write(
-                .warning, "results of another requests topic: they answer nothing here",
+                .warning, "ignored results of another requests topic",
                 [(.count, .integer(Int64(others)))])
         }
     }

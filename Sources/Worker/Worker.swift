@@ -110,7 +110,7 @@ package final class Worker {
             dedupeWindow: options.pipeline.dedupeWindow)
         var number: Int32?
         let partitions = try preflight.check(
-            warn: { status.log(.warning, "check of the topics", [(.detail, .string($0))]) },
+            warn: { status.log(.warning, "topic check found a problem", [(.detail, .string($0))]) },
             isStopped: {
                 number = number ?? nextSignal()
                 status.showStarting()
@@ -218,10 +218,10 @@ package final class Worker {
     private func takeAnswers() {
         let now = Clock.now
         // The process may have been suspended between a decision to call and the call's first byte.
-        if !pipeline.isLeased(now.uptime) { hss.cancelUnsent("the lease was over before the call was sent") }
+        if !pipeline.isLeased(now.uptime) { hss.cancelUnsent("the lease expired before the call was sent") }
         for (call, reply) in hss.turn(now: now) { apply(.answered(call, reply)) }
         if hss.credentialsChanged(now: now) {
-            status.log(.info, "credential read anew")
+            status.log(.info, "credential file changed: trying the new one")
             apply(.credentialChanged)
         }
     }
@@ -289,7 +289,7 @@ package final class Worker {
         while let number = signals.next() {
             guard Signals.isHangUp(number) else { return number }
             status.log(
-                .info, "SIGHUP ignored: a changed credential file is read without it, other settings need a restart")
+                .info, "SIGHUP ignored: credential files are reloaded automatically, other settings need a restart")
         }
         return nil
     }
@@ -302,7 +302,7 @@ package final class Worker {
                 ProcessControl.exitAtOnce(128 + number)
             }
             status.log(
-                .info, "stopping: what is in flight finishes",
+                .info, "stopping: finishing calls in flight",
                 [(.signal, .integer(Int64(number))), (.count, .integer(Int64(pipeline.openCount)))])
             shutdown.drain(until: Clock.uptime + options.shutdownTimeout)
             apply(.drain)
@@ -316,7 +316,7 @@ package final class Worker {
         case .nothing: break
         case .drainTimedOut:
             status.log(
-                .warning, "out of time: what is open is left to the next owner",
+                .warning, "shutdown timeout reached: open requests are left to the next owner",
                 [(.count, .integer(Int64(pipeline.openCount)))])
             apply(.revoked(pipeline.assignedPartitions, isLost: true, deadline: now))
             // A result that is still being written could reach its topic after the next owner has read the topic. So
@@ -324,7 +324,8 @@ package final class Worker {
             guard publisher.isIdle else { return shutdown.closed() }
             shutdown.close(by: now + .seconds(2))
             ownership.beginClose()
-        case .closeTimedOut: status.log(.warning, "the group was not left in time: its session will lapse")
+        case .closeTimedOut:
+            status.log(.warning, "could not leave the consumer group in time: the session will expire")
         }
     }
 

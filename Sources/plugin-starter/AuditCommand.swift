@@ -51,7 +51,7 @@ extension AuditState {
         }
         func check(_ name: String, _ here: String, _ there: String) throws(CommandFailure) {
             guard here != there else { return }
-            throw CommandFailure(64, "state: \(file) is of --\(name) \(there), not \(here)")
+            throw CommandFailure(64, "state: \(file) was made with --\(name) \(there), not \(here)")
         }
         try check("requests-topic", rules.requestsTopic, state.rules.requestsTopic)
         try check("results-topic", fresh.resultsTopic, state.resultsTopic)
@@ -132,13 +132,13 @@ nonisolated final class AuditReading {
         let number = known.partition
         if known.requestsRead > requests.upperBound || known.resultsRead > results.upperBound {
             throw CommandFailure(
-                64, "state: its place in partition \(number) lies behind the end: the topics are not those it was of")
+                64, "state: the saved position in partition \(number) is past the end, so it is of other topics")
         }
         if known.resultsRead < results.lowerBound {
             throw CommandFailure(
                 64,
                 "state: results of partition \(number) were deleted before they were read, from \(known.resultsRead) to "
-                    + "\(results.lowerBound): begin anew with another file")
+                    + "\(results.lowerBound): start again with a new file")
         }
     }
 

@@ -28,7 +28,7 @@ nonisolated struct AuditReport {
     }
 
     func end(_ findings: Findings, isProven: Bool, isWhole: Bool) {
-        if !isWhole { Console.error("plugin-starter: stopped before the ends; with --state it goes on from there") }
+        if !isWhole { Console.error("plugin-starter: stopped before the end; an audit with --state resumes there") }
         if isJSON {
             Console.print(findings.json(proven: isProven && isWhole).text)
             return
@@ -43,7 +43,7 @@ nonisolated struct AuditReport {
         guard isWhole || !isProven else { return }
         Console.print(
             isProven
-                ? "\nproven: each request has one right result; \(findings.open) are too young to need one"
+                ? "\nproven: each request has one right result; \(findings.open) are too recent to need one"
                 : "\nrefuted: \(shown + hidden) violations")
     }
 }

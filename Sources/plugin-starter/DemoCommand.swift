@@ -14,7 +14,7 @@ nonisolated enum DemoCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let signals = Signals()
         let directory = "/tmp/plugin-starter-demo-\(getpid())"
-        guard unsafe mkdir(directory, 0o700) == 0 else { throw CommandFailure(70, "\(directory) cannot be made") }
+        guard unsafe mkdir(directory, 0o700) == 0 else { throw CommandFailure(70, "\(directory) cannot be created") }
         let log = "\(directory)/worker.log"
 
         let (broker, bootstrap) = try start(
@@ -45,7 +45,7 @@ nonisolated enum DemoCommand {
         Console.print(tally.table(took: took, quota: quota.limit), terminator: "")
         guard tally.addsUp, code == 0 else {
             throw CommandFailure(
-                1, code == 0 ? "the table does not add up; see \(log)" : "the worker did not end well; see \(log)")
+                1, code == 0 ? "the table does not add up; see \(log)" : "the worker failed; see \(log)")
         }
         return 0
     }

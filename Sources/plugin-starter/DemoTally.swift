@@ -48,14 +48,15 @@ nonisolated struct Tally {
         let called = [Status.succeeded, .partiallySucceeded, .failed].reduce(0) { $0 + got($1) }
         let perCall = calls.count > 0 ? Double(calls.hosts) / Double(calls.count) : 0
         out += "\nrequests that needed a call  \(called)\n"
-        out += "StartPlugin calls            \(calls.count), \((perCall * 10).rounded() / 10) hosts a call\n"
+        out += "StartPlugin calls            \(calls.count), \((perCall * 10).rounded() / 10) hosts per call\n"
         out += "calls saved                  \(called - calls.count)\n"
         out += "refused for the quota (429)  \(calls.throttled)\n"
         out += "time                         \((took.seconds * 10).rounded() / 10) s"
         if let quota, calls.count > 0 {
             let one = Double((called + quota.calls - 1) / quota.calls - 1) * quota.window.seconds
             out +=
-                "; one call a request would take \(Int(one)) s at \(quota.calls) calls in \(Int(quota.window.seconds)) s"
+                "; one call per request would take \(Int(one)) s at \(quota.calls) calls "
+                + "in \(Int(quota.window.seconds)) s"
         }
         return out + "\n"
     }

@@ -87,7 +87,7 @@ nonisolated final class PartitionCursor {
                 }
             case nil:
                 if Clock.uptime >= deadline {
-                    throw CommandFailure(69, "nothing came of \(topic) [\(partition)] at \(position) for 30s")
+                    throw CommandFailure(69, "no record of \(topic) [\(partition)] at offset \(position) for 30s")
                 }
             }
         }

@@ -26,7 +26,7 @@ nonisolated enum RequestCommand {
         }
         guard let found else {
             print(key, position, settings)
-            Console.error("plugin-starter: no result within \(time.unitText); the request stays in line")
+            Console.error("plugin-starter: no result within \(time.unitText); the request stays queued")
             return 75
         }
         return show(found, settings)
@@ -70,7 +70,7 @@ nonisolated enum RequestCommand {
             do throws(JSON.SyntaxError) { json = try JSON(parsing: bytes) } catch {
                 throw CommandFailure(64, "\(path) must be JSON: \(error)")
             }
-            guard case .object(let read) = json else { throw CommandFailure(64, "\(path) must hold a JSON object") }
+            guard case .object(let read) = json else { throw CommandFailure(64, "\(path) must contain a JSON object") }
             members = read
         }
         func set(_ name: String, _ value: JSON?) {

@@ -42,7 +42,8 @@ nonisolated enum RunCommand {
         guard allowed < needed else { return }
         throw CommandFailure(
             64,
-            "nofile: \(allowed) open files are allowed, and \(needed) are needed: raise it (ulimit -n, LimitNOFILE=)")
+            "nofile: \(allowed) open files are allowed, and \(needed) are needed: raise the limit "
+                + "(ulimit -n, LimitNOFILE=)")
     }
 
     private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter, _ log: Log) throws(WorkerFailure)
@@ -89,7 +90,7 @@ nonisolated enum RunCommand {
         }
         let target = try self.target(settings)
         if case .user = credentials.identity, target.iam == nil {
-            throw CommandFailure(64, "iam-endpoint: is needed for a user's token where --endpoint is given")
+            throw CommandFailure(64, "iam-endpoint: is required for a user's token if --endpoint is given")
         }
         var http = HTTPClient.Configuration()
         http.maximumConnections = settings.value(SettingTable.concurrency)
@@ -113,17 +114,17 @@ nonisolated enum RunCommand {
         let iam = settings[SettingTable.iamEndpoint].flatMap(Endpoint.init(url:))
         if let region {
             guard let hss = Endpoint.hss(region: region) else {
-                throw CommandFailure(64, "region: \"\(region)\" is no region's name, such as cn-north-4")
+                throw CommandFailure(64, "region: \"\(region)\" is not a region name such as cn-north-4")
             }
             if !Endpoint.regions.contains(region) {
-                Console.complain("region \(region) is not among those known; using \(hss.url)", json: settings.logsJSON)
+                Console.complain("region \(region) is unknown; using \(hss.url)", json: settings.logsJSON)
             }
             return .init(
                 hss: hss, iam: iam ?? Endpoint.iam(region: region),
                 projectName: settings[SettingTable.projectName] ?? region)
         }
         guard let hss = address.flatMap(Endpoint.init(url:)) else {
-            throw CommandFailure(64, "endpoint: \"\(address ?? "")\" is no base URL")
+            throw CommandFailure(64, "endpoint: \"\(address ?? "")\" is not a base URL")
         }
         return .init(hss: hss, iam: iam, projectName: settings[SettingTable.projectName])
     }

@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test func `a status that cannot answer the request is found, however well it is sealed`() throws {
+    @Test func `an impossible status is found, even in an otherwise consistent result`() throws {
         var history = Self.history
         let invalid = try #require(history.places(.rejected).last { history.value($0)["plugin_code"] == nil })
         history.turn(invalid, into: .succeeded)
@@ -90,14 +90,14 @@ import Testing
         #expect(history.audit().contains { $0.rule == .altered }, "it had no time to expire at")
     }
 
-    @Test func `what is left out of a result that was too large is no alteration`() throws {
+    @Test func `fields left out of an oversized result are no alteration`() throws {
         var history = Self.history
         let place = try #require(history.places(.partiallySucceeded).last)
         for name in ["reason", "requested_by", "host_id_list", "failed_hosts"] { history.set(place, [name], nil) }
         #expect(history.audit() == [])
     }
 
-    @Test func `a refusal for size has to tell the size`() throws {
+    @Test func `a rejection for size must name the size`() throws {
         var history = Self.history
         let place = try #require(
             history.places(.rejected).first {

@@ -22,7 +22,7 @@ import Testing
         return try #require(again.partitions[0])
     }
 
-    @Test func `an audit that goes on from a file finds what one in a single go finds`() throws {
+    @Test func `an audit resumed from a file finds what an uninterrupted audit finds`() throws {
         for seed in 0..<20 as Range<UInt64> {
             var whole = Play.history(seed: seed, requests: 80)
             whole.append(whole.results[20])
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func `what is open stays open`() throws {
+    @Test func `an open request stays open`() throws {
         var history = Play.history(seed: 3, requests: 40)
         let last = history.results.removeLast()
         var audit = Self.fresh()
@@ -67,7 +67,7 @@ import Testing
         #expect(history.go(on: &audit).map(\.rule) == [.repeated])
     }
 
-    @Test func `a file that is cut, torn or of something else is refused`() throws {
+    @Test func `a truncated, damaged or unrelated file is refused`() throws {
         var audit = Self.fresh()
         _ = Play.history(seed: 3, requests: 40).go(on: &audit)
         let whole = Self.bytes(AuditState(rules: Self.rules, resultsTopic: "r", partitions: [0: audit]))
@@ -96,7 +96,7 @@ import Testing
         #expect(refused > 50)
     }
 
-    @Test func `what is older than the window is forgotten`() {
+    @Test func `entries older than the window are forgotten`() {
         var history = History()
         var audit = Self.fresh()
         for day in 0..<40 as Range<Int64> {

@@ -14,7 +14,7 @@ import Testing
         #expect(history.audit() == [])
     }
 
-    @Test func `a result that is missing is found`() {
+    @Test func `a missing result is found`() {
         var history = Self.history
         let place = history.places(.succeeded)[3]
         let gone = history.results.remove(at: place)
@@ -24,7 +24,7 @@ import Testing
         #expect(Self.rules(violations).isSubset(of: [.unanswered, .wrongOriginal]), "\(gone)")
     }
 
-    @Test func `a request that is young may be open, and one without a time, or with one far ahead, may not`() {
+    @Test func `a recent request may be open, but not one without a time or with one far in the future`() {
         var history = History()
         history.now = Timestamp(milliseconds: 100_000)
         let value = Array(#"{"idempotency_key":"k","project_id":"p","plugin_code":"x","host_id_list":["h"]}"#.utf8)
@@ -39,7 +39,7 @@ import Testing
         #expect(violations.map(\.key) == ["k", "k", "k"])
     }
 
-    @Test func `a second result with the same id is counted apart`() throws {
+    @Test func `a second result with the same id is counted separately`() throws {
         var history = Self.history
         let place = try #require(history.places(.succeeded).last)
         history.append(history.results[place])
@@ -55,14 +55,14 @@ import Testing
         #expect(!findings.isProven(allowingRepeats: true))
     }
 
-    @Test func `a second result with another status is an answer too many`() {
+    @Test func `a second result with another status is a violation`() {
         var history = Self.history
         history.append(history.results[history.places(.succeeded)[2]])
         history.turn(history.results.count - 1, into: .failed)
         #expect(history.audit().map(\.rule) == [.answeredTwice])
     }
 
-    @Test func `a result without a request is found, and one of before the range is none`() {
+    @Test func `a result without a request is found, unless it is from before the range`() {
         var history = Self.history
         history.append(history.results[history.places(.succeeded)[2]])
         let last = history.results.count - 1
@@ -76,7 +76,7 @@ import Testing
         #expect(Self.rules(trimmed.audit()).contains(.noRequest))
     }
 
-    @Test func `requests that were deleted before they were read are no violation, and those read are known`() {
+    @Test func `requests deleted before they were read are no violation, and those already read stay known`() {
         let history = Self.history
         let rules = PartitionAudit.Rules(requestsTopic: History.topic, dedupeWindow: history.window)
         var audit = PartitionAudit(partition: 0, rules: rules, requests: 0, results: 0)
@@ -98,7 +98,7 @@ import Testing
         #expect(late.go(on: &audit) == [])
     }
 
-    @Test func `two outcomes of one key within the window are found, and later ones are none`() throws {
+    @Test func `two outcomes of one key are a violation within the window, but not later`() throws {
         var history = Self.history
         let place = try #require(history.places(.duplicate).first { history.value($0)["error"] == nil })
         history.turn(place, into: .succeeded)
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test(arguments: [Status.duplicate, .conflict])
-    func `a repeat that points to what is not there, or is otherwise, is found`(_ status: Status) throws {
+    func `a repeat with a missing or different original is found`(_ status: Status) throws {
         let clean = Self.history
         let place = try #require(
             clean.places(status).first { clean.value($0)["original"]?["status"]?.string == "succeeded" })
@@ -158,7 +158,7 @@ import Testing
         #expect(Self.rules(history.audit()).contains(.wrongOriginal))
     }
 
-    @Test func `a result in another partition is found, and its request is without one`() {
+    @Test func `a result in the wrong partition is found, and its request stays unanswered`() {
         var history = Self.history
         let record = history.results.remove(at: history.places(.rejected)[0])
         #expect(history.audit().map(\.rule) == [.unanswered])
@@ -168,7 +168,7 @@ import Testing
         #expect(other.audit(partition: 1).map(\.rule) == [.wrongPartition])
     }
 
-    @Test func `a record that is no result is found`() {
+    @Test func `a record that is not a result is found`() {
         for value in [nil, "{", "{}", #"{"status":"done"}"#, #"{"status":"failed","request":{"partition":0}}"#] {
             var history = Self.history
             history.append(

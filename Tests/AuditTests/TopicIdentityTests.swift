@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test(arguments: Status.allCases, [false, true])
-    func `a record that stands where an answered one stood is unanswered, and the result is not altered`(
+    func `a new record at an answered offset is unanswered, and the old result is not altered`(
         _ status: Status, _ versionOne: Bool
     ) throws {
         let (history, offset) = try Self.recreated(status, versionOne: versionOne)
@@ -29,7 +29,7 @@ import Testing
         #expect(violations.first?.request?.offset == offset)
     }
 
-    @Test func `results of another requests topic are counted, and answer nothing`() {
+    @Test func `results of another requests topic are counted, but answer no request`() {
         let history = Play.everything
         var audit = PartitionAudit(
             partition: 0, rules: .init(requestsTopic: "another", dedupeWindow: history.window), requests: 0, results: 0)
@@ -39,7 +39,7 @@ import Testing
         #expect(audit.findings.ofOtherRecords == history.results.count)
     }
 
-    @Test func `a result without any key of its request has its id for one`() throws {
+    @Test func `a result for a request without a key has its id as key`() throws {
         var history = Play.everything
         let place = try #require(
             history.results.firstIndex { $0.key == $0.headers.first { $0.name == "ce_id" }?.value })

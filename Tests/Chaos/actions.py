@@ -78,14 +78,14 @@ class Actions:
     def part(self):
         worker = self.stage.workers[3]
         if worker.is_running:
-            self.say(f"SIGTERM {worker.name}: it leaves")
+            self.say(f"SIGTERM {worker.name}, which leaves")
             self.stage.terminate(worker)
         elif worker.process is not None:
             self.stage.later(1, self.part)
 
     def kill_broker(self):
         broker = self.stage.broker
-        until("the broker is up before it is killed", 90, lambda: (self.stage.tend(), broker.answers())[1])
+        until("the broker is up before the kill", 90, lambda: (self.stage.tend(), broker.answers())[1])
         seconds = self.chance.choice([0, 1, 3, 6])
         self.say(f"SIGKILL broker, started again after {seconds} s")
         broker.kill()
@@ -101,7 +101,7 @@ class Actions:
         lines = self.chance.choice(FAULTS)
         self.say(f"HSS fault {lines}")
         self.stage.sandbox.faults(lines)
-        self.stage.later(self.chance.uniform(2, 6), lambda: (self.say("HSS well"), self.stage.sandbox.faults()))
+        self.stage.later(self.chance.uniform(2, 6), lambda: (self.say("HSS fault over"), self.stage.sandbox.faults()))
 
     def cut(self, proxy):
         self.say(f"cut all connections to {proxy.name}")
@@ -117,10 +117,10 @@ class Actions:
 
     def hole(self, proxy):
         seconds, late = self.chance.uniform(2, 8), self.chance.random() < 0.5
-        self.say(f"{proxy.name} swallows for {seconds:.1f} s; what it took arrives {'late' if late else 'never'}")
+        self.say(f"{proxy.name} forwards nothing for {seconds:.1f} s; held data is {'sent late' if late else 'dropped'}")
         proxy.swallow()
         if late or proxy is self.stage.kafka:
             self.stage.broken(f"hole {proxy.name}", seconds + SESSION)
         else:
             self.stage.broken("answers lost", seconds + SESSION)
-        self.stage.later(seconds, lambda: (self.say(f"{proxy.name} is open"), proxy.heal(late)))
+        self.stage.later(seconds, lambda: (self.say(f"{proxy.name} forwards again"), proxy.heal(late)))

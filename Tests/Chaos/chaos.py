@@ -56,7 +56,7 @@ def finish(stage):
         if lag != seen["lag"]:
             seen.update(lag=lag, at=time.monotonic())
         if time.monotonic() - seen["at"] > 90:
-            raise TimeoutError(f"the committed lag stays at {lag} although all is well")
+            raise TimeoutError(f"the committed lag stays at {lag} although nothing is broken")
         return lag == 0
 
     until("all requests are committed", 900, is_done, 0.5)

@@ -83,13 +83,13 @@ def check_results(requests, results, foreign, may_repeat, findings):
     """Gives back how many results were repeated with the same id."""
     wanted = expected(requests)
     findings.rule("requests without a result").extend(f"{REQUESTS} {p}/{o}" for p, o in wanted if (p, o) not in results)
-    findings.rule("results without a request, or in another's partition").extend(
+    findings.rule("results without a request, or in the wrong partition").extend(
         foreign + [f"{REQUESTS} {p}/{o}" for p, o in results if (p, o) not in wanted])
     differing = findings.rule("requests with two different results")
     repeats = findings.rule("results repeated although no owner was cut off")
     unexpected = findings.rule("results with another status than expected")
     keys = findings.rule("results with another key than their request's")
-    originals = findings.rule("duplicates and conflicts whose original is not there")
+    originals = findings.rule("duplicates and conflicts whose original is missing")
     ids = {result.id for all_ in results.values() for result in all_}
     repeated = 0
     for (partition, offset), all_ in results.items():

@@ -17,15 +17,15 @@ def check_quota(stage, journal, findings):
     """No sliding window at HSS holds more calls than it allows, and two workers never call at the same time."""
     summary = json.loads(stage.sandbox.ask("summary"))
     limit = int(QUOTA.split("/")[0])
-    over = findings.rule("windows with more calls than the quota, and calls refused for it")
+    over = findings.rule("windows with more calls than the quota, or calls refused with 429")
     most, refused = summary["most_starts_in_window"], summary["calls"].get("start 429", 0)
-    print(f"calls: {summary['start_calls']}, most in a window: {most} of {limit}, refused for the quota: {refused}")
+    print(f"calls: {summary['start_calls']}, most in a window: {most} of {limit}, refused with 429: {refused}")
     if most > limit or refused:
         over.append(f"{most} in a window, {refused} refused")
     takeovers = 0
     for worker in stage.workers:
         with open(worker.log, encoding="utf-8", errors="replace") as lines:
-            takeovers += sum("this worker calls from now on" in line for line in lines)
+            takeovers += sum("this worker is now the caller" in line for line in lines)
     callers = check_callers(journal)
     print(f"changes of the caller: {len(callers) - 1}, takeovers: {takeovers}")
     if len(callers) > takeovers:
@@ -41,13 +41,13 @@ def report(stage, topics, binary, directory, done):
     print(f"requests {count}, results {sum(map(len, results.values()))}")
     print(f"  {dict(collections.Counter(all_[0].status for all_ in results.values()).most_common())}")
     if count != stage.load.acknowledged:
-        findings.rule("requests that were produced and are not there, or the reverse").append(
+        findings.rule("produced requests that are missing, or unexpected requests").append(
             f"{count} in the topic, {stage.load.acknowledged} acknowledged")
     repeated = check_results(requests, results, foreign, may_repeat, findings)
     commits = topics.commits()
     check_commits(commits, requests, results, findings)
     last = {partition: offset for partition, offset, _ in commits}
-    findings.rule("partitions whose last commit read back is not the group's offset").extend(
+    findings.rule("partitions whose last commit is not the group's offset").extend(
         f"{partition}: {last.get(partition, 0)} and {offset}" for partition, offset in enumerate(topics.committed())
         if offset != last.get(partition, 0))
     journal = stage.sandbox.ask("journal").decode()
@@ -55,11 +55,11 @@ def report(stage, topics, binary, directory, done):
     calls = check_calls(journal, requests, results, breaks, findings)
     if QUOTA != "off":
         check_quota(stage, journal, findings)
-    findings.rule("workers that ended otherwise than they may").extend(stage.violations)
-    findings.rule("what the program's own audit found").extend(audit(stage.broker.bootstrap, binary, repeated))
+    findings.rule("workers that ended unexpectedly").extend(stage.violations)
+    findings.rule("findings of the program's own audit").extend(audit(stage.broker.bootstrap, binary, repeated))
     print(f"repeated with the same ce_id: {repeated}")
-    print(f"calls repeated: {calls.repeated}; called and without a result at the SIGKILLs: {calls.in_flight}")
-    print(f"  of requests that were half done as their partitions moved: {calls.half_done}")
+    print(f"calls repeated: {calls.repeated}; calls without a result at a SIGKILL: {calls.in_flight}")
+    print(f"  of requests half done when their partitions moved: {calls.half_done}")
     print(f"commits audited: {len(commits)}")
     findings.print()
     if findings.count:
@@ -72,7 +72,7 @@ def audit(bootstrap, binary, repeated):
     """The program's own audit, where this binary has it."""
     usage = subprocess.run([binary, "audit", "--help"], capture_output=True, text=True)
     if usage.returncode != 0:
-        print("audit: not run, the binary has no such command")
+        print("audit: not run, because the binary has no such command")
         return []
     command = [binary, "audit", "--bootstrap-servers", bootstrap, "--requests-topic", REQUESTS,
                "--results-topic", RESULTS]

@@ -49,9 +49,9 @@ class Count(unittest.TestCase):
         two = [request(0), request(1, "other", ["other"])]
         self.assertEqual(self.found(two, [result(0)]), ["requests without a result"])
         self.assertEqual(self.found([request(0)], [result(0), result(1)])[0],
-                         "results without a request, or in another's partition")
+                         "results without a request, or in the wrong partition")
         self.assertEqual(self.found([request(0)], [result(0), result(0, partition=1)]),
-                         ["results without a request, or in another's partition"])
+                         ["results without a request, or in the wrong partition"])
         self.assertEqual(self.found([request(0)], [result(0), result(0, "failed")]), ["requests with two different results"])
         self.assertEqual(self.found([request(0)], [result(0), result(0)]),
                          ["results repeated although no owner was cut off"])
@@ -61,7 +61,7 @@ class Count(unittest.TestCase):
         self.assertEqual(self.found([request(0)], [result(0, key="other")]),
                          ["results with another key than their request's"])
         self.assertEqual(self.found([request(0), request(1)], [result(0), result(1, "duplicate", original=7)]),
-                         ["duplicates and conflicts whose original is not there"])
+                         ["duplicates and conflicts whose original is missing"])
 
     def test_commits(self):
         requests, results = [request(0), request(1, "other")], [result(0, time=1000), result(1, time=2000, key="other")]

@@ -5,7 +5,7 @@ import Testing
 @Suite struct AnsweredRecordsTests {
     private static func identity(_ number: Int64) -> Fingerprint { LedgerTests.key(UInt64(bitPattern: number)) }
 
-    @Test func `what was inserted is found, in any order, several at an offset`() {
+    @Test func `inserted records are found, in any order, several at an offset`() {
         var generator = SplitMix64(seed: 8)
         var answered = AnsweredRecords(0..<4_000)
         var model: [Int64: Set<Int64>] = [:]
@@ -36,7 +36,7 @@ import Testing
         #expect(answered.contains(Self.identity(0)) && !answered.contains(Self.identity(299_999)))
     }
 
-    @Test func `when the records above them are read, nothing is kept`() {
+    @Test func `nothing is kept once the records above are read`() {
         var answered = AnsweredRecords(0..<100)
         for offset in 0..<10 as Range<Int64> { answered.insert(offset, Self.identity(offset)) }
         answered.passed(9)

@@ -15,7 +15,7 @@ import Testing
         #expect(acceptance.opens && gate.state == .accepted)
     }
 
-    @Test func `after a refusal another project is tried at once, the same one after a pause`() {
+    @Test func `after a refusal another project is tried at once, and the same one after a pause`() {
         var gate = AuthGate()
         gate.sent(1, Self.one)
         let closes = gate.refused(1, Self.one, now: .seconds(10))
@@ -24,7 +24,7 @@ import Testing
         #expect(gate.earliest(Self.one, now: .seconds(10)) == .seconds(30))
     }
 
-    @Test func `a project is refused alone where another one is accepted`() {
+    @Test func `a project is refused alone if another one is accepted`() {
         var gate = AuthGate()
         gate.sent(1, Self.one)
         _ = gate.refused(1, Self.one, now: .seconds(10))
@@ -47,7 +47,7 @@ import Testing
             gate.state == .unproven && gate.allows(other, now: .seconds(12)), "a changed credential is tried at once")
     }
 
-    @Test func `no order of answers is refused more than three times in five minutes`() {
+    @Test func `no order of answers leads to more than three refusals in five minutes`() {
         for seed in 0..<200 as Range<UInt64> {
             var generator = SplitMix64(seed: seed)
             var gate = AuthGate()

@@ -24,7 +24,7 @@ import Testing
         return calls
     }
 
-    @Test(arguments: [false, true]) func `a request that is wrong as a whole leaves others their turns and ends soon`(
+    @Test(arguments: [false, true]) func `a request that is refused as a whole leaves others their turns and ends soon`(
         _ isCritical: Bool
     ) {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func `many requests of a scope that is wrong as a whole do not hold up their project's other calls`() {
+    @Test func `many requests of a refused scope do not delay other calls of their project`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1000, window: .seconds(60)) }
         for n in 0..<64 { bench.receive(key: "w\(n)", hosts: ["h\(n)"], plugin: "bad") }
         for n in 0..<60 { bench.receive(key: "g\(n)", project: n % 2 == 0 ? "p" : "q", plugin: "good\(n)") }
@@ -69,7 +69,7 @@ import Testing
         #expect(order.prefix(60).filter { $0 == "bad" }.count <= 12, "\(order.prefix(60))")
     }
 
-    @Test func `a read that fails in passing is asked again before anything is halved`() {
+    @Test func `a read that fails temporarily is retried before a call is halved`() {
         var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["good", "bad", "fine"])
         bench.answer(400, code: "HSS.1001")
@@ -82,7 +82,7 @@ import Testing
         #expect(bench.statuses == [.partiallySucceeded])
     }
 
-    @Test func `a host that no call named is not ended by what a read says of it`() {
+    @Test func `a read alone does not fail a host that no call named`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "first", hosts: ["x"], plugin: "other")
         bench.receive(key: "a", hosts: ["good1", "bad1"])

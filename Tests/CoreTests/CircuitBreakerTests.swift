@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct CircuitBreakerTests {
-    @Test func `an outage is told with the time of its first failure, until anything is answered`() {
+    @Test func `an outage is reported from its first failure until anything is answered`() {
         var breaker = CircuitBreaker()
         for (index, second) in [10, 20, 30].enumerated() {
             #expect(breaker.state == .closed)

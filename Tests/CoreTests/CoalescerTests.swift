@@ -13,7 +13,7 @@ import Testing
 
     static func hosts(_ batch: Batch?) -> [String] { batch?.hosts ?? [] }
 
-    @Test func `what waits for one scope shares a call, each host once`() throws {
+    @Test func `waiting requests of a scope share a call, each host once`() throws {
         var line = Coalescer(hostsPerCall: 10)
         let scope = try Self.scope()
         line.add(1, scope: scope, priority: .normal, hosts: ["a", "b"], arrived: .zero)
@@ -24,7 +24,7 @@ import Testing
         #expect(line.waitingCount == 0)
     }
 
-    @Test func `a class goes first, and the lower one once it has waited for long enough`() throws {
+    @Test func `a higher class goes first, until a lower one has waited for long enough`() throws {
         let (first, second) = (try Self.scope("p"), try Self.scope("q"))
         for (waited, expected) in [(0, "critical"), (601, "bulk")] as [(Int64, String)] {
             var line = Coalescer(hostsPerCall: 10)
@@ -44,7 +44,7 @@ import Testing
         #expect(turns == ["p1", "q3", "p2"])
     }
 
-    @Test func `what does not fit keeps its place, and what fits no call goes in pieces`() throws {
+    @Test func `a request that does not fit keeps its place, and one too large for a call is split`() throws {
         var line = Coalescer(hostsPerCall: 3)
         let scope = try Self.scope()
         line.add(1, scope: scope, priority: .normal, hosts: ["a", "b"], arrived: .zero)
@@ -57,7 +57,7 @@ import Testing
         #expect(pieces == [3, 3, 1])
     }
 
-    @Test func `a batch that was put back comes first again, and not before its time`() throws {
+    @Test func `a requeued batch comes first again, but not before its time`() throws {
         var line = Coalescer(hostsPerCall: 1)
         let scope = try Self.scope()
         for id in 1...2 as ClosedRange<RequestID> {
@@ -73,7 +73,7 @@ import Testing
         #expect(Self.hosts(again) == ["h1"] && line.failures(scope) == 1)
     }
 
-    @Test func `a request that leaves is in no call, and a scope that may not go is passed over`() throws {
+    @Test func `a removed request is in no call, and a blocked scope is left out`() throws {
         var line = Coalescer(hostsPerCall: 10)
         let (first, second) = (try Self.scope("p"), try Self.scope("q"))
         line.add(1, scope: first, priority: .normal, hosts: ["a"], arrived: .zero)

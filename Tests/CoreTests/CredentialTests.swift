@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct CredentialTests {
-    @Test func `a refused credential stops calls and fails nothing`() {
+    @Test func `a refused credential stops calls and fails no request`() {
         var bench = PipelineHarness { $0.hostsPerCall = 1 }
         for n in 0..<5 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
         var refusals = 0
@@ -45,7 +45,7 @@ import Testing
         #expect(bench.results.isEmpty)
     }
 
-    @Test(arguments: [500, 429, nil]) func `what IAM has costs no attempt and fails nothing`(_ status: Int?) {
+    @Test(arguments: [500, 429, nil]) func `a failure of IAM costs no attempt and fails no request`(_ status: Int?) {
         var bench = PipelineHarness { $0.retryFor = .seconds(10) }
         bench.receive(key: "k")
         for _ in 0..<20 {

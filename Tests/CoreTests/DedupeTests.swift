@@ -44,7 +44,7 @@ import Testing
         #expect(bench.stored == [0: 3])
     }
 
-    @Test func `a key is free again after a failure that can pass`() {
+    @Test func `a key is free again after a retryable failure`() {
         var bench = PipelineHarness { $0.retryFor = .zero }
         bench.receive(key: "k")
         bench.answer(503)
@@ -72,7 +72,7 @@ import Testing
         #expect(bench.statuses == [.succeeded, .succeeded])
     }
 
-    @Test func `a key older than the window is a first time`() {
+    @Test func `a key older than the window counts as new`() {
         var bench = PipelineHarness { $0.dedupeWindow = .seconds(60) }
         bench.receive(key: "k")
         bench.answer(200)

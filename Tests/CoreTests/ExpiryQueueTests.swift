@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct ExpiryQueueTests {
-    @Test func `requests come out by their time, and not before it`() {
+    @Test func `requests come out in order of expiry, and not early`() {
         var queue = ExpiryQueue()
         for (id, second) in [(1, 30), (2, 10), (3, 20)] as [(RequestID, Int64)] {
             queue.schedule(id, at: .seconds(second))

@@ -15,7 +15,7 @@ import Testing
         #expect(bench.stored == [0: 2])
     }
 
-    @Test func `who cannot be called before his time is told so at once, and who is not called after it`() {
+    @Test func `a request that no call can serve before it expires ends at once, and none is called later`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         let soon = (bench.now.wall + .seconds(50)).description
@@ -30,7 +30,7 @@ import Testing
         #expect(bench.results[2].failure?.code == "HTTP 503")
     }
 
-    @Test func `the time at which a call would go decides, by the wall clock of then`() {
+    @Test func `the wall-clock time at which a call would go decides about expiry`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         bench.answer(200)
@@ -41,7 +41,7 @@ import Testing
         #expect(bench.statuses == [.succeeded, .expired] && bench.calls.isEmpty)
     }
 
-    @Test func `a request that waits for the rest of its hosts is not called past its time`() {
+    @Test func `a request that waits for the rest of its hosts is not called after it expires`() {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 2
@@ -56,7 +56,7 @@ import Testing
         #expect(bench.calls.isEmpty)
     }
 
-    @Test func `expiry after a part was seen to be done names the others`() {
+    @Test func `expiry after some hosts were seen as started names the others`() {
         var bench = PipelineHarness()
         let soon = (bench.now.wall + .seconds(20)).description
         bench.receive(key: "k", hosts: ["h1", "h2", "h3"], more: #","expires_at":"\#(soon)""#)
@@ -70,7 +70,7 @@ import Testing
         #expect(bench.results.first?.failedHosts.map(\.hostID) == ["h1", "h2"])
     }
 
-    @Test func `a closed gate expires nobody whose time is not over`() {
+    @Test func `a closed gate expires no request early`() {
         var bench = PipelineHarness()
         bench.receive(key: "a")
         bench.answer(401, code: "APIGW.0301")

@@ -31,7 +31,7 @@ import Testing
         ("APIG.0308", 429, .throttled, .wait), ("APIGW.0301", 401, .auth, .stop),
         ("APIGW.0307", 401, .auth, .stop), ("APIGW.0201", 502, .transient, .retry),
         ("APIGW.0201", 413, .request, .refuse), ("APIGW.0302", 403, .request, .refuse),
-    ]) func `the contract's own words hold`(
+    ]) func `codes are handled as the contract states`(
         _ code: String, _ status: Int, _ category: Failure.Category, _ disposition: Failure.Disposition
     ) throws {
         let failure = try #require(Self.failure(status, code))
@@ -46,7 +46,7 @@ import Testing
         #expect(try #require(Self.failure(status)).disposition == disposition)
     }
 
-    @Test func `an unknown code is told apart and decided by its status`() throws {
+    @Test func `an unknown code is reported and decided by its status`() throws {
         let failure = try #require(Self.failure(400, "HSS.9999"))
         #expect(!failure.isKnown)
         #expect(failure.category == .unknown)

@@ -60,7 +60,7 @@ import Testing
         return 1 + 2 * faulty * depth
     }
 
-    @Test func `a result on its way keeps its partition while a read of its hosts is answered`() {
+    @Test func `an unacknowledged result keeps its partition while a read of its hosts is answered`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.acknowledges = false
         bench.receive(
@@ -74,7 +74,7 @@ import Testing
         #expect(bench.released == [0] && bench.stored[0] == 1)
     }
 
-    @Test(arguments: 2...10) func `every set of faulty hosts: the sound succeed within the bound`(_ hosts: Int) {
+    @Test(arguments: 2...10) func `every set of faulty hosts: the other hosts succeed within the bound`(_ hosts: Int) {
         for set in 0..<(1 << hosts) {
             let faulty = Set((0..<hosts).filter { set >> $0 & 1 == 1 })
             let halved = Self.run(hosts: hosts, faulty: faulty, evidence: set % 2 == 0 ? .none : .failing)
@@ -110,7 +110,7 @@ import Testing
         #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1001")
     }
 
-    @Test func `a faulty host is called apart for a while, behind all others, and ended by a call only`() {
+    @Test func `a faulty host is called separately and last for a while, and only a call fails it`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", hosts: ["bad"])
         bench.answer(400, code: "HSS.1001", text: "no agent")
@@ -137,7 +137,7 @@ import Testing
         #expect(bench.calls.map(\.hostIDs) == [["bad", "fine"]], "mended, and so together with others")
     }
 
-    @Test func `the read after a refused call looks at what is next in line, and moves faulty hosts apart`() {
+    @Test func `the read after a refused call includes the next hosts in line, and quarantines faulty ones`() {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 2
@@ -158,7 +158,7 @@ import Testing
         #expect(bench.statuses == [.succeeded, .partiallySucceeded, .partiallySucceeded])
     }
 
-    @Test func `each of several faults has the code that a call was refused with`() {
+    @Test func `each of several faulty hosts has the code of a call that was refused for it`() {
         var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["good", "bad", "gone", "lost"])
         bench.play(100) { bench, call in
@@ -172,7 +172,7 @@ import Testing
         #expect(codes.sorted() == ["bad HSS.1001", "gone HSS.0011", "lost HSS.0011"])
     }
 
-    @Test func `hosts that a lost call started are not called again, and the result says so`() {
+    @Test func `hosts that a lost call started are not called again, and the result shows it`() {
         var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["a", "b"])
         bench.lose()
@@ -186,7 +186,7 @@ import Testing
     }
 
     @Test(arguments: [1, StatusReads.maximumFailuresOfLost])
-    func `after a lost answer a read that fails is tried again before a call`(failures: Int) {
+    func `after a lost answer a failed read is retried before a call`(failures: Int) {
         var bench = PipelineHarness()
         bench.receive(key: "k", hosts: ["a"])
         bench.lose()
@@ -207,7 +207,7 @@ import Testing
         #expect(bench.statuses == [.succeeded])
     }
 
-    @Test func `an agent that is offline is tried again, apart, until the budget ends`() {
+    @Test func `an offline agent is retried separately until the budget ends`() {
         var bench = PipelineHarness { $0.retryFor = .seconds(300) }
         bench.receive(key: "k", hosts: ["good", "away"])
         bench.answer(400, code: "HSS.1007", text: "offline")
@@ -225,7 +225,7 @@ import Testing
         #expect(bench.results[0].failedHosts[0].failure.code == "HSS.1007")
     }
 
-    @Test func `a request that is moved to the line apart waits in that one only`() throws {
+    @Test func `a request that is moved to quarantine waits only there`() throws {
         let json = #"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h"]}"#
         let record = Record(
             position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: Array(json.utf8))
@@ -246,7 +246,7 @@ import Testing
         #expect(coalescer.waitingCount == 0)
     }
 
-    @Test func `a request in two parts of a call that is cleared of the faulty loses neither`() {
+    @Test func `a request in two parts of a call loses neither when faulty hosts are removed`() {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 10

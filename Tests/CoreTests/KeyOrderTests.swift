@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct KeyOrderTests {
-    @Test func `the next open request of a key may be called when the one before it leaves`() {
+    @Test func `the next open request of a key may be called once the one before it is gone`() {
         var order = KeyOrder()
         let entry = OpenRequestsTests.entry(1)
         let first = [order.enter(1, entry), order.enter(2, entry), order.enter(3, entry)]
@@ -17,7 +17,7 @@ import Testing
         #expect(none == nil && last, "nothing is before it any more")
     }
 
-    @Test func `a record without a key waits for none, and a partition that goes leaves nothing`() {
+    @Test func `a record without a key waits for no other, and a released partition leaves nothing behind`() {
         var order = KeyOrder()
         var entry = OpenRequestsTests.entry(1)
         var first = [order.enter(1, entry)]

@@ -14,7 +14,7 @@ import Testing
             completedAt: Timestamp(milliseconds: seconds * 1000), failure: nil)
     }
 
-    @Test func `the table does as a dictionary would, through growth, replacement and expiry`() {
+    @Test func `the table behaves like a dictionary, through growth, replacement and expiry`() {
         var generator = SplitMix64(seed: 5)
         var ledger = Ledger()
         var model: [Fingerprint: (offset: Int64, seconds: Int64)] = [:]
@@ -70,7 +70,7 @@ import Testing
         #expect(refused > 5_000)
     }
 
-    @Test func `a restored ledger answers as the one before it, and its records are passed over`() {
+    @Test func `a restored ledger answers as before, and its records get no second result`() {
         var before = PipelineHarness()
         before.receive(key: "good")
         before.answer(200)
@@ -95,7 +95,7 @@ import Testing
         #expect(after.results[1].failure?.title == "The host has no agent")
     }
 
-    @Test func `a key of one project is no key of another, whatever both hold`() {
+    @Test func `a key of one project is no key of another, whatever the texts`() {
         var bench = PipelineHarness()
         bench.receive(key: #"x\u0000k"#, project: "p")
         bench.receive(key: "k", project: #"p\u0000x"#)
@@ -103,7 +103,7 @@ import Testing
         #expect(bench.statuses == [.succeeded, .succeeded])
     }
 
-    @Test func `a result of a clock that was ahead does not keep what came after it`() throws {
+    @Test func `a result with a time in the future does not keep later entries`() throws {
         var ledger = Ledger()
         let now = Timestamp(milliseconds: 1_767_225_600_000)
         for (offset, ahead) in [(0, 86_400 * 365), (1, 0), (2, 0)] as [(Int64, Int64)] {

@@ -34,7 +34,7 @@ import Testing
         #expect(!bench.pipeline.permits.calls.isFree(bench.now), "one that may have arrived takes it")
     }
 
-    @Test func `a void token costs a slot, and closes no gate`() {
+    @Test func `a void token takes a slot of the quota, but does not close the gate`() {
         var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         _ = Self.notes(&bench, Self.failed(nil, .tokenVoid("expired")))
@@ -43,7 +43,7 @@ import Testing
         #expect(bench.queries.isEmpty, "it had no effect, so there is nothing to look up")
     }
 
-    @Test func `a call that waited in vain for a token takes no slot`() {
+    @Test func `a call that never got a token takes no slot of the quota`() {
         var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         var reply = Self.failed(401)
@@ -55,7 +55,7 @@ import Testing
     @Test(arguments: [
         (failed(503), quota), (failed(nil, .notSent("refused")), quota), (failed(nil, .notSent("refused")), nil),
         (failed(429, retryAfter: .seconds(30)), quota), (failed(503), nil), (failed(401), quota),
-    ]) func `a failed call's line says when the next call goes`(_ reply: Reply, _ quota: RateLimit?) throws {
+    ]) func `the log of a failed call shows when the next call goes`(_ reply: Reply, _ quota: RateLimit?) throws {
         var bench = PipelineHarness { $0.quota = quota }
         bench.receive(key: "k")
         let told = Self.notes(&bench, reply).compactMap { note -> Duration? in
@@ -68,7 +68,7 @@ import Testing
         #expect(bench.calls.count == 1)
     }
 
-    @Test func `a throttled call's line says when calls go on`() {
+    @Test func `the log of a throttled call shows when calls resume`() {
         var bench = PipelineHarness { $0.quota = Self.quota }
         bench.receive(key: "k")
         let notes = Self.notes(&bench, Self.failed(429, retryAfter: .seconds(200)))

@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct OffsetTrackerTests {
-    @Test func `behind one open record what is done is not kept`() {
+    @Test func `finished records behind an open one are not kept one by one`() {
         var tracker = OffsetTracker()
         for offset in 0..<200_000 as Range<Int64> {
             _ = tracker.open(offset)

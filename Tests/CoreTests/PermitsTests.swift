@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(arguments: [(200, true), (400, true), (404, true), (429, false), (500, false), (503, false)])
-    func `only an answer for which the credential was looked at shows that it is good`(_ status: Int, _ shows: Bool) {
+    func `only an answer after a check of the credential shows that it is valid`(_ status: Int, _ shows: Bool) {
         #expect(Self.reply(status).acceptsCredential == shows)
     }
 }

@@ -18,7 +18,7 @@ import Testing
         #expect(bench.pipeline.openCount == 0)
     }
 
-    @Test func `offsets are stored up to the first that is open, and gaps do not hold them back`() {
+    @Test func `offsets are stored up to the first open one, and gaps do not delay them`() {
         var bench = PipelineHarness { $0.hostsPerCall = 1 }
         for key in ["a", "b", "c"] { bench.receive(key: key, plugin: key) }
         bench.receive(#"{}"#, skipping: 5)
@@ -65,7 +65,7 @@ import Testing
         #expect(bench.calls.map(\.hostIDs) == [["3"], ["2"]])
     }
 
-    @Test func `another project's storm holds a single request up for two windows at most`() {
+    @Test func `another project's storm delays a single request by two windows at most`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         for n in 0..<3_000 { bench.receive(key: "storm\(n)", hosts: ["h\(n)"], project: "storm") }
         bench.settleFor(.seconds(30))
@@ -78,7 +78,7 @@ import Testing
         #expect(bench.results.count < 3_000)
     }
 
-    @Test func `a bulk request is not passed over for ever by critical ones`() {
+    @Test func `a bulk request is not delayed for ever by critical ones`() {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 1
@@ -95,7 +95,7 @@ import Testing
         #expect(bench.now.uptime - asked <= .seconds(1800))
     }
 
-    @Test func `classes go in their order, the longest waiting first within one`() {
+    @Test func `classes go in their order, with the longest waiting first in each`() {
         var bench = PipelineHarness {
             $0.quota = RateLimit(calls: 1, window: .seconds(60))
             $0.hostsPerCall = 1
@@ -111,14 +111,14 @@ import Testing
                 == ["first", "critical2", "critical5", "normal1", "normal4", "bulk0", "bulk3"])
     }
 
-    @Test func `every result has a key, its id where its request has none`() {
+    @Test func `every result has a key, or its id if the request has none`() {
         var bench = PipelineHarness()
         bench.receive("no json")
         let record = ResultWriter(requestsTopic: "r").record(bench.results[0])
         #expect(record.key == Array("r/0/0/rejected".utf8))
     }
 
-    @Test func `a partition's end is committed behind what is open, and not when the partition is going`() {
+    @Test func `a partition's end is committed after its open requests, but not during a revoke`() {
         var bench = PipelineHarness(partitions: [0, 1])
         bench.hand(.reachedEnd(Position(partition: 1, offset: 7)))
         #expect(bench.stored == [1: 7])

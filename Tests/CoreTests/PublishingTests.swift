@@ -20,7 +20,7 @@ import Testing
         #expect(bench.pipeline.wantsRecords())
     }
 
-    @Test func `a result that was not taken goes out again`() {
+    @Test func `a result that was not accepted is sent again`() {
         var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "a")
@@ -33,7 +33,7 @@ import Testing
         #expect(bench.stored == [0: 1])
     }
 
-    @Test func `a result too large for the topic goes out with less in it`() {
+    @Test func `a result too large for the topic is sent with less in it`() {
         var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "a", hosts: ["h1", "h2"], more: #","reason":"long","correlation_id":"c""#)
@@ -48,7 +48,7 @@ import Testing
         #expect(bench.stored == [0: 1])
     }
 
-    @Test func `results that are not taken stop the intake until they are`() {
+    @Test func `results that are not accepted stop the intake until they are`() {
         var bench = PipelineHarness()
         bench.acknowledges = false
         bench.receive(key: "k")
@@ -64,7 +64,7 @@ import Testing
         #expect(bench.paused.isEmpty && bench.pipeline.wantsRecords())
     }
 
-    @Test func `a result that is too large keeps the hosts that failed as long as it can`() throws {
+    @Test func `a result that is too large keeps its failed hosts for as long as possible`() throws {
         var result = try #require(ResultExampleTests.results().first { $0.status == .partiallySucceeded })
         result.failedHosts[0].failure.detail = String(repeating: "x", count: 1000)
         let names = result.failedHosts.map(\.hostID)

@@ -43,7 +43,7 @@ import Testing
         return most
     }
 
-    @Test func `a limit that the server names counts where it is stricter, until it names a wider one`() {
+    @Test func `a limit that the server names applies if it is stricter, until the server names a wider one`() {
         var quota = Quota(RateLimit(calls: 5, window: .seconds(60)))
         let slot = quota.sent(Self.now(.zero))
         quota.answered(slot, Self.now(.zero))
@@ -79,21 +79,21 @@ import Testing
         return times
     }
 
-    @Test func `who is the first caller of all has all slots at once`() {
+    @Test func `the first caller of a group has all slots at once`() {
         #expect(Self.free(Self.taken(.none, calls: 5, at: .zero), from: .zero) == Array(repeating: .zero, count: 5))
     }
 
-    @Test func `each slot is in use as long as the previous caller said`() {
+    @Test func `each slot is in use until the time in the handover`() {
         let quota = Self.taken(.handedOver(Self.handover), at: .seconds(40))
         #expect(Self.free(quota, from: .seconds(40)) == [.seconds(40), .seconds(91)], "and a second for the clocks")
     }
 
-    @Test func `after a caller without a word every slot counts as spent until a call of now must have arrived`() {
+    @Test func `without a handover every slot counts as spent until a call sent now must have arrived`() {
         let quota = Self.taken(.unknown(idleSince: nil), calls: 3, at: .seconds(100))
         #expect(Self.free(quota, from: .seconds(100)) == Array(repeating: .seconds(165), count: 3))
     }
 
-    @Test func `who took over says what he found, so that his own commits do not cover it up`() {
+    @Test func `a new caller records what it inherited, so that its own commits do not hide it`() {
         let now = Timestamp(milliseconds: 1_000_000)
         let configuration = Pipeline.Configuration(quota: RateLimit(calls: 2, window: .seconds(60)))
         func trace(_ committed: Int64?, end: Int64, results: Bool = true) -> PreviousOwner.Trace {
@@ -117,25 +117,25 @@ import Testing
         }
     }
 
-    @Test func `an idle crash costs nothing`() {
+    @Test func `a crash of an idle caller delays no call`() {
         let quota = Self.taken(.unknown(idleSince: Timestamp(milliseconds: 10_000)), at: .seconds(100))
         #expect(quota.isFree(Self.now(.seconds(100))))
     }
 
-    @Test func `no text holds a slot for longer than a call of now would`() {
+    @Test func `no handover holds a slot for longer than a call sent now would`() {
         let wrong = Handover(start: [Timestamp(milliseconds: 3_600_000)], status: [])
         let free = Self.free(Self.taken(.handedOver(wrong), calls: 1, at: .seconds(100)), from: .seconds(100))
         #expect(free == [.seconds(166)])
     }
 
-    @Test func `what a caller leaves covers its calls on their way`() {
+    @Test func `a handover covers the calls in flight`() {
         var quota = Quota(RateLimit(calls: 3, window: .seconds(60)), transit: .seconds(5))
         _ = quota.sent(Self.now(.seconds(10)))
         quota.answered(quota.sent(Self.now(.seconds(10))), Self.now(.seconds(11)))
         #expect(quota.handOver(Self.now(.seconds(20))).map(\.milliseconds) == [85_000, 71_000])
     }
 
-    @Test func `a handover survives its text, and other texts are none`() throws {
+    @Test func `a handover can be encoded and decoded, and other texts are refused`() throws {
         #expect(Handover(Self.handover.text) == Self.handover)
         let refused = Handover(start: [], status: [], refusals: [7, 5].map(Timestamp.init(milliseconds:)))
         #expect(Handover(refused.text) == refused)

@@ -11,7 +11,7 @@ import Testing
         }
     }
 
-    @Test func `a revoke waits for what is in flight, stores it, and leaves the rest`() {
+    @Test func `a revoke waits for calls in flight, stores their offsets, and leaves the rest`() {
         var bench = PipelineHarness(partitions: [0, 1]) { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         bench.receive(key: "b", plugin: "y")
@@ -35,7 +35,7 @@ import Testing
         #expect(bench.stored.isEmpty)
     }
 
-    @Test func `a drain finishes calls, leaves what waits, and says when it is over`() {
+    @Test func `a drain finishes calls, leaves waiting requests, and reports its end`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "a", plugin: "x")
         bench.receive(key: "b", plugin: "y")
@@ -47,7 +47,7 @@ import Testing
         #expect(bench.stored == [0: 1])
     }
 
-    @Test func `no call goes before the group has made this worker its caller, nor after its lease is over`() {
+    @Test func `no call goes before this worker is the caller, nor after its lease expires`() {
         var bench = Self.caller()
         bench.receive(key: "a", hosts: ["a"])
         bench.pass(.seconds(1))
@@ -65,7 +65,7 @@ import Testing
         #expect(bench.calls.count == 1)
     }
 
-    @Test func `the lease goes with partition 0, after all other partitions, and tells which slots are in use`() {
+    @Test func `partition 0 is released last, with a handover of the slots in use`() {
         var bench = Self.caller()
         bench.hand(.tookOver(.none))
         bench.hand(.leased(until: bench.now.uptime + .seconds(9)))
@@ -81,7 +81,7 @@ import Testing
         #expect(bench.calls.isEmpty, "the lease is gone")
     }
 
-    @Test func `a caller knows of the refusals that its predecessor met`() throws {
+    @Test func `a caller knows the refusals of its predecessor`() throws {
         var first = Self.caller()
         first.hand(.tookOver(.none))
         first.hand(.leased(until: first.now.uptime + .seconds(900)))
@@ -104,14 +104,14 @@ import Testing
         #expect(next.calls.count == 1)
     }
 
-    @Test func `who goes before it has taken over leaves what the caller before it left`() {
+    @Test func `a worker that leaves before its takeover keeps the previous handover`() {
         var bench = Self.caller()
         bench.hand(.revoked([0, 1], isLost: false, deadline: bench.now.uptime + .seconds(10)))
         #expect(bench.released == [1, 0])
         #expect(bench.handovers.isEmpty)
     }
 
-    @Test func `a caller that gets its place back counts its own calls once`() throws {
+    @Test func `a caller that regains its role counts its own calls once`() throws {
         var bench = Self.caller()
         bench.hand(.tookOver(.none))
         bench.hand(.leased(until: bench.now.uptime + .seconds(9)))

@@ -15,7 +15,7 @@ import Testing
             value: value.map { Array($0.utf8) }, headers: headers)
     }
 
-    @Test func `whatever differs makes another record`() {
+    @Test func `a difference in any field makes another record`() {
         let records = [
             Self.record(), Self.record(1), Self.record(timestamp: nil), Self.record(timestamp: Self.wall + .seconds(1)),
             Self.record(key: "kv", value: ""), Self.record(key: nil), Self.record(key: "", value: "kv"),
@@ -50,7 +50,7 @@ import Testing
         return bench
     }
 
-    @Test func `the same records are passed over, and that is told`() {
+    @Test func `the same records get no second result, and that is logged`() {
         var after = takeOver(Self.played())
         after.receive(key: "a")
         after.receive(key: "b")
@@ -59,7 +59,7 @@ import Testing
         #expect(after.notes == (0..<3).map { .skipped(Position(partition: 0, offset: $0)) })
     }
 
-    @Test func `records of a topic that was created again are answered, though their offsets have results`() {
+    @Test func `records of a recreated topic are answered, although their offsets have results`() {
         var after = takeOver(Self.played())
         after.now.wall = after.now.wall + .seconds(1)
         after.receive(key: "c")
@@ -70,7 +70,7 @@ import Testing
         #expect(after.notes.count { if case .anothersResult = $0 { true } else { false } } == 3)
     }
 
-    @Test func `results of another requests topic answer nothing, not even repeats`() {
+    @Test func `results of another requests topic answer no request, not even a repeat`() {
         var after = takeOver(Self.played(), topic: "u")
         after.receive(key: "a")
         after.receive(key: "b")
@@ -78,7 +78,7 @@ import Testing
         #expect(after.statuses == [.succeeded, .succeeded])
     }
 
-    @Test func `results of another requests topic tell when the last call was made`() {
+    @Test func `results of another requests topic show when the last call was made`() {
         var before = PipelineHarness { $0.requestsTopic = "t" }
         before.receive(key: "a")
         before.answer(200)
@@ -96,7 +96,7 @@ import Testing
         return entry
     }
 
-    @Test func `after an upgrade the records that were answered before it are passed over`() {
+    @Test func `records that were answered before an upgrade get no second result after it`() {
         var after = takeOver(Self.played(), form: Self.versionOne)
         // The producer's clock is ahead of the worker's.
         after.now.wall = after.now.wall + .seconds(60)
@@ -122,7 +122,7 @@ import Testing
         #expect(later.statuses == [.duplicate])
     }
 
-    @Test func `what was called for a record is not carried over to another at its place`() {
+    @Test func `attempts of a record are not carried over to another record at its offset`() {
         var bench = PipelineHarness { $0.requestsTopic = "t" }
         bench.receive(key: "a")
         bench.answer(503, code: "x")
@@ -134,7 +134,7 @@ import Testing
         #expect(after.results.first?.attempts == 1)
     }
 
-    @Test func `a log that goes back is told, and nothing of it is taken or stored before it is read anew`() {
+    @Test func `a recreated log is logged, and none of it is taken or stored before the rejoin`() {
         var bench = PipelineHarness { $0.requestsTopic = "t" }
         bench.receive(key: "a")
         bench.answer(200)
@@ -152,7 +152,7 @@ import Testing
         #expect(bench.pipeline.stalePartitions.isEmpty)
     }
 
-    @Test func `a log that ends before what was read went back`() {
+    @Test func `a log that ends before the last offset read was recreated`() {
         var bench = PipelineHarness()
         bench.receive(key: "a")
         bench.settle()
@@ -162,7 +162,7 @@ import Testing
         #expect(bench.takenAnew == [0: 0])
     }
 
-    @Test func `a record below where reading began shows that the log is another one`() {
+    @Test func `a record below the start offset shows that the log was recreated`() {
         var bench = PipelineHarness(partitions: [])
         bench.hand(.assigned(0, Ledger(records: 5..<9, start: 9)))
         bench.receive(key: "k")

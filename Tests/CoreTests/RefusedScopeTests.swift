@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test func `a project that alone is refused holds up no other project and fails nothing`() {
+    @Test func `a project refused alone delays no other project and fails no request`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "x", project: "x", more: #","priority":"critical""#)
         for n in 0..<3 { bench.receive(key: "k\(n)", project: "p\(n)") }
@@ -56,7 +56,7 @@ import Testing
         #expect(bench.results.count == 24 && bench.pipeline.openCount == 0)
     }
 
-    @Test func `after a refusal the next probe is of another project, whatever the classes`() {
+    @Test func `after a refusal the next probe is of another project, whatever the priorities`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         for n in 0..<3 { bench.receive(key: "x\(n)", project: "x", plugin: "g\(n)", more: #","priority":"critical""#) }
         while let call = bench.calls.first, call.projectID == "x" { bench.answer(401, code: "APIGW.0301") }
@@ -64,7 +64,7 @@ import Testing
         #expect(bench.calls.map(\.projectID) == ["p"])
     }
 
-    @Test func `after a refusal a read of another project is a probe as its calls are`() {
+    @Test func `after a refusal a read of another project is a probe, as its calls are`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "bad", hosts: ["h1", "bad"], project: "p")
         bench.receive(key: "x", project: "x")
@@ -75,7 +75,7 @@ import Testing
         #expect(bench.queries.map(\.projectID) == ["p"])
     }
 
-    @Test func `a read that is refused says nothing of the credential`() {
+    @Test func `a refused read is no evidence against the credential`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "bad", hosts: ["h1", "bad"], project: "q")
         bench.answer(400, code: "HSS.1001")
@@ -90,7 +90,7 @@ import Testing
         #expect(bench.statuses.contains(.partiallySucceeded), "halves need no read")
     }
 
-    @Test func `after a lost answer a read that is refused keeps its hosts from a call for a while only`() {
+    @Test func `after a lost answer a refused read delays the call of its hosts only for a while`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "k")
         bench.lose()
@@ -164,7 +164,7 @@ import Testing
         #expect(bench.calls.count == 2)
     }
 
-    @Test func `an answer to a call on the old credential proves nothing of the new one`() {
+    @Test func `an answer to a call on the old credential proves nothing about the new one`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "old")
         bench.pass(.seconds(1))

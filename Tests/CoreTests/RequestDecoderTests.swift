@@ -20,7 +20,7 @@ import Testing
         decode(Array(text.utf8), headers: headers, policy: policy)
     }
 
-    @Test func `a plain request is read and its hosts lose their repeats`() throws {
+    @Test func `a plain request is read, and its hosts are deduplicated`() throws {
         let request = try Self.decode(Self.good).get()
         #expect(request.idempotencyKey == "k")
         #expect(request.hostIDs == ["a", "b"])
@@ -31,7 +31,7 @@ import Testing
     @Test(arguments: [
         ("expire_at", "expires_at"), ("expiresAt", "expires_at"), ("Expires-At", "expires_at"), ("priorty", "priority"),
         ("prioirty", "priority"), ("correlationid", "correlation_id"), ("operate_al", "operate_all"),
-    ]) func `a field that is almost one of ours rejects the request and names the one that is meant`(
+    ]) func `a misspelled field rejects the request and names the intended field`(
         _ name: String, _ meant: String
     ) {
         guard case .failure(let rejection) = Self.decode(Self.with("\"\(name)\":true")) else {
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: ["region", "tenant", "trace", "x", "", "priority_class", "hosts"])
-    func `a field that is nothing like ours is ignored`(_ name: String) throws {
+    func `an unrelated field is ignored`(_ name: String) throws {
         _ = try Self.decode(Self.with("\"\(name)\":true")).get()
     }
 
@@ -52,7 +52,7 @@ import Testing
         (#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{}}"#, [], "content-type"),
         (#"{"project_id":"p"}"#, [Header("ce-specversion", "1.0"), Header("ce-id", "1")], "ce_, not ce-"),
         (#"{"project_id":"p"}"#, [Header("ce_id", "1"), Header("ce_source", "/s")], "ce_specversion"),
-    ]) func `what looks like a CloudEvent and is none is told what it lacks`(
+    ]) func `an incomplete CloudEvent is rejected with what it lacks`(
         _ text: String, _ headers: [Header], _ says: String
     ) {
         guard case .failure(let rejection) = Self.decode(text, headers: headers) else {
@@ -183,7 +183,7 @@ import Testing
         #expect(request.fields.traceparent == "00-a-b-01")
     }
 
-    @Test func `a binary event gives its key from source and id, and the field goes before it`() throws {
+    @Test func `a binary event takes its key from source and id, unless the field is set`() throws {
         let headers = [Header("ce_specversion", "1.0"), Header("ce_id", "7"), Header("ce_source", "s")]
         let body = #"{"project_id":"p","plugin_code":"ndr","host_id_list":["a"]}"#
         #expect(try Self.decode(body, headers: headers).get().idempotencyKey == "s 7")
@@ -207,7 +207,7 @@ import Testing
         }
     }
 
-    @Test func `the policy's lists refuse what they do not name`() throws {
+    @Test func `the policy's lists refuse everything that they do not name`() throws {
         var policy = Policy()
         policy.projects = ["q"]
         guard case .failure(let rejection) = Self.decode(Self.good, policy: policy) else {

@@ -28,11 +28,11 @@ import Testing
         return bench.results
     }
 
-    @Test func `there is one of each status`() {
+    @Test func `there is an example of each status`() {
         #expect(Set(Self.results().map(\.status)) == Set(Status.allCases))
     }
 
-    @Test(arguments: Status.allCases) func `the example is what is written`(_ status: Status) throws {
+    @Test(arguments: Status.allCases) func `each example equals the result that is written`(_ status: Status) throws {
         let result = try #require(Self.results().first { $0.status == status })
         let value = ResultWriter(requestsTopic: "plugin.start.requests").record(result).value
         let url = Self.directory.appendingPathComponent("result-\(status.rawValue).json")

@@ -3,7 +3,7 @@ import Testing
 @testable import Core
 
 @Suite struct RetryTests {
-    @Test func `a transient failure is tried again with growing pauses until the budget ends`() {
+    @Test func `a transient failure is retried with growing pauses until the budget ends`() {
         var bench = PipelineHarness { $0.retryFor = .seconds(600) }
         bench.receive(key: "k")
         var tries = 0
@@ -22,7 +22,7 @@ import Testing
         #expect(bench.results[0].failure?.category == .transient)
     }
 
-    @Test func `a lost answer is tried again`() {
+    @Test func `a call whose answer was lost is retried`() {
         var bench = PipelineHarness()
         bench.receive(key: "k")
         bench.lose()
@@ -87,7 +87,7 @@ import Testing
         #expect(bench.statuses == Array(repeating: .succeeded, count: 10))
     }
 
-    @Test func `what was tried before a rebalance still counts after it`() {
+    @Test func `attempts before a rebalance still count after it`() {
         var bench = PipelineHarness { $0.retryFor = .seconds(600) }
         let record = Record(
             position: Position(partition: 0, offset: 0), timestamp: nil, key: nil,
@@ -102,8 +102,7 @@ import Testing
         #expect(bench.results.map(\.attempts) == [2])
     }
 
-    @Test func `an outage of five minutes, refused, hanging and cut off, fails nothing and is not answered by a storm`()
-    {
+    @Test func `an outage of five minutes, refused, hanging and cut off, fails no request and causes no storm`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 5, window: .seconds(60)) }
         for n in 0..<200 { bench.receive(key: "k\(n)", hosts: ["h\(n)"], plugin: "x\(n % 4)") }
         let began = bench.now.uptime
@@ -133,7 +132,7 @@ import Testing
         #expect(bench.stored == [0: 200])
     }
 
-    @Test func `a line that waits for its pause holds up no other`() {
+    @Test func `a scope that waits for its pause delays no other`() {
         var bench = PipelineHarness()
         bench.receive(key: "a", project: "x")
         var pause: Duration { (bench.pipeline.deadline(bench.now) ?? bench.now.uptime) - bench.now.uptime }
@@ -153,7 +152,7 @@ import Testing
         #expect(bench.calls.map(\.projectID) == ["y"])
     }
 
-    @Test func `what failed for a while is not what a partial success failed of`() {
+    @Test func `a temporary failure is not the error of a partial success`() {
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 1, window: .seconds(60)) }
         bench.receive(key: "k", hosts: ["bad", "h2"])
         bench.answer(400, code: "HSS.1001")

@@ -18,7 +18,7 @@ import Testing
         #expect(clock.now(Self.seen(.seconds(1600), off: off)) == Self.seen(.seconds(1600), off: off))
     }
 
-    @Test func `a step that is taken back leaves nothing behind`() {
+    @Test func `a step that is undone has no effect`() {
         var clock = SteadyClock()
         _ = clock.now(Self.seen(.zero))
         _ = clock.now(Self.seen(.seconds(1000), off: .seconds(3600)))
@@ -29,14 +29,14 @@ import Testing
         #expect(other == Self.seen(.seconds(2400)), "and so they do when it steps on")
     }
 
-    @Test func `a clock that is put right soon after the start is believed as soon`() {
+    @Test func `a clock that is corrected soon after the start is accepted as soon`() {
         var clock = SteadyClock()
         _ = clock.now(Self.seen(.zero, off: .seconds(-7200)))
         #expect(clock.now(Self.seen(.seconds(20))) == Self.seen(.seconds(20), off: .seconds(-7200)))
         #expect(clock.now(Self.seen(.seconds(40))) == Self.seen(.seconds(40)))
     }
 
-    @Test func `what is corrected bit by bit is followed`() {
+    @Test func `gradual corrections are followed`() {
         var clock = SteadyClock()
         for second in 0..<1000 as Range<Int64> {
             let seen = Self.seen(.seconds(second), off: .milliseconds(second * 100))

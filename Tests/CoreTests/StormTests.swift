@@ -60,7 +60,7 @@ import Testing
             .sorted { ($0.element.1, $0.offset) < ($1.element.1, $1.offset) }.map(\.element.0)
     }
 
-    @Test(arguments: 0..<6, [false, true]) func `a poisoned producer costs the good ones half as long again at most`(
+    @Test(arguments: 0..<6, [false, true]) func `a poisoned producer slows the others by a half at most`(
         _ seed: Int, _ isSame: Bool
     ) {
         let good = (0..<200).map { Request(key: "good\($0)", hosts: ["g\($0)"]) }
@@ -77,7 +77,7 @@ import Testing
         #expect(beside.seconds <= 1.5 * alone.seconds, "\(beside.calls) calls")
     }
 
-    @Test(arguments: 0..<3) func `a plugin that alone is refused costs sound projects a fifth more time at most`(
+    @Test(arguments: 0..<3) func `a plugin refused alone slows other projects by a fifth at most`(
         _ seed: Int
     ) {
         let good = (0..<600).map { Request(key: "good\($0)", hosts: ["g\($0)"], project: "p\($0 % 3)") }

@@ -14,9 +14,9 @@
             position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: nil,
             headers: [Header(LedgerEntry.header, Array(line))])
         guard let entry = LedgerEntry(record) else { continue }
-        try hold(LedgerEntry(record) == entry, "read twice it is the same")
+        try hold(LedgerEntry(record) == entry, "reading twice gives the same result")
         try hold(LedgerEntry(Array(entry.text.utf8)) == entry, "\(entry.text) is read as it was written")
-        try hold(entry.position.partition >= 0 && entry.position.offset >= 0, "a place in a topic")
+        try hold(entry.position.partition >= 0 && entry.position.offset >= 0, "the position is valid")
         try hold((entry.code ?? "").utf8.count <= 1024 && (entry.call ?? "").utf8.count <= 1024, "texts are bounded")
         ledger.restore(entry)
         if let source = entry.source, source.topic != "t" {
@@ -28,7 +28,7 @@
         known[key] = entry
         claims += 1
     }
-    try hold(ledger.count == claims, "what was restored is counted")
+    try hold(ledger.count == claims, "restored entries are counted")
     try hold(ledger.ofOtherTopics == others && ledger.forgotten == 0, "results of another topic are counted")
     try hold(ledger.answeredCount(below: .max) == answered.count, "each offset with a result is counted once")
     let all = Set(answered.values.joined())
@@ -46,7 +46,7 @@
     for (key, entry) in known {
         let outcome = ledger.outcome(for: key, now: now, window: .seconds(1 << 40))
         if entry.status == .failed && entry.isRetryable {
-            try hold(outcome == nil, "a failure that can pass frees its key")
+            try hold(outcome == nil, "a retryable failure frees its key")
             continue
         }
         let found = try need(outcome, "a restored key is known")
@@ -56,13 +56,13 @@
         if entry.status != .succeeded {
             try hold(
                 found.failure?.code == (entry.code ?? "") && found.failure?.httpStatus == entry.httpStatus
-                    && found.failure?.isRetryable == entry.isRetryable, "a restored failure is the one there was")
+                    && found.failure?.isRetryable == entry.isRetryable, "a restored failure equals the original")
         }
     }
     // One second past what a ledger can distinguish, so everything is older.
     ledger.expire(before: Timestamp(milliseconds: Int64(UInt32.max) * 1000 - 1))
     for (key, entry) in known where entry.completedAt.milliseconds < Int64(UInt32.max - 1) * 1000 && claims == 1 {
-        try hold(ledger.count == 0, "what is old goes")
-        try hold(ledger.outcome(for: key, now: now, window: .seconds(1 << 40)) == nil, "what went is not found")
+        try hold(ledger.count == 0, "old entries are removed")
+        try hold(ledger.outcome(for: key, now: now, window: .seconds(1 << 40)) == nil, "removed entries are not found")
     }
 }

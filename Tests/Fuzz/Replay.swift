@@ -8,7 +8,7 @@ import Testing
 @Suite struct FuzzTests {
     static let corpus = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("corpus")
 
-    @Test(arguments: Target.all.map(\.name)) func `what holds, holds for the corpus`(_ name: String) throws {
+    @Test(arguments: Target.all.map(\.name)) func `each property holds for the corpus`(_ name: String) throws {
         let target = try #require(Target.all.first { $0.name == name })
         let files = try FileManager.default.contentsOfDirectory(
             at: Self.corpus.appendingPathComponent(name), includingPropertiesForKeys: nil)

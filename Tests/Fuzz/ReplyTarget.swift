@@ -19,7 +19,7 @@ private func check(_ reply: Reply) throws {
         try hold(text.utf8.count <= bytes, "the vendor's text is at most \(bytes) bytes")
         try hold(!text.holdsControls, "the vendor's text holds no control characters")
     }
-    try hold(reply.errorCode != "", "a code is some text")
+    try hold(reply.errorCode != "", "a code is not empty")
     if let time = reply.retryAfter {
         try hold((.zero ... .seconds(900)).contains(time), "a wait of 15 minutes at most")
     }
@@ -36,7 +36,7 @@ private func check(_ reply: Reply) throws {
 @Sendable func checkReply(_ bytes: [UInt8]) throws {
     let completion = completion(bytes)
     let reply = ReplyParser.reply(completion)
-    try hold(ReplyParser.reply(completion) == reply, "read twice it is the same")
+    try hold(ReplyParser.reply(completion) == reply, "reading twice gives the same result")
     try check(reply)
     let rows = ReplyParser.reply(completion, isStatus: true)
     try check(rows)
@@ -66,9 +66,9 @@ private func check(_ reply: Reply) throws {
         effects = next
         if pipeline.openCount == 0 { return }
         guard effects.isEmpty else { continue }
-        let deadline = try need(pipeline.deadline(now), "a request that is open is woken")
+        let deadline = try need(pipeline.deadline(now), "an open request has a deadline")
         let wait = max(.milliseconds(1), deadline - now.uptime)
-        try hold(wait <= .seconds(2 * 86_400), "a request that is open is woken in time")
+        try hold(wait <= .seconds(2 * 86_400), "an open request has a deadline in time")
         now = Now(uptime: now.uptime + wait, wall: now.wall + wait)
         effects = pipeline.handle(.tick, now: now)
     }
@@ -81,16 +81,16 @@ private func check(_ reply: Reply) throws {
     var source = TokenSource()
     source.fetching(1)
     let refusal = source.answered(completion, now: now)
-    try hold(source.fetch == nil, "an answer ends the asking")
+    try hold(source.fetch == nil, "an answer ends the request for a token")
     guard let token = source.token(now) else {
         let reply = try need(refusal, "no token without a reason")
-        try hold(Failure(reply)?.scope == .credential || reply.transport != nil, "it is about the credential")
+        try hold(Failure(reply)?.scope == .credential || reply.transport != nil, "the failure concerns the credential")
         try hold(
             source.wantsFetch(isNeeded: true, now) && !source.wantsFetch(isNeeded: false, now), "asked when needed")
         return
     }
     try hold(refusal == nil, "a token, or a refusal")
-    try hold(!token.isEmpty && !token.reveal().holdsControls, "a token can stand in a header")
+    try hold(!token.isEmpty && !token.reveal().holdsControls, "a token is valid in a header")
     try hold("\(token)" == "***", "a token is not printed")
     let renewal = try need(source.deadline, "a token is renewed")
     try hold(renewal > now && renewal <= now + .seconds(86_400), "a token is renewed within a day")
@@ -99,5 +99,5 @@ private func check(_ reply: Reply) throws {
     // A refusal of the next token leaves this one in place.
     source.fetching(1)
     _ = source.answered(HTTPCompletion(id: 1), now: now)
-    try hold(source.token(now) == token, "a token that holds goes on")
+    try hold(source.token(now) == token, "a valid token stays in use")
 }

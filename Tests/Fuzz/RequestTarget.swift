@@ -17,7 +17,7 @@
     var policy = Policy()
     (policy.allowOperateAll, policy.allowAllGrantedEnterpriseProjects) = (true, true)
     let decoded = RequestDecoder(maximumBytes: 2048, policy: policy).decode(record)
-    try hold(RequestDecoder(maximumBytes: 2048, policy: policy).decode(record) == decoded, "decoded twice the same")
+    try hold(RequestDecoder(maximumBytes: 2048, policy: policy).decode(record) == decoded, "decoding is deterministic")
     switch decoded {
     case .success(let request): try check(request)
     case .failure(let rejection): try check(rejection, .invalid)
@@ -27,7 +27,7 @@
     switch (decoded, RequestDecoder(maximumBytes: 2048, policy: policy).decode(record)) {
     case (.success(let request), .success(let allowed)): try hold(request == allowed, "a policy changes no request")
     case (.success, .failure(let rejection)): try check(rejection, .policy)
-    case (.failure(let one), .failure(let other)): try hold(one == other, "what is invalid is so under any policy")
+    case (.failure(let one), .failure(let other)): try hold(one == other, "no policy makes a request valid")
     case (.failure, .success): throw Broken(description: "a policy makes nothing valid")
     }
     try follow(record, decoded)
@@ -46,8 +46,8 @@ private func check(_ request: StartRequest) throws {
     try measure(fields.requestedBy, 0...256, "requested_by")
     try measure(fields.reason, 0...1024, "reason")
     for host in request.hostIDs { try measure(host, 1...128, "a host") }
-    try hold(Set(request.hostIDs.map(ExactText.init)).count == request.hostIDs.count, "no host stands twice")
-    try hold(request.hostIDs.isEmpty == request.operateAll, "hosts, or all of them")
+    try hold(Set(request.hostIDs.map(ExactText.init)).count == request.hostIDs.count, "no host appears twice")
+    try hold(request.hostIDs.isEmpty == request.operateAll, "a request has either hosts or operate_all")
     try hold(
         fields.idempotencyKey == request.idempotencyKey && fields.projectID == request.projectID
             && fields.pluginCode == request.pluginCode && fields.hostIDs == request.hostIDs
@@ -67,7 +67,7 @@ private func check(_ request: StartRequest) throws {
 private func check(_ rejection: Rejection, _ category: Rejection.Category) throws {
     try hold(rejection.category == category, "a rejection is \(category)")
     try hold(!rejection.field.isEmpty && !rejection.rule.isEmpty, "a rejection names field and rule")
-    try hold(rejection.message.utf8.count <= 512, "a rejection is told in bounded words")
+    try hold(rejection.message.utf8.count <= 512, "a rejection message is bounded")
 }
 
 /// Follows a record through its whole life. It gets one readable result, and its offset is stored only after that.
@@ -89,7 +89,7 @@ private func follow(_ record: Record, _ decoded: Result<StartRequest, Rejection>
     let results = effects.compactMap { effect -> (RequestID, StartResult)? in
         if case .publish(let id, let result) = effect { (id, result) } else { nil }
     }
-    try hold(results.count == 1, "one record, one result")
+    try hold(results.count == 1, "one record has one result")
     for (id, result) in results {
         try check(result)
         switch decoded {
@@ -114,15 +114,15 @@ private func check(_ call: StartCall, _ request: StartRequest, _ now: Now) throw
         "no project changes the path: \(sent.url)")
     try hold(
         path[4] != "." && path[4] != ".." && !path[4].contains("%2F") && !path[4].contains("%5C"),
-        "no project is a step of a path")
+        "no project is a path segment of its own")
     for part in [path[4]] + (parts.count == 2 ? parts[1].split(separator: "=") : []) {
         try hold(
             part.utf8.allSatisfy {
                 (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
                     || "-_.~%".utf8.contains($0)
-            }, "what is encoded holds nothing with a meaning: \(sent.url)")
+            }, "the encoded URL has no special characters: \(sent.url)")
     }
-    for header in sent.headers { try hold(!header.value.holdsControls, "no header holds two") }
+    for header in sent.headers { try hold(!header.value.holdsControls, "no header contains another") }
     let body = try JSON(parsing: sent.body)
     try hold(
         body["plugin_code"]?.string == request.pluginCode && body["operate_all"]?.bool == request.operateAll

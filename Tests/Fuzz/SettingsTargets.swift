@@ -20,9 +20,9 @@
         try check(error, in: bytes)
         return
     }
-    try hold(try PolicyFile.load(bytes, file: "f") == policy, "read twice it is the same")
+    try hold(try PolicyFile.load(bytes, file: "f") == policy, "reading twice gives the same result")
     try hold(policy.maximumHosts.map { (1...1_000_000).contains($0) } ?? true, "a number of hosts")
-    for names in [policy.projects, policy.plugins] { try hold(!(names?.contains("") ?? false), "a name is some text") }
+    for names in [policy.projects, policy.plugins] { try hold(!(names?.contains("") ?? false), "a name is not empty") }
 }
 
 /// Checks a text as the value of each type, and its lines as a command line.
@@ -30,7 +30,7 @@
     let text = String(decoding: bytes, as: UTF8.self)
     if let time = Duration(unitText: text) {
         try hold(Duration(unitText: time.unitText) == time, "\(time.unitText) is read as it was written")
-        try hold(time >= .zero, "no duration is below nothing")
+        try hold(time >= .zero, "no duration is negative")
     }
     if let size = try? ValueType<Int>.size(1...(1 << 40)).parse(text) {
         try hold((1...(1 << 40)).contains(size), "a size keeps its range")
@@ -52,7 +52,7 @@
     }
     // Two places check an endpoint: the setting and its use.
     let isURL = (try? ValueType<String>.url.parse(text)) != nil
-    try hold(isURL == (Endpoint(url: text) != nil), "what may be set can be used")
+    try hold(isURL == (Endpoint(url: text) != nil), "a valid setting can be used")
 
     let arguments = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     let settings: Settings?
@@ -85,7 +85,7 @@ private func check(_ quota: QuotaSetting) throws {
 }
 
 private func check(_ error: SettingsError) throws {
-    try hold(!error.setting.isEmpty && !error.source.isEmpty && !error.rule.isEmpty, "a mistake is named and placed")
+    try hold(!error.setting.isEmpty && !error.source.isEmpty && !error.rule.isEmpty, "an error has a place and a rule")
 }
 
 /// The place of an error in a file is within the file.
@@ -95,5 +95,5 @@ private func check(_ error: SettingsError, in bytes: [UInt8]) throws {
     let place = error.source.split(separator: ":").dropFirst().compactMap { Int($0) }
     try hold(
         place.count == 2 && place.allSatisfy { $0 >= 1 && $0 <= bytes.count + 2 },
-        "a mistake has its place in the file: \(error.source)")
+        "an error has its place in the file: \(error.source)")
 }

@@ -7,11 +7,11 @@ import Foundation
 @Sendable func checkJSON(_ bytes: [UInt8]) throws {
     let json: JSON
     do throws(JSON.SyntaxError) { json = try JSON(parsing: bytes) } catch {
-        try hold((0...bytes.count).contains(error.offset), "the place of a mistake is in the text")
-        try hold(error.message.utf8.count <= 512, "a mistake is told in bounded words")
+        try hold((0...bytes.count).contains(error.offset), "the position of an error is in the text")
+        try hold(error.message.utf8.count <= 512, "an error message is bounded")
         return
     }
-    try hold(try JSON(parsing: bytes) == json, "read twice it is the same")
+    try hold(try JSON(parsing: bytes) == json, "reading twice gives the same result")
     let written = json.bytes
     try hold(String(validating: written, as: UTF8.self) != nil, "what is written is UTF-8")
     let again = try JSON(parsing: written)
@@ -27,7 +27,7 @@ import Foundation
 @Sendable func checkTime(_ bytes: [UInt8]) throws {
     let text = String(decoding: bytes, as: UTF8.self)
     let times = [Timestamp(rfc3339: text), Timestamp(basic: text), Timestamp(httpDate: text)]
-    try hold(times.count { $0 != nil } <= 1, "no text is a time in two ways")
+    try hold(times.count { $0 != nil } <= 1, "no text is a time in two formats")
     for time in times.compactMap(\.self) {
         try hold(Timestamp(rfc3339: time.description) == time, "\(time) is read as it was written")
         let second = time.milliseconds - (time.milliseconds % 1000 + 1000) % 1000
@@ -41,10 +41,10 @@ import Foundation
     let text = String(decoding: bytes, as: UTF8.self)
     var fault: Fault
     do throws(Fault.ParseError) { fault = try Fault(parsing: text) } catch {
-        try hold(!error.description.isEmpty, "a refusal says why")
+        try hold(!error.description.isEmpty, "a refusal has a reason")
         return
     }
-    try hold(try Fault(parsing: text) == fault, "read twice it is the same")
+    try hold(try Fault(parsing: text) == fault, "reading twice gives the same result")
     switch fault.kind {
     case .status(let status): try hold((300...599).contains(status), "a status that is a failure")
     case .code(let code): try hold(!code.isEmpty, "a code")
@@ -62,7 +62,7 @@ import Foundation
     {
         struck += 1
     }
-    try hold(struck <= min(10, count ?? 10), "it strikes no more often than it was told to")
+    try hold(struck <= min(10, count ?? 10), "a fault strikes at most as often as configured")
     try hold(
-        fault.rate != nil || fault.every != nil || struck == min(10, count ?? 10), "it strikes where nothing holds it")
+        fault.rate != nil || fault.every != nil || struck == min(10, count ?? 10), "an unconditional fault strikes")
 }

@@ -30,7 +30,7 @@ import Testing
         (["AK": "a", "AK_FILE": "/x", "SK": "s"], "both set"),
         (["AK_FILE": "/no/such/file", "SK": "s"], "cannot be read"),
         (["AK": "a\nb", "SK": "s"], "line breaks"),
-    ]) func `what is missing or doubled is named`(_ short: [String: String], _ says: String) {
+    ]) func `a missing or duplicate variable is named`(_ short: [String: String], _ says: String) {
         let environment = Dictionary(uniqueKeysWithValues: short.map { ("HUAWEICLOUD_SDK_" + $0.key, $0.value) })
         let error = #expect(throws: CredentialsError.self) { try Credentials(environment: environment) }
         #expect(error?.description.contains(says) ?? false, "\(String(describing: error))")

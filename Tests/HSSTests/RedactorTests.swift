@@ -22,13 +22,13 @@ import Testing
         #expect(redactor.clean("x long-secret-tail y") == "x *** y")
     }
 
-    @Test func `a text of three letters is no secret that could be told apart from words`() {
+    @Test func `a text of three letters is too short to be redacted as a secret`() {
         var redactor = Redactor()
         redactor.add("HSS")
         #expect(redactor.clean("HSS.0011") == "HSS.0011")
     }
 
-    @Test func `no part of a secret is left where a text is cut`() {
+    @Test func `no part of a secret remains where a text is cut`() {
         var redactor = Redactor()
         redactor.add("canary" + String(repeating: "x", count: 500))
         var completion = HTTPCompletion(id: 1)

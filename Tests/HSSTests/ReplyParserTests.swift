@@ -26,7 +26,7 @@ import Testing
         #expect(reply.requestID == "r")
     }
 
-    @Test func `a page in place of JSON is its own text, cut and without control characters`() {
+    @Test func `a page instead of JSON becomes the text, cut and without control characters`() {
         let reply = Self.reply(502, "<html>\n\u{1b}[31m" + String(repeating: "é", count: 2000))
         #expect(reply.errorCode == nil)
         let text = reply.errorMessage ?? ""
@@ -48,7 +48,7 @@ import Testing
     @Test(arguments: [
         ("limit:1,time:999999 day", 1), ("limit:1,time:1 day", 1), ("limit:1000,time:1 day", 10),
         ("limit:5,time:15 minute", 5), ("limit:100,time:1 hour", 25),
-    ]) func `a window of more than a quarter of an hour is cut to it, at the same pace`(_ text: String, _ calls: Int) {
+    ]) func `a window over fifteen minutes is cut to fifteen minutes, at the same rate`(_ text: String, _ calls: Int) {
         let quarter: Duration = .seconds(900)
         #expect(Self.reply(429, text).rateLimit == RateLimit(calls: calls, window: quarter))
         let header = Self.reply(200, "", headers: [("x-apig-ratelimit-api", text)])
@@ -101,7 +101,7 @@ import Testing
 
     @Test(arguments: [
         "<html>", "{}", #"{"data_list":{}}"#, #"{"total_num":2,"data_list":[{"host_id":"h"}]}"#,
-    ]) func `a list of hosts that is not whole is no evidence`(_ body: String) {
+    ]) func `an incomplete list of hosts is no evidence`(_ body: String) {
         var completion = HTTPCompletion(id: 1)
         completion.status = 200
         completion.body = Array(body.utf8)

@@ -16,7 +16,7 @@ private let python: String? = {
 }()
 
 @Suite(.enabled(if: python != nil, "VENDOR_PYTHON is not set")) struct VendorTests {
-    @Test func `a server of the vendor's own signing takes two hundred random requests`() throws {
+    @Test func `a server with the vendor's signing code accepts two hundred random requests`() throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try #require(python))
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -29,7 +29,7 @@ import Testing
         throw CancellationError()
     }
 
-    @Test func `what is sent arrives as it was, and the answer too`() throws {
+    @Test func `request and response arrive unchanged`() throws {
         let done = try Self.exchange({
             HTTPRequest(
                 method: "POST", url: $0 + "/a%2Fb/..%2e?q=%20x", headers: [("X-One", "1")], body: Array("body".utf8))
@@ -47,7 +47,7 @@ import Testing
         #expect(String(decoding: done.body, as: UTF8.self) == "POST /a%2Fb/..%2e?q=%20x 1 4")
     }
 
-    @Test func `a redirect is an answer, not a way`() throws {
+    @Test func `a redirect is returned, not followed`() throws {
         let done = try Self.exchange({ HTTPRequest(method: "GET", url: $0 + "/from") }) { request in
             .respond(
                 request.path == "/from"
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [ServerAction.hang, .reset]) func `no answer is a lost one`(_ action: ServerAction) throws {
+    @Test(arguments: [ServerAction.hang, .reset]) func `a missing answer is lost`(_ action: ServerAction) throws {
         let done = try Self.exchange({ HTTPRequest(method: "GET", url: $0) }) { _ in action }
         guard case .lost = done.failure else {
             Issue.record("\(done)")
@@ -78,11 +78,11 @@ import Testing
         ("https://hss.example/v5/p?q=a@b:1", "hss.example:443"), ("http://hss.example", "hss.example:80"),
         ("http://127.0.0.1:8081/v5", "127.0.0.1:8081"), ("https://[::1]/v5", "[::1]:443"),
         ("https://[::1]:8443", "[::1]:8443"), ("https://user:secret@h:1/", "h:1"),
-    ]) func `a failure names host and port, and nothing that stands before them`(_ url: String, _ place: String) {
+    ]) func `a failure names host and port, but no user or password`(_ url: String, _ place: String) {
         #expect(HTTPTransfer.place(url) == place)
     }
 
-    @Test func `a refused connection names where to`() throws {
+    @Test func `a refused connection names its address`() throws {
         let client = try HTTPClient(HTTPClient.Configuration())
         client.send(HTTPRequest(method: "POST", url: "http://127.0.0.1:1/v5/p?secret=1"), id: 1)
         guard case .notSent(let text) = try Self.completion(of: client).failure else {
@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test(arguments: ["garbage\r\n\r\n", "HTTP/1.1 \r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", ""])
-    func `an answer that is no HTTP is a lost one`(_ bytes: String) throws {
+    func `an answer that is not HTTP counts as lost`(_ bytes: String) throws {
         let (port, _) = try Self.answering(bytes)
         let client = try HTTPClient(HTTPClient.Configuration())
         client.send(HTTPRequest(method: "POST", url: "http://127.0.0.1:\(port)/", body: Array("body".utf8)), id: 1)
@@ -131,7 +131,7 @@ import Testing
     }
 
     /// libcurl by itself sends again on a fresh connection where one that it kept breaks without an answer.
-    @Test func `a request whose kept connection breaks is not sent again by itself`() throws {
+    @Test func `a request on a kept connection that breaks is not resent automatically`() throws {
         let seen = Mutex(0)
         let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in
             let number = seen.withLock { count -> Int in
@@ -156,7 +156,7 @@ import Testing
         #expect(try post().status == 200, "and the client goes on")
     }
 
-    @Test func `a port that is taken is named`() throws {
+    @Test func `a port that is in use is named`() throws {
         let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in .respond(ServerResponse(status: 200)) }
         let error = #expect(throws: HTTPError.self) {
             try HTTPServer(address: "127.0.0.1", port: server.port) { _ in .respond(ServerResponse(status: 200)) }

@@ -25,7 +25,7 @@ extension OnABroker {
             #expect(try worker.wait() == 0)
         }
 
-        @Test func `three hundred slow clients do not keep a probe out`() throws {
+        @Test func `three hundred slow clients do not block a probe`() throws {
             let bench = try WorkerHarness("admin-slow")
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             let admin = try worker.adminURL()
@@ -71,7 +71,7 @@ extension OnABroker {
             #expect(try run("curl", ["-sg", "-m", "3", "\(admin)/livez"]) == "ok\n")
         }
 
-        @Test func `an address that other machines reach is warned of`() throws {
+        @Test func `an address that other machines can reach gives a warning`() throws {
             let bench = try WorkerHarness("admin-open")
             let worker = try bench.worker(["--admin-listen", "0.0.0.0:0"])
             #expect(worker.errors.contains("the admin endpoint has no authentication"))

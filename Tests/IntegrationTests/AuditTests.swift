@@ -72,7 +72,7 @@ extension OnABroker {
             throw Unmet("no result is \(status)")
         }
 
-        @Test func `what a worker did is proved, and what was spoiled since is found from where it stopped`() throws {
+        @Test func `a worker's results are proven, and later damage is found by a resumed audit`() throws {
             let bench = try WorkerHarness("audit")
             let directory = try Executable.scratch("state")
             defer { try? FileManager.default.removeItem(at: directory) }
@@ -115,7 +115,7 @@ extension OnABroker {
             #expect(whole.last?["requests"]?.integer == Int64(count))
         }
 
-        @Test func `a request that nobody answers is found once it is old enough`() throws {
+        @Test func `an unanswered request is found once it is old enough`() throws {
             let bench = try WorkerHarness("unanswered")
             try bench.publish([.plain("alone")])
             let young = try Self.audit(bench, ["--older-than", "1h"], exits: 0)
@@ -133,7 +133,7 @@ extension OnABroker {
             #expect(text.output.hasSuffix("refuted: 1 violations\n"))
         }
 
-        @Test func `a state that is none, or of other topics, is refused with a sentence`() throws {
+        @Test func `an invalid state file, or one of other topics, is refused with the reason`() throws {
             let bench = try WorkerHarness("state")
             let directory = try Executable.scratch("state")
             defer { try? FileManager.default.removeItem(at: directory) }
@@ -147,13 +147,14 @@ extension OnABroker {
                 return audit.errors
             }
             let other = ["--requests-topic", bench.topics.results, "--state", file.path]
-            #expect(try refusal(other).contains("is of --requests-topic \(bench.topics.requests)"))
+            #expect(try refusal(other).contains("was made with --requests-topic \(bench.topics.requests)"))
             let same = ["--requests-topic", bench.topics.requests, "--state"]
-            #expect(try refusal(same + [file.path, "--dedupe-window", "1h"]).contains("is of --dedupe-window 24h"))
+            #expect(
+                try refusal(same + [file.path, "--dedupe-window", "1h"]).contains("was made with --dedupe-window 24h"))
             #expect(try refusal(same + [directory.path]).contains("cannot be read"))
             #expect(try refusal(same + ["/nowhere/audit"]).contains("cannot be written"))
             try Data("audit: 1\n".utf8).write(to: file)
-            #expect(try refusal(same + [file.path]).contains("is no audit's state"))
+            #expect(try refusal(same + [file.path]).contains("is not an audit state"))
             #expect(try refusal(["--requests-topic", "nowhere"]).contains("there is no topic nowhere"))
         }
     }

@@ -41,7 +41,7 @@ extension OnABroker {
             Case(with(#""host_id_list":["h"]"#), "header ce_specversion must be", headers: ["ce_specversion=9.9"]),
         ]
 
-        @Test func `each is rejected with field and rule, and the worker goes on`() throws {
+        @Test func `each bad record is rejected with field and rule, and the worker goes on`() throws {
             let bench = try WorkerHarness("bad")
             let worker = try bench.worker()
             for bad in Self.cases { try bench.publish(bytes: bad.bytes, headers: bad.headers) }

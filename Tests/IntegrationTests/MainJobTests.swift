@@ -42,7 +42,7 @@ extension OnABroker {
             #expect(try worker.wait() == 0)
         }
 
-        @Test func `SIGTERM in the middle and a start again lose nothing and answer nothing twice`() throws {
+        @Test func `SIGTERM and a restart lose no request and answer none twice`() throws {
             let bench = try WorkerHarness("sigterm", sandbox: ["--quota", "off", "--latency", "5ms"])
             try bench.publish((0..<3_000).map { .plain("k\($0)") })
             for _ in 0..<3 {
@@ -60,7 +60,7 @@ extension OnABroker {
             #expect(try bench.journal().count == 3_000, "no call was repeated")
         }
 
-        @Test func `a second signal ends at once`() throws {
+        @Test func `a second signal exits at once`() throws {
             let bench = try WorkerHarness("second", sandbox: ["--quota", "off", "--fault", "hang"])
             let worker = try bench.worker()
             try bench.publish([.plain("k")])

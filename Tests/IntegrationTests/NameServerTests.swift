@@ -50,7 +50,7 @@ extension OnABroker {
                 ] + arguments, environment: WorkerHarness.credentials)
         }
 
-        @Test func `a name server that does not answer keeps only the calls waiting`() throws {
+        @Test func `a name server that does not answer delays only the calls`() throws {
             let silent = try Silent()
             let directory = try Executable.scratch("names")
             defer { try? FileManager.default.removeItem(at: directory) }

@@ -37,7 +37,7 @@ extension OnABroker {
             try bench.checkOneResultEach(requests)
             let callers = try callers(bench)
             let takeovers = workers.reduce(0) {
-                $0 + $1.errors.components(separatedBy: "this worker calls from now on").count - 1
+                $0 + $1.errors.components(separatedBy: "this worker is now the caller").count - 1
             }
             #expect(!callers.contains(""))
             #expect(callers.count <= takeovers, "calls of two workers are mixed: \(callers)")
@@ -88,7 +88,7 @@ extension OnABroker {
             try Self.stop([second])
         }
 
-        @Test func `a rolling restart repeats no call and holds calls up for three seconds at most`() throws {
+        @Test func `a rolling restart repeats no call and delays calls by three seconds at most`() throws {
             let bench = try WorkerHarness("rolling", sandbox: ["--quota", "5/2s"])
             let arguments = ["--quota", "5/2s", "--hosts-per-call", "5", "--log-level", "info"]
             var workers = try (0..<3).map { _ in try bench.worker(arguments, alone: false) }
@@ -112,7 +112,7 @@ extension OnABroker {
         }
 
         @Test(arguments: [1.0, 4, 12])
-        func `a caller that stands still never calls beside its successor`(seconds: Double) throws {
+        func `a stopped caller never calls at the same time as its successor`(seconds: Double) throws {
             let bench = try WorkerHarness("still", sandbox: ["--quota", "5/1s"])
             let arguments = [
                 "--quota", "5/1s", "--hosts-per-call", "10", "--session-timeout", "2s", "--connect-timeout", "500ms",
@@ -162,7 +162,7 @@ extension OnABroker {
 
         @Test(arguments: [
             ["group.instance.id"], ["partition.assignment.strategy=cooperative-sticky"],
-        ]) func `static members and a strategy of the user's have one caller too`(_ property: [String]) throws {
+        ]) func `static members and a custom assignment strategy have one caller too`(_ property: [String]) throws {
             let bench = try WorkerHarness("member", sandbox: ["--quota", "100/1s"])
             let workers = try ["a", "b"].map { name in
                 let value = property[0].contains("=") ? property[0] : "\(property[0])=\(name)"
@@ -201,7 +201,7 @@ extension OnABroker {
             try Self.stop(workers)
         }
 
-        @Test func `a caller that ends in order leaves when its slots of the quota are free`() throws {
+        @Test func `a caller that exits normally hands over when its quota slots become free`() throws {
             let bench = try WorkerHarness("left", sandbox: ["--quota", "5/60s"])
             let worker = try bench.worker(alone: false)
             try bench.publish(Self.storm(5))

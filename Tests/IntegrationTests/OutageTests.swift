@@ -16,7 +16,7 @@ extension OnABroker {
             try eventually("readyz says that results wait", seconds: 15) {
                 try run("curl", ["-s", "\(admin)/readyz"]).contains("results cannot be written")
             }
-            try worker.says("results are not written")
+            try worker.says("results cannot be written")
             #expect(try run("curl", ["-s", "\(admin)/metrics"]).contains("plugin_starter_intake_paused 1"))
             try eventually("twenty seconds are over", seconds: 30) { Date() >= back }
             try bench.broker.start()

@@ -5,7 +5,7 @@ import Testing
 
 extension OnABroker {
     @Suite struct Planning {
-        @Test func `a plan is what the sandbox's journal shows of a live run`() throws {
+        @Test func `a plan matches the sandbox's journal of a live run`() throws {
             let bench = try WorkerHarness("plan", sandbox: ["--quota", "5/3s"], partitions: 1)
             let requests =
                 (0..<70).map { number in

@@ -46,7 +46,7 @@ extension OnABroker {
             try bench.checkOneResultEach(70)
         }
 
-        @Test func `an orderly restart knows what its predecessor called, and waits no longer than for that`() throws {
+        @Test func `after an orderly restart the worker waits only for its predecessor's calls`() throws {
             let bench = try WorkerHarness("quota-restart", sandbox: ["--quota", "5/4s"])
             let arguments = Self.quota + ["--hosts-per-call", "1"]
             try bench.publish((0..<5).map { .plain("k\($0)") })

@@ -63,7 +63,7 @@ extension OnABroker {
             #expect(repeated >= 0 && repeated <= kills * 16 * 4)
         }
 
-        @Test func `what retention deleted unread is told and counted, and the rest is answered`() throws {
+        @Test func `requests deleted unread by retention are logged and counted, and the rest are answered`() throws {
             let bench = try WorkerHarness("retention", partitions: 1)
             try bench.publish((0..<20).map { .plain("k\($0)") })
             let first = try bench.worker()
@@ -77,7 +77,7 @@ extension OnABroker {
                 .write(to: file, atomically: true, encoding: .utf8)
             try bench.broker.tool("kafka-delete-records.sh", ["--offset-json-file", file.path])
             let second = try bench.worker()
-            try second.says("retention overtook the worker")
+            try second.says("requests lost: retention deleted them")
             #expect(second.errors.contains("from_offset=20 count=30"), "\(second.errors)")
             try bench.waitForResults(30, second)
             try eventually("offsets are committed to the end", seconds: 30) { try bench.committedLag() == 0 }
@@ -109,7 +109,7 @@ extension OnABroker {
             try bench.checkOneResultEach(200)
         }
 
-        @Test func `a transaction's marker at the end does not keep the lag from reaching nothing`() throws {
+        @Test func `a transaction marker at the end does not keep the lag above zero`() throws {
             let bench = try WorkerHarness("marker", partitions: 2)
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("payload-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: file) }
@@ -132,7 +132,7 @@ extension OnABroker {
             try bench.checkOneResultEach(40)
         }
 
-        @Test func `partitions that were paused when they went are read when they come back`() throws {
+        @Test func `partitions revoked while paused are read when they come back`() throws {
             let bench = try WorkerHarness("paused", sandbox: ["--quota", "off", "--latency", "3s"])
             try bench.publish((0..<200).map { .plain("k\($0)") })
             let first = try bench.worker(["--max-open", "40", "--concurrency", "64"])

@@ -43,17 +43,17 @@ extension OnABroker {
         }
 
         @Test(arguments: [
-            ("norequests", "READ topic rights.requests", "--topic rights.requests"),
-            ("noresults", "READ topic rights.results", "--topic rights.results"),
-            ("nowrite", "WRITE topic rights.results", "--topic rights.results"),
-            ("nogroup", "READ group rights-group", "--group rights-group"),
-        ]) func `a right that is missing is named before the first assignment, and exits 77`(
+            ("norequests", "READ permission on topic rights.requests", "--topic rights.requests"),
+            ("noresults", "READ permission on topic rights.results", "--topic rights.results"),
+            ("nowrite", "WRITE permission on topic rights.results", "--topic rights.results"),
+            ("nogroup", "READ permission on group rights-group", "--group rights-group"),
+        ]) func `a missing permission is named before the first assignment, and exits 77`(
             _ user: String, _ right: String, _ flag: String
         ) throws {
             let worker = try Self.worker(user)
             #expect(try worker.wait(seconds: 40) == 77, "\(worker.errors)")
             let line = try #require(worker.errors.split(separator: "\n").last { $0.hasPrefix("plugin-starter:") })
-            #expect(line.contains("user \(user) lacks the right to \(right): kafka-acls.sh"), "\(line)")
+            #expect(line.contains("user \(user) lacks \(right): run kafka-acls.sh"), "\(line)")
             #expect(line.contains("--add --allow-principal User:\(user)") && line.hasSuffix(flag))
             #expect(!worker.errors.contains("partitions assigned"))
         }
@@ -66,7 +66,7 @@ extension OnABroker {
         }
 
         /// Revokes and restores READ on the requests topic and WRITE on the results topic for the user `worker`.
-        @Test func `readyz names a right that is taken away, and forgets it when it is given back`() throws {
+        @Test func `readyz names a revoked permission until it is granted again`() throws {
             _ = try Self.topics.get()
             let broker = try Broker.guarded.get()
             func change(_ verb: [String], _ operation: String, _ topic: String) throws {
@@ -80,7 +80,7 @@ extension OnABroker {
             try eventually("ready", seconds: 20) { try run("curl", ["-s", readyz]) == "ok\n" }
             try change(["--remove", "--force"], "READ", "rights.requests")
             try eventually("readyz names READ", seconds: 20) {
-                try run("curl", ["-s", readyz]).contains("lacks the right to READ topic rights.requests")
+                try run("curl", ["-s", readyz]).contains("lacks READ permission on topic rights.requests")
             }
             try change(["--add"], "READ", "rights.requests")
             try eventually("READ is back", seconds: 40) { try run("curl", ["-s", readyz]) == "ok\n" }
@@ -89,11 +89,11 @@ extension OnABroker {
             try "{}".write(toFile: request, atomically: true, encoding: .utf8)
             try run("kcat", ["-P", "-b", broker.bootstrap, "-t", "rights.requests", request])
             try eventually("readyz names WRITE", seconds: 20) {
-                try run("curl", ["-s", readyz]).contains("lacks the right to WRITE topic rights.results")
+                try run("curl", ["-s", readyz]).contains("lacks WRITE permission on topic rights.results")
             }
             try change(["--add"], "WRITE", "rights.results")
             try eventually("WRITE is back", seconds: 90) { try run("curl", ["-s", readyz]) == "ok\n" }
-            #expect(worker.errors.split(separator: "\n").filter { $0.contains("lacks the right to WRITE") }.count <= 2)
+            #expect(worker.errors.split(separator: "\n").filter { $0.contains("lacks WRITE permission") }.count <= 2)
             broker.crash()
             try eventually("readyz names the broker", seconds: 20) {
                 try run("curl", ["-s", readyz]).contains("no broker can be used")
@@ -112,7 +112,7 @@ extension OnABroker {
             let refused = try Executable.starter(
                 ["results", "--results-topic", topics.results] + Self.client("noresults"))
             #expect(try refused.wait(seconds: 30) == 77)
-            #expect(refused.errors.contains("READ topic rights.results"), "\(refused.errors)")
+            #expect(refused.errors.contains("READ permission on topic rights.results"), "\(refused.errors)")
         }
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 extension OnABroker {
     @Suite struct StandardError {
-        @Test func `a standard error that nobody reads stops nothing, and the worker ends in order`() throws {
+        @Test func `an unread standard error stops nothing, and the worker exits normally`() throws {
             let bench = try WorkerHarness("stderr")
             let process = Process()
             let pipe = Pipe()

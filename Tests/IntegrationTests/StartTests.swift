@@ -18,7 +18,7 @@ extension OnABroker {
             ]
         }
 
-        @Test func `through TLS and a password a request is answered`() throws {
+        @Test func `a request is answered over TLS with a password`() throws {
             let bench = try WorkerHarness("tls")
             let worker = try bench.worker(try Self.tls(bench.broker))
             let request = try Executable.starter(
@@ -47,7 +47,7 @@ extension OnABroker {
             }
         }
 
-        @Test func `a missing topic and too few partitions exit 64 and say what to change`() throws {
+        @Test func `a missing topic and too few partitions exit 64 and name the fix`() throws {
             let bench = try WorkerHarness("topics")
             let missing = try bench.worker(["--requests-topic", "no-such-topic"], ready: false)
             #expect(try missing.wait() == 64)
@@ -62,7 +62,7 @@ extension OnABroker {
         @Test(arguments: [
             ("cleanup.policy=compact", "--add-config cleanup.policy=delete"),
             ("retention.ms=3600000", "--add-config retention.ms=86400000"),
-        ]) func `a results topic that forgets within the window exits 64 and says what to set`(
+        ]) func `a results topic that loses results within the window exits 64 and names the setting`(
             _ setting: String, _ says: String
         ) throws {
             let bench = try WorkerHarness("forgetful")
@@ -74,14 +74,14 @@ extension OnABroker {
             #expect(worker.errors.contains(says), "\(worker.errors)")
         }
 
-        @Test func `a topic that is asked for is not created by that`() throws {
+        @Test func `asking for a topic does not create it`() throws {
             let bench = try WorkerHarness("uncreated")
             let absent = "absent-\(UUID().uuidString.prefix(8))"
             #expect(try bench.worker(["--requests-topic", absent], ready: false).wait() == 64)
             #expect(try !run("kcat", ["-L", "-b", bench.broker.bootstrap]).contains(absent))
         }
 
-        @Test func `plaintext to a TLS port is named within seconds, and what to set`() throws {
+        @Test func `plaintext to a TLS port fails within seconds and names the setting`() throws {
             let bench = try WorkerHarness("plaintext")
             let servers = try #require(bench.broker.tlsBootstrap)
             let worker = try bench.worker(["--bootstrap-servers", servers], ready: false)
@@ -105,7 +105,7 @@ extension OnABroker {
             for line in lines { #expect(throws: Never.self) { try JSON(parsing: Array(line.utf8)) } }
         }
 
-        @Test func `a broker that is not there exits 69`() throws {
+        @Test func `an unreachable broker exits 69`() throws {
             let bench = try WorkerHarness("nobody")
             let request = try Executable.starter([
                 "request", "--bootstrap-servers", "127.0.0.1:1", "--project-id", "p", "--plugin-code", "x", "--host",
@@ -118,7 +118,7 @@ extension OnABroker {
     }
 
     @Suite struct Authentication {
-        @Test func `a clock that is twenty minutes off is named, in the log and by readyz, and fails nothing`() throws {
+        @Test func `a clock twenty minutes off is named in the log and by readyz, and fails no request`() throws {
             let bench = try WorkerHarness("clock", sandbox: ["--quota", "off", "--clock-offset", "20m"])
             let worker = try bench.worker(["--admin-listen", "127.0.0.1:0"])
             try bench.publish((0..<5).map { .plain("k\($0)") })
@@ -134,7 +134,7 @@ extension OnABroker {
             #expect(try worker.wait() == 0)
         }
 
-        @Test func `a wrong key is mended on disk: calls go on with no restart, nothing failed, no lockout`() throws {
+        @Test func `after a wrong key is fixed on disk calls resume without restart, failure or lockout`() throws {
             let bench = try WorkerHarness("auth")
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("sk-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: file) }
@@ -204,14 +204,14 @@ extension OnABroker {
     @Test(arguments: [
         ["run", "--log-format=json"], ["run", "--log-format", "json", "--concurency", "3"],
         ["run", "--log-format", "json", "--endpoint", "http://127.0.0.1:1", "--kafka-property", "group.id=x"],
-    ]) func `with a JSON log what keeps the worker from starting is JSON too`(_ arguments: [String]) throws {
+    ]) func `with a JSON log a startup error is JSON too`(_ arguments: [String]) throws {
         let starter = try Executable.starter(arguments, environment: WorkerHarness.credentials)
         #expect(try starter.wait(seconds: 10) == 64)
         let line = try JSON(parsing: Array(starter.errors.utf8.dropLast()))
         #expect(line["level"]?.string == "error" && line["code"]?.integer == 64, "\(starter.errors)")
     }
 
-    @Test func `too few open files are named`() throws {
+    @Test func `too low a limit of open files is named`() throws {
         let starter = try Executable(
             "bash", ["-c", "ulimit -n 40; exec \(Executable.binary.path) run --endpoint http://127.0.0.1:1"],
             environment: WorkerHarness.credentials)
@@ -219,7 +219,7 @@ extension OnABroker {
         #expect(starter.errors.contains("nofile: 40 open files are allowed, and 80 are needed"), "\(starter.errors)")
     }
 
-    @Test func `results since a time are printed from the embedded broker`() throws {
+    @Test func `results since a time are printed, with the embedded broker`() throws {
         let broker = try Executable.starter(["broker"])
         let common = ["--bootstrap-servers", try broker.firstLine()]
         let sandbox = try Executable.starter(["sandbox", "--listen", "127.0.0.1:0"])
@@ -234,7 +234,7 @@ extension OnABroker {
         #expect(try run(Executable.binary.path, ["results", "--since", "1ms"] + common).isEmpty)
     }
 
-    @Test func `help tells of every command`() throws {
+    @Test func `help lists every command`() throws {
         let text = try run(Executable.binary.path, ["--help"])
         for command in ["run", "demo", "request", "results", "errors", "sandbox", "broker"] {
             #expect(text.contains("  \(command) "))

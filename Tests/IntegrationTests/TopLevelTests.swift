@@ -44,7 +44,7 @@ extension OnABroker {
                 \.string)
         }
 
-        @Test func `the commands of docker-compose serve here too`() throws {
+        @Test func `the commands of docker-compose work here too`() throws {
             let bench = try WorkerHarness("compose")
             let sandbox = try Executable.starter(
                 Self.command(of: "hss").map { $0 == "0.0.0.0:8081" ? "127.0.0.1:0" : $0 })

@@ -77,7 +77,7 @@ extension OnABroker {
             #expect(unanswered["violations"]?["altered"]?.integer == 0)
             let second = try bench.worker()
             try bench.waitForResults(130, second)
-            try second.says("is not this record's: it is processed")
+            try second.says("result at this offset belongs to another record")
             try Self.stop(second)
             #expect(try Self.keys(bench) == ((0..<50).map { "a\($0)" } + (0..<80).map { "b\($0)" }).sorted())
             let proof = try Self.audit(bench, exits: 0)
@@ -101,14 +101,14 @@ extension OnABroker {
             #expect(try bench.committedLag() == 0)
         }
 
-        @Test func `requests that were deleted unread are told, and the others are answered`() throws {
+        @Test func `requests deleted unread are logged, and the others are answered`() throws {
             let bench = try WorkerHarness("deleted", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
             try Self.answer(10, bench)
             try bench.publish((10..<30).map { .plain("a\($0)") })
             try bench.deleteRequests(below: 25)
             let second = try bench.worker(["--admin-listen", "127.0.0.1:0"])
-            try second.says("requests were deleted before they were read")
+            try second.says("retention deleted them before they were read")
             try bench.waitForResults(15, second)
             #expect(second.errors.contains("from_offset=10 count=15"), "\(second.errors)")
             let admin = try second.adminURL()
@@ -119,26 +119,26 @@ extension OnABroker {
             #expect(try Self.keys(bench) == ((0..<10).map { "a\($0)" } + (25..<30).map { "a\($0)" }).sorted())
         }
 
-        @Test func `a committed offset beyond the end is told, and all is read again`() throws {
+        @Test func `a committed offset past the end is logged, and all records are read again`() throws {
             let bench = try WorkerHarness("beyond", partitions: 1)
             try bench.publish((0..<20).map { .plain("a\($0)") })
             try Self.answer(20, bench)
             try bench.publish((20..<30).map { .plain("a\($0)") })
             try bench.commit(1_000)
             let second = try bench.worker(["--admin-listen", "127.0.0.1:0"])
-            try second.says("the committed offset is beyond the log")
+            try second.says("committed offset is past the topic's end")
             try bench.waitForResults(30, second)
             try eventually("all is committed", seconds: 20) { try bench.committedLag() == 0 }
             let metrics = try run("curl", ["-sf", "\(second.adminURL())/metrics"])
             #expect(metrics.contains("plugin_starter_skipped_records_total 20\n"))
             #expect(metrics.contains("plugin_starter_log_resets_total 1\n"))
-            #expect(second.errors.contains("record passed over: its result is already there"))
+            #expect(second.errors.contains("record skipped: an earlier run already wrote its result"))
             try Self.stop(second)
             try bench.checkOneResultEach(30)
             #expect(try bench.journal().count == 30)
         }
 
-        @Test func `forged headers for offsets that are not written yet answer nothing`() throws {
+        @Test func `forged headers for offsets that are not written yet answer no request`() throws {
             let bench = try WorkerHarness("forged", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
             try Self.answer(10, bench)

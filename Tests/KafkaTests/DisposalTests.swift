@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    @Test func `whoever disposes of a client does not wait for its end`() {
+    @Test func `disposing of a client does not wait for its end`() {
         let (mayEnd, ended) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         var client: Slow? = Slow(mayEnd, ended)
         Disposal.dispose(of: &client)

@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func `a record comes back as it was: null and empty are told apart, headers keep their order`() throws {
+    @Test func `a record comes back unchanged: null differs from empty, headers keep their order`() throws {
         let (broker, configuration) = try Self.cluster()
         let headers = [Header("a", "1"), Header("a", nil), Header("b", [UInt8]()), Header("c", [0, 255])]
         let producer = try Producer(configuration, topic: "t")
@@ -118,7 +118,7 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
-    @Test func `a held revoke is answered later, and what was committed meanwhile is where the next member begins`()
+    @Test func `a held revoke is answered later, and the next member begins at the offset committed meanwhile`()
         throws
     {
         let (broker, configuration) = try Self.cluster()
@@ -180,7 +180,7 @@ import Testing
         return try reader.committed([0], milliseconds: 5000)[0]?.offset ?? -1
     }
 
-    @Test func `an offset for a partition that is not ours is refused without harm`() throws {
+    @Test func `an offset for a partition of another member is refused without harm`() throws {
         let (broker, configuration) = try Self.cluster()
         let consumer = try Consumer(configuration, topic: "t", group: "stray")
         _ = consumer.commit([(0, 7, ""), (5, 1, "")], id: 1)
@@ -190,7 +190,7 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
-    @Test func `after a fatal error everything queued comes back, and a new producer takes it`() throws {
+    @Test func `after a fatal error everything queued comes back, and a new producer accepts it`() throws {
         let (broker, configuration) = try Self.cluster()
         let producer = try Producer(
             ClientConfiguration(
@@ -220,7 +220,7 @@ import Testing
         withExtendedLifetime(broker) {}
     }
 
-    @Test func `a value that is too long is not copied: its record says how long it is`() throws {
+    @Test func `a value that is too long is not copied, but its record has the length`() throws {
         let (broker, configuration) = try Self.cluster()
         defer { withExtendedLifetime(broker) {} }
         try Self.produce(101, configuration)
@@ -238,7 +238,7 @@ import Testing
         #expect(records[100].value == nil && records[100].omittedBytes == 3)
     }
 
-    @Test func `a cluster that looks no offsets up by time is read from its beginning`() throws {
+    @Test func `a cluster without offset lookup by time is read from its beginning`() throws {
         let (broker, configuration) = try Self.cluster()
         defer { withExtendedLifetime(broker) {} }
         try Self.produce(1, configuration)
@@ -261,7 +261,7 @@ import Testing
         #expect(ClientConfiguration.refusal(of: "sasl.mechanism", value: "PLAIN") == nil)
     }
 
-    @Test func `topics are listed, and asking does not make one`() throws {
+    @Test func `topics are listed, and asking for one does not create it`() throws {
         let (broker, configuration) = try Self.cluster(partitions: 3)
         let cluster = try TopicMetadata(configuration)
         #expect(try cluster.state(of: "t", milliseconds: 5000) == .there(partitions: 3))
@@ -278,7 +278,7 @@ import Testing
         #expect(error?.text.contains("no.such.thing") ?? false)
     }
 
-    @Test func `what delivery rests on cannot be set`() {
+    @Test func `properties that delivery depends on cannot be set`() {
         for name in [
             "enable.auto.commit", "auto.commit.interval.ms", "enable.auto.offset.store", "acks", "enable.idempotence",
             "group.id",

@@ -23,7 +23,7 @@ import Testing
     @Test(arguments: [
         "https://", "https://:443", "https://h:", "https://h:0", "https://h:65536", "https://h:+443", "https://h:x",
         "https://[::1", "https://[::1]8081", "https://[fe80::1%25eth0]", "https://a@b", "https://h/v5", "ftp://h",
-    ]) func `what is no scheme with a host and a port is no endpoint`(_ text: String) {
+    ]) func `an invalid base URL is no endpoint`(_ text: String) {
         #expect(Endpoint(url: text) == nil)
     }
 

@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    @Test func `a signed start is taken and the plugin starts, then runs`() throws {
+    @Test func `a signed start is accepted, and the plugin starts and then runs`() throws {
         let pair = try Pair()
         #expect(try pair.start(["a", "b"]).httpStatus == 200)
         #expect(try pair.status(["a"]).hosts.map(\.pluginStatus) == ["starting"])
@@ -100,7 +100,7 @@ import Testing
         pair.sandbox.stop()
     }
 
-    @Test func `the quota counts calls of a user, and its text names it`() throws {
+    @Test func `the quota counts calls of a user, and the 429 names the limit`() throws {
         let pair = try Pair { $0.quota = RateLimit(calls: 2, window: .seconds(60)) }
         #expect(try pair.start(["a"]).httpStatus == 200)
         #expect(try pair.start(["b"]).httpStatus == 200)
@@ -132,7 +132,7 @@ import Testing
     @Test(arguments: [
         ("503:count=1", 503 as Int?, nil as String?), ("HSS.1006:count=1", 400, "HSS.1006"), ("html:count=1", 502, nil),
         ("429:count=1", 429, "APIGW.0308"), ("302:count=1", 302, nil), ("HSS.0001:plugin=ndr,count=1", 400, "HSS.0001"),
-    ]) func `a fault strikes once and then the call goes through`(_ fault: String, _ status: Int?, _ code: String?)
+    ]) func `a fault hits one call, and the next call succeeds`(_ fault: String, _ status: Int?, _ code: String?)
         throws
     {
         let pair = try Self.fault(fault)
@@ -144,7 +144,7 @@ import Testing
     }
 
     @Test(arguments: ["hang:count=1", "reset:count=1", "lost:count=1"])
-    func `an answer that does not come is lost, not refused`(_ fault: String) throws {
+    func `a missing answer counts as lost, not as refused`(_ fault: String) throws {
         let pair = try Self.fault(fault)
         let reply = try pair.start(["a"])
         guard case .lost = reply.transport else {
@@ -156,7 +156,7 @@ import Testing
         pair.sandbox.stop()
     }
 
-    @Test func `no one listening is not sent`() throws {
+    @Test func `a call to a closed port counts as not sent`() throws {
         let pair = try Pair()
         pair.sandbox.stop()
         let reply = try pair.start(["a"])
@@ -169,11 +169,11 @@ import Testing
     @Test(arguments: [
         "", "503:", "503:count=0", "503:rate=2", "99", "503:colour=red", "slow=fast", "503:api=none", "503:plugin",
     ])
-    func `a fault that makes no sense is refused`(_ text: String) {
+    func `an invalid fault is refused`(_ text: String) {
         #expect(throws: Fault.ParseError.self) { try Fault(parsing: text) }
     }
 
-    @Test func `many late answers at once all come`() throws {
+    @Test func `many late answers at once all arrive`() throws {
         let pair = try Pair { $0.latency = .milliseconds(20) }
         let now = Now(uptime: .zero, wall: pair.clock.now)
         for id in 1...300 {

@@ -44,7 +44,7 @@ import Testing
         return String(decoding: data, as: UTF8.self)
     }
 
-    @Test func `a call whose token is void comes back after one call, and the next has a new token`() throws {
+    @Test func `a call with a void token fails after one call, and the next call has a new token`() throws {
         let pair = try Self.pair()
         defer { pair.sandbox.stop() }
         #expect(try pair.start(["a"]).httpStatus == 200)
@@ -61,7 +61,7 @@ import Testing
         #expect(try Self.calls(pair, "token") == 2)
     }
 
-    @Test func `a new token that is refused is a refusal of the user`() throws {
+    @Test func `a refused new token counts as a refusal of the user`() throws {
         let pair = try Self.pair(["401:api=start"])
         defer { pair.sandbox.stop() }
         for _ in 0..<2 {
@@ -72,7 +72,7 @@ import Testing
         #expect(try Self.calls(pair, "start") == 2)
     }
 
-    @Test func `a call that waits too long for its token comes back unmade, and is not sent later`() throws {
+    @Test func `a call that waits too long for its token fails unsent, and is not sent later`() throws {
         let pair = try Self.pair(["slow=2s:api=token,count=1"], connectTimeout: .milliseconds(200))
         defer { pair.sandbox.stop() }
         let began = Date()
@@ -91,7 +91,7 @@ import Testing
         #expect(pair.client.transit == .milliseconds(400), "a wait for a token, and one for a connection")
     }
 
-    @Test func `a token that IAM still gives the old user is not taken for the new one`() throws {
+    @Test func `a token issued to the old user is not used for the new one`() throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("pw-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: file) }
         try "sandbox-password".write(to: file, atomically: true, encoding: .utf8)

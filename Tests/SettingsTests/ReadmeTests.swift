@@ -89,7 +89,7 @@ import Testing
         #expect(Document.anchor(heading) == anchor)
     }
 
-    @Test func `what a text links to and names is found`() {
+    @Test func `links and file names in a text are found`() {
         let document = Document(
             path: "docs/x.md",
             text: "# A\n```\n# B\n`Tests/no.swift`\n```\n# A\nSee [`b`](../c.swift#d) and "

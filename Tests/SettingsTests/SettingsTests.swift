@@ -22,7 +22,7 @@ import Testing
         #expect(error?.description.contains(says) ?? false, "\(error.debugDescription)", sourceLocation: location)
     }
 
-    @Test func `flag goes before environment, environment before file, file before default`() throws {
+    @Test func `flag overrides environment, environment overrides file, file overrides default`() throws {
         let file = "concurrency: 3\nretry-for: 1m\ngroup: from-file\n"
         let settings = try Self.resolve(
             ["run", "--config", "f", "--concurrency", "5"],
@@ -77,7 +77,7 @@ import Testing
     @Test(arguments: [
         (["rum"], "did you mean run"), (["run", "--concurency", "1"], "did you mean --concurrency"),
         (["run", "--concurrency"], "needs a value"), (["run", "--concurrency", "x"], "must be a whole number"),
-        (["run", "--quota", "5"], "must be calls and window"), (["run", "--retry-for", "5"], "must be a duration"),
+        (["run", "--quota", "5"], "must be CALLS/DURATION"), (["run", "--retry-for", "5"], "must be a duration"),
         (["run", "--call-timeout", "0s"], "must be from 10ms"), (["run", "--endpoint", "ftp://x"], "must be http://"),
         (["run", "--endpoint", "http://x/y"], "no path"),
         (["run", "--admin-listen", "8080"], "must be an IPv4 address"),
@@ -86,7 +86,7 @@ import Testing
         (["run", "--max-open-bytes", "64MB"], "must be a size"), (["run", "extra"], "is not expected"),
         (["run", "--kafka-property", "x"], "must be NAME=VALUE"), (["broker", "--topic", "x"], "partitions"),
         (["results", "--status", "done"], "must be one of: succeeded"), (["request", "a", "b"], "is not expected"),
-    ]) func `a mistake is named with its rule`(_ arguments: [String], _ says: String) { Self.fails(arguments, says) }
+    ]) func `an error is named with its rule`(_ arguments: [String], _ says: String) { Self.fails(arguments, says) }
 
     @Test(arguments: [
         ("concurrency: many\n", "f:1:14"), ("\nconcurency: 3\n", "f:2:1"), ("a: [\n", "f:"),
@@ -95,7 +95,7 @@ import Testing
         ("group: *x\n", "aliases"), ("concurency: 3\n", "did you mean concurrency"),
         ("a: {b: {c: 1}}\n", "is not a setting"),
         ("group:\n\t- x\n", "is not YAML"),
-    ]) func `a mistake in the file is named with line and column`(_ text: String, _ says: String) {
+    ]) func `an error in the file is reported with line and column`(_ text: String, _ says: String) {
         Self.fails(["run", "--config", "f"], file: text, says)
     }
 
@@ -132,7 +132,7 @@ import Testing
         #expect(settings.all(SettingTable.kafkaProperty).map { "\($0.name)=\($0.value)" } == found)
     }
 
-    @Test func `a name in the environment that no setting has is warned about, with the nearest, without its value`()
+    @Test func `an unknown name in the environment gives a warning with the nearest setting, without its value`()
         throws
     {
         let environment = [
@@ -152,7 +152,7 @@ import Testing
         #expect(error?.value == "***")
     }
 
-    @Test func `help and the table tell of every setting`() throws {
+    @Test func `help and the table list every setting`() throws {
         for row in SettingTable.rows {
             for command in row.commands {
                 guard
@@ -169,11 +169,11 @@ import Testing
         #expect(Set(SettingTable.rows.map(\.name)).count == SettingTable.rows.count)
     }
 
-    @Test func `every default is a value of its setting`() throws {
+    @Test func `every default is a valid value of its setting`() throws {
         for command in Command.allCases { _ = try Self.resolve([command.rawValue]) }
     }
 
-    @Test func `a policy is read, and its mistakes are placed`() throws {
+    @Test func `a policy is read, and its errors name their position`() throws {
         let text = "allow-operate-all: true\nprojects: [a, b]\nmax-hosts: 10\n"
         let policy = try PolicyFile.load(Array(text.utf8), file: "p")
         #expect(policy.allowOperateAll)

@@ -45,7 +45,7 @@ nonisolated func killMutants(_ limit: UInt64) -> Bool {
         }
         return allKilled
     #else
-        print("built without -DMUTATIONS: there is nothing to find")
+        print("built without -DMUTATIONS: no mutations to find")
         return false
     #endif
 }

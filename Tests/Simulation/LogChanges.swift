@@ -120,7 +120,7 @@ extension World {
     /// The worker stores and commits the offset where the new log begins, and has its partitions assigned anew.
     func takeAnew(_ member: Int, _ partition: Int32, from offset: Int64) {
         guard let owned = members[member].owned[partition] else { return }
-        met["read anew", default: 0] += 1
+        met["read again", default: 0] += 1
         members[member].owned[partition]?.stored = offset
         inherit(member, .unknown(idleSince: nil))
         if kafka.group.owner[partition] == member {

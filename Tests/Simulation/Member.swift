@@ -368,7 +368,7 @@ extension World {
                 if members[member].ended.insert(request).inserted {
                     compareAttempts(member, result)
                     if abs((result.completedAt - Self.wall(time)).milliseconds) > 1000 {
-                        broken("\(result.position) is answered at \(result.completedAt), by a clock that is wrong")
+                        broken("\(result.position) is answered at \(result.completedAt) with a wrong clock")
                     }
                 }
                 note("\(member) answers \(result.position): \(result.status), \(result.attempts) attempts")
@@ -384,7 +384,7 @@ extension World {
             case .resume(let partitions):
                 for partition in partitions {
                     guard members[member].owned[partition]?.isPaused ?? false else {
-                        return broken("partition \(partition) is resumed, and was not paused")
+                        return broken("partition \(partition) is resumed but was not paused")
                     }
                     members[member].owned[partition]?.isPaused = false
                 }
@@ -452,7 +452,7 @@ extension World {
     private func compareAttempts(_ member: Int, _ result: StartResult) {
         let calls = members[member].answered.removeValue(forKey: result.position) ?? 0
         if calls != result.attempts && !members[member].isUnsure {
-            broken("\(result.position): \(calls) calls were answered, its result says \(result.attempts)")
+            broken("\(result.position): \(calls) calls were answered, but its result has \(result.attempts) attempts")
         }
     }
 }

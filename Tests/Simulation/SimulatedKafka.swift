@@ -80,7 +80,7 @@ struct SimulatedKafka {
         if let first = outcomes[key], result.completedAt - first.completedAt < dedupeWindow - .seconds(1),
             first.failure?.isRetryable != true, !isFromZombie, !results[partition].contains(where: \.isFromZombie)
         {
-            return "the key of \(position) has an outcome already, from \(first.position)"
+            return "the key of \(position) already has an outcome, from \(first.position)"
         }
         outcomes[key] = result
         return nil
@@ -89,10 +89,10 @@ struct SimulatedKafka {
     mutating func commit(_ partition: Int32, _ offset: Int64, _ metadata: String) -> String? {
         committed[partition] = (offset, metadata)
         guard offset <= max(end(partition), first[Int(partition)]) else {
-            return "offset \(offset) of partition \(partition) is committed, which is past the end"
+            return "offset \(offset) of partition \(partition) is committed, but is past the end"
         }
         for open in min(first[Int(partition)], offset)..<offset where answered[Int(partition)][open] == nil {
-            return "offset \(offset) of partition \(partition) is committed, and \(open) has no result"
+            return "offset \(offset) of partition \(partition) is committed, but \(open) has no result"
         }
         return nil
     }

@@ -11,7 +11,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Mutation.allCases) func `each rule that is left out is found`(_ mutation: Mutation) throws {
+    @Test(arguments: Mutation.allCases) func `each mutation is found`(_ mutation: Mutation) throws {
         let killer = (0..<5_000).lazy.compactMap { seed -> Schedule? in
             let schedule = Schedule(seed: UInt64(seed), mutation: mutation)
             return schedule.run().violation == nil ? nil : schedule

@@ -10,7 +10,7 @@ import Testing
     static let transport = KafkaError.named(-195)
     static let authentication = KafkaError.named(-169)
 
-    @Test func `a broker that is lost is a reason once none is connected, with its cause and since when`() {
+    @Test func `losing the last broker is a reason, with its cause and its time`() {
         var health = ClientHealth()
         health.lost(Self.transport, Self.noon)
         #expect(health.reasons.isEmpty)
@@ -24,7 +24,7 @@ import Testing
         #expect(health.reasons.isEmpty)
     }
 
-    @Test func `a password that is refused is a reason until a broker is connected`() {
+    @Test func `a refused password is a reason until a broker is connected`() {
         var health = ClientHealth()
         health.lost(Self.authentication, Self.noon)
         #expect(health.reasons.count == 1)
@@ -32,7 +32,7 @@ import Testing
         #expect(health.reasons.isEmpty)
     }
 
-    @Test func `a missing right stands until the same thing works`() {
+    @Test func `a missing permission is a reason until the same operation works`() {
         var health = ClientHealth()
         health.failed(.requests, "no READ", Self.noon)
         health.failed(.results, "no WRITE", Self.noon)
@@ -45,7 +45,7 @@ import Testing
         #expect(health.reasons.isEmpty)
     }
 
-    @Test func `what failed is tried again at once, then after 1 s, twice as long each time, a minute at most`() {
+    @Test func `a failed operation is retried at once, then after 1 s, doubling up to a minute`() {
         var backoff = Backoff()
         #expect(backoff.allows(.zero))
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
@@ -57,7 +57,7 @@ import Testing
         #expect(backoff.allows(.zero))
     }
 
-    @Test func `the lag counts from what is committed while nothing is finished, and is unknown without an end`() {
+    @Test func `the lag counts from the committed offset until a request ends, and is unknown without an end`() {
         var lag = Lag()
         #expect(lag.records(0, committable: nil, end: 7) == nil)
         lag.took([0: Takeover(committed: 40, requests: 10..<100), 1: Takeover(committed: nil, requests: 10..<30)])

@@ -25,7 +25,7 @@ import Testing
         try bytes.split(separator: UInt8(ascii: "\n")).map { try JSON(parsing: Array($0)) }
     }
 
-    @Test func `lines that a full pipe does not take are dropped without waiting, counted, and told later`() throws {
+    @Test func `lines that do not fit a full pipe are dropped at once, counted and reported later`() throws {
         var (log, output, reader, pipe) = Self.log(capacity: 16 << 10)
         // A pipe holds 64 KiB: most of these find no room anywhere.
         Self.write(2_000, to: &log)
@@ -48,7 +48,7 @@ import Testing
         try lines(bytes[..<(bytes.lastIndex(of: UInt8(ascii: "\n")) ?? bytes.startIndex)])
     }
 
-    @Test func `an end waits for what is being read, and not for ever for what is not`() throws {
+    @Test func `shutdown waits for lines that are being read, but not for ever`() throws {
         var (log, output, reader, pipe) = Self.log(capacity: 1 << 20)
         Self.write(2_000, to: &log)
         let began = Date()
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: Log.Format.allCases)
-    func `characters that control a terminal or turn text around are escaped`(_ format: Log.Format) throws {
+    func `characters that control a terminal or reverse text are escaped`(_ format: Log.Format) throws {
         let pipe = Pipe()
         let output = LogOutput(descriptor: pipe.fileHandleForWriting.fileDescriptor, capacity: 1 << 20)
         var log = Log(level: .info, format: format, output: output)

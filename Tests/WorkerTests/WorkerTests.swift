@@ -15,8 +15,8 @@ import Testing
         (.missing, .there(partitions: 4), "there is no topic q", 64),
         (.there(partitions: 4), .missing, "--create --topic r", 64),
         (.there(partitions: 4), .there(partitions: 3), "r has 3 partitions and q has 4", 64),
-        (.hidden, .there(partitions: 4), "user ann lacks the right to READ topic q: kafka-acls.sh", 77),
-    ]) func `the topics have to be there and fit`(
+        (.hidden, .there(partitions: 4), "user ann lacks READ permission on topic q: run kafka-acls.sh", 77),
+    ]) func `both topics must exist and have matching partitions`(
         _ requests: TopicState, _ results: TopicState, _ says: String?, _ code: Int32
     ) {
         switch Self.preflight.judge(requests: requests, results: results) {
@@ -33,7 +33,7 @@ import Testing
         (["cleanup.policy": "compact"], "--entity-name r --add-config cleanup.policy=delete"),
         (["cleanup.policy": "compact,delete"], "--add-config cleanup.policy=delete"),
         (["retention.ms": "86399999"], "--add-config retention.ms=86400000"),
-    ]) func `a results topic that forgets within the window is refused, with the command that mends it`(
+    ]) func `a results topic that loses results within the window is refused, with the command that fixes it`(
         _ settings: [String: String], _ says: String?
     ) throws {
         switch Self.preflight.judge(settings) {
@@ -49,7 +49,7 @@ import Testing
         AdminRouter(box: SnapshotBox(Snapshot(turnedAt: turned, notReady: notReady, metrics: Metrics())))
     }
 
-    @Test func `liveness asks whether the loop turns, readiness why no work is done`() {
+    @Test func `livez shows whether the loop runs, readyz why no work is done`() {
         let working = Self.router(turned: .seconds(100), notReady: [])
         #expect(working.answer(method: "GET", path: "/livez", uptime: .seconds(101)).status == 200)
         #expect(working.answer(method: "GET", path: "/livez", uptime: .seconds(120)).status == 503)

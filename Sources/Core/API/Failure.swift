@@ -93,16 +93,16 @@ package struct Failure: Error, Equatable, Sendable {
         case .lost(let text):
             self.init(
                 category: .transient, disposition: .retry, scope: .service, code: "answer-lost",
-                title: "No answer: the call may have had its effect", detail: text)
+                title: "No answer: the call may have taken effect", detail: text)
             effectUnknown = true
         case .tokenVoid(let text):
             self.init(
                 category: .transient, disposition: .retry, scope: .service, code: "token-void",
-                title: "The token was void: a new one is fetched", detail: text)
+                title: "The token is no longer valid: fetching a new one", detail: text)
         case .tooLarge(let text):
             self.init(
                 category: .transient, disposition: .retry, scope: .service, code: "answer-too-large",
-                title: "The answer was larger than the bound", detail: text)
+                title: "The answer is larger than the limit", detail: text)
             effectUnknown = true
         }
     }

@@ -28,10 +28,10 @@ extension Failure {
         case 404: row(.request, .refuse, .request, "Not found")
         case 408: row(.transient, .retry, .service, "Request timed out at the server")
         case 429: row(.throttled, .wait, .credential, "Throttled")
-        case 300..<400: row(.request, .refuse, .request, "A redirect, which is never followed")
+        case 300..<400: row(.request, .refuse, .request, "Redirect, not followed")
         case 400..<500: row(.unknown, .refuse, .request, "Refused")
         case 500...: row(.transient, .retry, .service, "The service failed")
-        default: row(.unknown, .retry, .service, "Not an answer")
+        default: row(.unknown, .retry, .service, "Unexpected HTTP status")
         }
     }
 
@@ -77,7 +77,7 @@ extension Failure {
         }
 
     private static let gateway = [
-        refused(".0101", .request, "API or method unknown"),
+        refused(".0101", .request, "Unknown API or method"),
         passing(".0103", .service, "Backend missing", status: 500),
         refused(".0103", .request, "Backend missing"),
         passing(".0201", .service, "Backend unavailable", status: 502),
@@ -88,7 +88,7 @@ extension Failure {
         unauthenticated(".0303", "Wrong app authentication"),
         unauthenticated(".0305", "Wrong authentication information"),
         refused(".0306", .request, "Access denied"),
-        unauthenticated(".0307", "The token must be renewed, or is another region's"),
+        unauthenticated(".0307", "The token must be renewed or belongs to another region"),
         Row(
             code: ".0308", httpStatus: nil, category: .throttled, disposition: .wait, scope: .credential,
             title: "Throttled"),

@@ -46,7 +46,7 @@ private struct JSONReader {
         case UInt8(ascii: "f"): return try literal("false", .bool(false))
         case UInt8(ascii: "n"): return try literal("null", .null)
         case .some(UInt8(ascii: "-")), .some(UInt8(ascii: "0")...UInt8(ascii: "9")): return try number()
-        case nil: throw error("the text ends where a value should be")
+        case nil: throw error("the text ends where a value is expected")
         default: throw error("not a JSON value")
         }
     }
@@ -71,7 +71,7 @@ private struct JSONReader {
             guard !isRepeated else {
                 index = start
                 // Counts scalars, because one character can be as long as the text.
-                throw error("member \"\(String(name.unicodeScalars.prefix(64)))\" stands twice")
+                throw error("member \"\(String(name.unicodeScalars.prefix(64)))\" appears twice")
             }
             skipSpace()
             guard current == UInt8(ascii: ":") else { throw error("expected ':' after a member name") }
@@ -167,7 +167,7 @@ private struct JSONReader {
         var out = Array(bytes[start..<index])
         while true {
             switch current {
-            case nil: throw error("a string without end")
+            case nil: throw error("an unterminated string")
             case UInt8(ascii: "\""):
                 defer { index += 1 }
                 return try text(out[...])
@@ -188,7 +188,7 @@ private struct JSONReader {
     }
 
     private mutating func escape(into out: inout [UInt8]) throws(JSON.SyntaxError) {
-        guard let byte = current else { throw error("a string without end") }
+        guard let byte = current else { throw error("an unterminated string") }
         index += 1
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): out.append(byte)
@@ -201,24 +201,24 @@ private struct JSONReader {
             var code = try hexUnit()
             if (0xD800..<0xDC00).contains(code) {
                 guard current == UInt8(ascii: "\\"), index + 1 < bytes.count, bytes[index + 1] == UInt8(ascii: "u")
-                else { throw error("half of a surrogate pair") }
+                else { throw error("an unpaired surrogate") }
                 index += 2
                 let low = try hexUnit()
-                guard (0xDC00..<0xE000).contains(low) else { throw error("half of a surrogate pair") }
+                guard (0xDC00..<0xE000).contains(low) else { throw error("an unpaired surrogate") }
                 code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
             }
-            guard let scalar = Unicode.Scalar(code) else { throw error("half of a surrogate pair") }
+            guard let scalar = Unicode.Scalar(code) else { throw error("an unpaired surrogate") }
             out.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
         default: throw error("an unknown escape in a string")
         }
     }
 
     private mutating func hexUnit() throws(JSON.SyntaxError) -> UInt32 {
-        guard index + 4 <= bytes.count else { throw error("a string without end") }
+        guard index + 4 <= bytes.count else { throw error("an unterminated string") }
         var value: UInt32 = 0
         for _ in 0..<4 {
             guard let digit = Character(Unicode.Scalar(bytes[index])).hexDigitValue, bytes[index] < 128 else {
-                throw error("\\u wants four hexadecimal digits")
+                throw error("\\u needs four hexadecimal digits")
             }
             value = value << 4 | UInt32(digit)
             index += 1

@@ -38,7 +38,7 @@ struct Envelope {
         if contentType == "application/cloudevents+json" {
             try read(structured: json)
         } else if contentType == "application/cloudevents-batch+json" {
-            throw Fault(field: "header content-type", rule: "must not be a batch: one event a record")
+            throw Fault(field: "header content-type", rule: "must not be a batch: send one event per record")
         } else if record.headers.contains(where: { $0.name.lowercased() == "ce_specversion" }) {
             try read(binary: record, data: json)
         } else {
@@ -75,7 +75,7 @@ struct Envelope {
         traceparent = try text("traceparent")
         tracestate = try text("tracestate")
         guard let data = event["data"] else {
-            throw Fault(field: "data", rule: "is required, as a JSON object (data_base64 is not read)")
+            throw Fault(field: "data", rule: "is required, as a JSON object (data_base64 is not supported)")
         }
         guard case .object = data else {
             throw Fault(field: "data", rule: "must be a JSON object, and is \(data.typeName)")

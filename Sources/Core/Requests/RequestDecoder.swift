@@ -53,7 +53,7 @@ package struct RequestDecoder: Sendable {
 
         if let (name, meant) = MisspelledField.find(in: data) {
             throw .init(
-                field: String(name.unicodeScalars.prefix(64)), rule: "is not a field: \(meant) is meant, it seems")
+                field: String(name.unicodeScalars.prefix(64)), rule: "is not a field; did you mean \(meant)?")
         }
         guard let key else {
             throw .init(
@@ -64,7 +64,7 @@ package struct RequestDecoder: Sendable {
         guard let project else { throw .init(field: "project_id", rule: "is required") }
         // Encoded or not, these change the path wherever a path is decoded or normalised on its way.
         if project == "." || project == ".." || project.utf8.contains(where: #"/\"#.utf8.contains) {
-            throw .init(field: "project_id", rule: #"must not hold / or \, nor be . or .."#)
+            throw .init(field: "project_id", rule: #"must not contain / or \ and must not be . or .."#)
         }
         guard let plugin else { throw .init(field: "plugin_code", rule: "is required") }
         let operateAll = try flag("operate_all", in: data) ?? false
@@ -127,7 +127,7 @@ package struct RequestDecoder: Sendable {
         let field = data["expires_at"] == nil ? "expirytime" : "expires_at"
         guard let text = try text("expires_at", in: data, 0...64) ?? envelope.expiryTime else { return nil }
         guard let time = Timestamp(rfc3339: text) else {
-            throw .init(field: field, rule: "must be a time of RFC 3339, such as 2026-01-02T03:04:05Z")
+            throw .init(field: field, rule: "must be an RFC 3339 time, such as 2026-01-02T03:04:05Z")
         }
         return time
     }
@@ -150,7 +150,7 @@ package struct RequestDecoder: Sendable {
             throw .init(field: "plugin_code", rule: "is not among the policy's plugins")
         }
         if let maximum = policy.maximumHosts, hosts > maximum {
-            throw .init(field: "host_id_list", rule: "must name at most \(maximum) hosts by the policy (max-hosts)")
+            throw .init(field: "host_id_list", rule: "must name at most \(maximum) hosts under the policy (max-hosts)")
         }
     }
 

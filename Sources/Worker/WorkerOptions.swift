@@ -1,0 +1,31 @@
+package import Core
+package import Kafka
+
+extension Worker {
+    package struct Options {
+        package var kafka: ClientConfiguration
+        package var requestsTopic: String
+        package var resultsTopic: String
+        package var group: String
+        package var pipeline: Pipeline.Configuration
+        package var shutdownTimeout: Duration
+        /// How long the group waits for a silent member.
+        package var sessionTimeout: Duration
+
+        package init(
+            kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, group: String,
+            pipeline: Pipeline.Configuration, shutdownTimeout: Duration, sessionTimeout: Duration
+        ) {
+            self.kafka = kafka
+            self.requestsTopic = requestsTopic
+            self.resultsTopic = resultsTopic
+            self.group = group
+            self.pipeline = pipeline
+            self.shutdownTimeout = shutdownTimeout
+            self.sessionTimeout = sessionTimeout
+            // With a quota, one worker of the group makes calls at a time.
+            self.pipeline.needsLease = pipeline.quota != nil
+            self.pipeline.requestsTopic = requestsTopic
+        }
+    }
+}

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-storm \
+.PHONY: help deps test-deps swift build release demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-storm \
 	bench-ledger bench-restore clean
 
 help: ## lists these commands
@@ -45,7 +45,7 @@ release: swift deps ## builds the program for release: .build/release/plugin-sta
 demo: build ## runs the worker with an embedded broker and a sandbox; prints a table that must add up
 	$(BINARY) demo
 
-test: swift test-deps ## runs all tests; those on a real broker need KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS
+test: swift test-deps ## runs all tests, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS), or what the embedded broker can serve
 	swift build --build-tests $(FLAGS)
 	SWIFT_DETERMINISTIC_HASHING=1 VENDOR_PYTHON=$(CURDIR)/.build/venv/bin/python swift test --skip-build --disable-xctest
 
@@ -80,6 +80,9 @@ compose-check: test-deps ## checks docker-compose.yml
 
 bench: release test-deps ## measures requests per second end to end, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	Tests/Bench/throughput
+
+bench-compare: release test-deps ## the same for this and another commit, in turn, with the ratio: BASE=<commit>
+	Tests/Bench/compare
 
 bench-storm: release test-deps ## measures a storm of requests under a quota of 5 calls per window: calls and time, next to the ideal
 	Tests/Bench/storm

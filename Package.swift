@@ -63,9 +63,12 @@ let package = Package(
         target("Audit", ["Core", "Crypto"]),
         target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
+        target("Planning", ["Core", "Sandbox"]),
         .executableTarget(
             name: "plugin-starter",
-            dependencies: ["Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Audit", "CLinux"],
+            dependencies: [
+                "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "CLinux",
+            ],
             swiftSettings: strict),
 
         target("Simulation", ["Core"], path: "Tests/Simulation", settings: mutations),

@@ -113,6 +113,8 @@ package enum SettingTable {
         "status",
         .choice(["succeeded", "partially_succeeded", "failed", "rejected", "duplicate", "conflict", "expired"]),
         [.results], repeatable: true, "only results with this status")
+    package static let atOnce = Setting(
+        "at-once", .flag, default: "false", [.plan], "all requests arrive at the start, not at their times")
     package static let since = Setting(
         "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit, .plan],
         "only records newer than this; audit: applies to requests, where --state has no position yet")
@@ -173,7 +175,7 @@ package enum SettingTable {
         logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
-        wait.row, follow.row, key.row, status.row, since.row, limit.row, olderThan.row,
+        wait.row, follow.row, key.row, status.row, atOnce.row, since.row, limit.row, olderThan.row,
         allowRepeats.row, state.row, json.row, listen.row, accessKey.row,
         secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,
         maxClockSkew.row, clockOffset.row, topic.row, bootstrapFile.row, config.row,

@@ -1,5 +1,6 @@
 internal import Core
 internal import Kafka
+internal import Planning
 internal import Settings
 internal import Worker
 
@@ -15,19 +16,25 @@ nonisolated enum PlanCommand {
         var configuration = try RunCommand.pipeline(settings)
         configuration.callPrefix = "plan"
         configuration.seed = UInt64(settings.value(SettingTable.seed))
-        let plan = Plan(records, configuration, hosts: try settings.knownHosts(), now: Clock.now)
-        if settings.value(SettingTable.json) { printJSON(plan) } else { printTable(plan) }
+        let plan = Plan(
+            records, configuration, hosts: try settings.knownHosts(), now: Clock.now,
+            atOnce: settings.value(SettingTable.atOnce))
+        if settings.value(SettingTable.json) { printJSON(plan) } else { printTable(plan, configuration) }
         return 0
     }
 
-    /// Reads one request per line, as the record's value.
+    /// Reads one request per line, as the record's value. A line that is a structured CloudEvent arrives at its `time`.
     private static func fromFile(_ path: String) throws(CommandFailure) -> [Record] {
         guard let bytes = File.read(path) else { throw CommandFailure(64, "\(path) cannot be read") }
         let lines = bytes.split(separator: UInt8(ascii: "\n")).filter { !$0.allSatisfy { $0 == 0x20 || $0 == 0x0D } }
         return lines.enumerated().map { number, line in
-            Record(
-                position: Position(partition: 0, offset: Int64(number)), timestamp: Clock.wall, key: nil,
-                value: Array(line))
+            var record = Record(
+                position: Position(partition: 0, offset: Int64(number)), timestamp: nil, key: nil, value: Array(line))
+            if let event = try? JSON(parsing: record.value ?? []), event["specversion"] != nil {
+                record.headers = [Header("content-type", "application/cloudevents+json")]
+                record.timestamp = event["time"]?.string.flatMap { Timestamp(rfc3339: $0) }
+            }
+            return record
         }
     }
 
@@ -67,7 +74,7 @@ nonisolated enum PlanCommand {
 
     // MARK: Output
 
-    private static func printTable(_ plan: Plan) {
+    private static func printTable(_ plan: Plan, _ configuration: Pipeline.Configuration) {
         Console.print(line(["MINUTE", "AT", "PROJECT", "PLUGIN", "REQUESTS", "OUTCOME", "HOSTS"]))
         for call in plan.calls {
             let hosts = call.call.operateAll ? ["all"] : call.call.hostIDs
@@ -91,7 +98,40 @@ nonisolated enum PlanCommand {
         Console.print(
             "\(plan.results.count) requests (\(statuses.joined(separator: ", "))): \(plan.calls.count) calls, "
                 + "\(plan.reads) reads, done after \(seconds(plan.ends)) s")
+        printWaits(plan, configuration)
     }
+
+    /// How long the called requests waited, by class, and the least that any schedule could have reached.
+    private static func printWaits(_ plan: Plan, _ configuration: Pipeline.Configuration) {
+        guard let overall = plan.overall else { return }
+        Console.print(waitLine(["WAIT, s", "REQUESTS", "MEAN", "MEDIAN", "P99", "WORST"]))
+        func row(_ name: String, _ waits: Waits?) {
+            guard let waits else { return }
+            Console.print(
+                waitLine(
+                    [name, "\(waits.count)"] + [waits.mean, waits.median, waits.p99, waits.worst].map(seconds)))
+        }
+        for priority in Priority.allCases { row(priority.rawValue, plan.waits(of: priority)) }
+        row("all", overall)
+        let hosts = plan.calls.reduce(0) { $0 + $1.call.hostIDs.count }
+        Console.print("hosts per call: \(tenths(Double(hosts) / Double(max(1, plan.calls.count))))")
+        guard let least = plan.leastMeanWait(configuration) else { return }
+        let ratio = least > .zero ? ", which is \(tenths(overall.mean / least)) times that" : ""
+        Console.print(
+            "no schedule can reach a mean wait below \(seconds(least)) s; this one has \(seconds(overall.mean)) s\(ratio)"
+        )
+    }
+
+    private static func waitLine(_ cells: [String]) -> String {
+        cells.enumerated().map { $0 == 0 ? $1 + String(repeating: " ", count: max(0, 9 - $1.count)) : pad($1, 9) }
+            .joined()
+    }
+
+    private static func pad(_ text: String, _ width: Int) -> String {
+        String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+
+    private static func tenths(_ number: Double) -> String { "\((number * 10).rounded() / 10)" }
 
     private static func printJSON(_ plan: Plan) {
         func out(_ members: [JSON.Member]) {
@@ -127,7 +167,7 @@ nonisolated enum PlanCommand {
 
     private static func minute(_ time: Duration) -> Int { Int(time.seconds / 60) + 1 }
 
-    private static func seconds(_ time: Duration) -> String { "\((time.seconds * 10).rounded() / 10)" }
+    private static func seconds(_ time: Duration) -> String { tenths(time.seconds) }
 
     private static func line(_ cells: [String]) -> String {
         zip(cells, [6, 8, 32, 10, 8, 9, 0]).map { cell, width in

@@ -30,7 +30,13 @@ P
   for _ in $(seq 300); do kcat -L -b "$servers" -m 1 >/dev/null 2>&1 && break; done
 fi
 
-# Records in a topic of 12 partitions.
-ends() { kcat -Q -b "$servers" $(for p in $(seq 0 11); do echo "-t $1:$p:-1"; done) | awk '{s+=$NF} END {print s + 0}'; }
-# Makes topics by asking for them.
-topics() { for t; do until kcat -L -b "$servers" -t "$t" -X allow.auto.create.topics=true | grep -q "with 12 partitions"; do :; done; done; }
+# The number of records in a topic with so many partitions (default 12).
+ends() { kcat -Q -b "$servers" $(for p in $(seq 0 $((${2:-12} - 1))); do echo "-t $1:$p:-1"; done) | awk '{s+=$NF} END {print s + 0}'; }
+# Creates topics with so many partitions. With 12, the broker creates a topic when a client asks for it.
+topics() {
+  local partitions=$1; shift
+  for t; do
+    [ "$partitions" = 12 ] || "$KAFKA_HOME/bin/kafka-topics.sh" --bootstrap-server "$servers" --create --topic "$t" --partitions "$partitions" >/dev/null
+    until kcat -L -b "$servers" -t "$t" -X allow.auto.create.topics=true | grep -q "with $partitions partitions"; do :; done
+  done
+}

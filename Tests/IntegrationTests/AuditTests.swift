@@ -133,7 +133,7 @@ extension OnABroker {
             #expect(text.output.hasSuffix("refuted: 1 violations\n"))
         }
 
-        @Test func `an invalid state file, or one of other topics, is refused with the reason`() throws {
+        @Test(.needsKafka) func `an invalid state file, or one of other topics, is refused with the reason`() throws {
             let bench = try WorkerHarness("state")
             let directory = try Executable.scratch("state")
             defer { try? FileManager.default.removeItem(at: directory) }

@@ -71,7 +71,7 @@ extension OnABroker {
             #expect(try worker.wait(seconds: 5) == 143)
         }
 
-        @Test func `a drain that runs out of time exits 75 and the request is answered later`() throws {
+        @Test(.needsKafka) func `a drain that runs out of time exits 75 and the request is answered later`() throws {
             let bench = try WorkerHarness("drain", sandbox: ["--quota", "off", "--fault", "hang:count=1"])
             let worker = try bench.worker(["--shutdown-timeout", "1s"])
             try bench.publish([.plain("k")])

@@ -6,7 +6,7 @@ import Testing
 
 extension OnABroker {
     /// With a quota, one worker of the group calls and the others stand by.
-    @Suite struct OneCaller {
+    @Suite(.needsKafka) struct OneCaller {
         /// A call that arrived, and the worker that made it.
         struct Call {
             var time: Int64

@@ -4,7 +4,7 @@ import Testing
 @testable import Core
 
 extension OnABroker {
-    @Suite struct Outage {
+    @Suite(.needsKafka) struct Outage {
         @Test func `a broker that is away for twenty seconds under load loses nothing`() throws {
             let bench = try WorkerHarness("outage", sandbox: ["--quota", "off", "--latency", "20ms"])
             try bench.publish((0..<4_000).map { .plain("k\($0)") })

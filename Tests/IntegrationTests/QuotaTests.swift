@@ -5,7 +5,7 @@ import Testing
 
 extension OnABroker {
     /// The sandbox counts as HSS would. It counts per user, whichever worker calls.
-    @Suite struct SharedQuota {
+    @Suite(.needsKafka) struct SharedQuota {
         static let quota = ["--quota", "5/4s", "--connect-timeout", "500ms"]
 
         static func summary(_ bench: WorkerHarness) throws -> JSON {

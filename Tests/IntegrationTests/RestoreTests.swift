@@ -38,7 +38,8 @@ extension OnABroker {
             #expect(repeated.json["original"]?["status"]?.string == "failed")
         }
 
-        @Test func `kill -9 again and again: every record one result, calls repeated no more than were in flight`()
+        @Test(.needsKafka)
+        func `kill -9 again and again: every record one result, calls repeated no more than were in flight`()
             throws
         {
             let bench = try WorkerHarness("kill", sandbox: ["--quota", "off", "--latency", "20ms"])
@@ -63,7 +64,8 @@ extension OnABroker {
             #expect(repeated >= 0 && repeated <= kills * 16 * 4)
         }
 
-        @Test func `requests deleted unread by retention are logged and counted, and the rest are answered`() throws {
+        @Test(.needsKafka)
+        func `requests deleted unread by retention are logged and counted, and the rest are answered`() throws {
             let bench = try WorkerHarness("retention", partitions: 1)
             try bench.publish((0..<20).map { .plain("k\($0)") })
             let first = try bench.worker()
@@ -85,7 +87,7 @@ extension OnABroker {
             #expect(try second.wait() == 0)
         }
 
-        @Test func `a static member that restarts moves no partition`() throws {
+        @Test(.needsKafka) func `a static member that restarts moves no partition`() throws {
             let bench = try WorkerHarness("static")
             func member(_ name: String) throws -> Executable {
                 try bench.worker(["--kafka-property", "group.instance.id=\(name)"])
@@ -109,7 +111,7 @@ extension OnABroker {
             try bench.checkOneResultEach(200)
         }
 
-        @Test func `a transaction marker at the end does not keep the lag above zero`() throws {
+        @Test(.needsKafka) func `a transaction marker at the end does not keep the lag above zero`() throws {
             let bench = try WorkerHarness("marker", partitions: 2)
             let file = FileManager.default.temporaryDirectory.appendingPathComponent("payload-\(UUID().uuidString)")
             defer { try? FileManager.default.removeItem(at: file) }
@@ -132,7 +134,7 @@ extension OnABroker {
             try bench.checkOneResultEach(40)
         }
 
-        @Test func `partitions revoked while paused are read when they come back`() throws {
+        @Test(.needsKafka) func `partitions revoked while paused are read when they come back`() throws {
             let bench = try WorkerHarness("paused", sandbox: ["--quota", "off", "--latency", "3s"])
             try bench.publish((0..<200).map { .plain("k\($0)") })
             let first = try bench.worker(["--max-open", "40", "--concurrency", "64"])
@@ -146,7 +148,8 @@ extension OnABroker {
             try bench.checkOneResultEach(200)
         }
 
-        @Test func `two workers share the partitions, and one that leaves hands them over without a repeat`() throws {
+        @Test(.needsKafka)
+        func `two workers share the partitions, and one that leaves hands them over without a repeat`() throws {
             let bench = try WorkerHarness("share", sandbox: ["--quota", "off", "--latency", "10ms"])
             let first = try bench.worker(["--log-level", "warning"], ready: false)
             try bench.publish((0..<3_000).map { .plain("k\($0)") })

@@ -3,7 +3,7 @@ import Testing
 
 extension OnABroker {
     /// What a missing right looks like to the user that lacks it, on a broker with authorization.
-    @Suite(.enabled(if: Broker.canBeStarted)) struct Rights {
+    @Suite(.enabled(if: Broker.canBeStarted, "needs a broker of its own: \(Broker.remedy)")) struct Rights {
         static let topics = Result { () throws -> Topics in
             let broker = try Broker.guarded.get()
             let topics = Topics(requests: "rights.requests", results: "rights.results", group: "rights-group")

@@ -18,7 +18,7 @@ extension OnABroker {
             ]
         }
 
-        @Test func `a request is answered over TLS with a password`() throws {
+        @Test(.needsKafka) func `a request is answered over TLS with a password`() throws {
             let bench = try WorkerHarness("tls")
             let worker = try bench.worker(try Self.tls(bench.broker))
             let request = try Executable.starter(
@@ -33,7 +33,7 @@ extension OnABroker {
             #expect(!worker.errors.contains("worker-secret"))
         }
 
-        @Test func `a wrong password exits 77, a wrong CA 69`() throws {
+        @Test(.needsKafka) func `a wrong password exits 77, a wrong CA 69`() throws {
             let bench = try WorkerHarness("refused")
             for (settings, code, says) in [
                 (try Self.tls(bench.broker, password: "wrong-password"), 77 as Int32, "sasl.password"),
@@ -47,7 +47,7 @@ extension OnABroker {
             }
         }
 
-        @Test func `a missing topic and too few partitions exit 64 and name the fix`() throws {
+        @Test(.needsKafka) func `a missing topic and too few partitions exit 64 and name the fix`() throws {
             let bench = try WorkerHarness("topics")
             let missing = try bench.worker(["--requests-topic", "no-such-topic"], ready: false)
             #expect(try missing.wait() == 64)
@@ -59,12 +59,15 @@ extension OnABroker {
             #expect(few.errors.contains("has 2 partitions and \(small.requests) has 4"))
         }
 
-        @Test(arguments: [
-            ("cleanup.policy=compact", "--add-config cleanup.policy=delete"),
-            ("retention.ms=3600000", "--add-config retention.ms=86400000"),
-        ]) func `a results topic that loses results within the window exits 64 and names the setting`(
-            _ setting: String, _ says: String
-        ) throws {
+        @Test(
+            .needsKafka,
+            arguments: [
+                ("cleanup.policy=compact", "--add-config cleanup.policy=delete"),
+                ("retention.ms=3600000", "--add-config retention.ms=86400000"),
+            ]) func `a results topic that loses results within the window exits 64 and names the setting`(
+                _ setting: String, _ says: String
+            ) throws
+        {
             let bench = try WorkerHarness("forgetful")
             let results = "\(bench.topics.results)-forgetful"
             try bench.broker.tool(
@@ -74,14 +77,14 @@ extension OnABroker {
             #expect(worker.errors.contains(says), "\(worker.errors)")
         }
 
-        @Test func `asking for a topic does not create it`() throws {
+        @Test(.needsKafka) func `asking for a topic does not create it`() throws {
             let bench = try WorkerHarness("uncreated")
             let absent = "absent-\(UUID().uuidString.prefix(8))"
             #expect(try bench.worker(["--requests-topic", absent], ready: false).wait() == 64)
             #expect(try !run("kcat", ["-L", "-b", bench.broker.bootstrap]).contains(absent))
         }
 
-        @Test func `plaintext to a TLS port fails within seconds and names the setting`() throws {
+        @Test(.needsKafka) func `plaintext to a TLS port fails within seconds and names the setting`() throws {
             let bench = try WorkerHarness("plaintext")
             let servers = try #require(bench.broker.tlsBootstrap)
             let worker = try bench.worker(["--bootstrap-servers", servers], ready: false)

@@ -46,7 +46,7 @@ extension OnABroker {
             }
         }
 
-        @Test func `two requests topics, one after the other, on one results topic`() throws {
+        @Test(.needsKafka) func `two requests topics, one after the other, on one results topic`() throws {
             let bench = try WorkerHarness("renamed", partitions: 1)
             try bench.publish([.plain("a1"), .plain("a2"), .init(key: "bad", value: "{}")])
             try Self.answer(3, bench)
@@ -64,7 +64,7 @@ extension OnABroker {
             #expect(try Self.audit(bench, exits: 0)["of_other_records"]?.integer == 4)
         }
 
-        @Test func `the requests topic is created again while the worker is stopped`() throws {
+        @Test(.needsKafka) func `the requests topic is created again while the worker is stopped`() throws {
             let bench = try WorkerHarness("recreated", partitions: 1)
             try bench.publish((0..<50).map { .plain("a\($0)") })
             try Self.answer(50, bench)
@@ -84,7 +84,7 @@ extension OnABroker {
             #expect(proof["requests"]?.integer == 80 && proof["of_other_records"]?.integer == 50, "\(proof.text)")
         }
 
-        @Test func `the requests topic is created again under a running worker`() throws {
+        @Test(.needsKafka) func `the requests topic is created again under a running worker`() throws {
             let bench = try WorkerHarness("live", partitions: 1)
             let worker = try bench.worker(Self.session)
             try bench.publish((0..<50).map { .plain("a\($0)") })
@@ -101,7 +101,7 @@ extension OnABroker {
             #expect(try bench.committedLag() == 0)
         }
 
-        @Test func `requests deleted unread are logged, and the others are answered`() throws {
+        @Test(.needsKafka) func `requests deleted unread are logged, and the others are answered`() throws {
             let bench = try WorkerHarness("deleted", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
             try Self.answer(10, bench)
@@ -119,7 +119,7 @@ extension OnABroker {
             #expect(try Self.keys(bench) == ((0..<10).map { "a\($0)" } + (25..<30).map { "a\($0)" }).sorted())
         }
 
-        @Test func `a committed offset past the end is logged, and all records are read again`() throws {
+        @Test(.needsKafka) func `a committed offset past the end is logged, and all records are read again`() throws {
             let bench = try WorkerHarness("beyond", partitions: 1)
             try bench.publish((0..<20).map { .plain("a\($0)") })
             try Self.answer(20, bench)
@@ -138,7 +138,7 @@ extension OnABroker {
             #expect(try bench.journal().count == 30)
         }
 
-        @Test func `forged headers for offsets that are not written yet answer no request`() throws {
+        @Test(.needsKafka) func `forged headers for offsets that are not written yet answer no request`() throws {
             let bench = try WorkerHarness("forged", partitions: 1)
             try bench.publish((0..<10).map { .plain("a\($0)") })
             try Self.answer(10, bench)

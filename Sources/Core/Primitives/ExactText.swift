@@ -5,12 +5,22 @@ package struct ExactText: Hashable, Comparable, Sendable {
 
     package init(_ text: String) { self.text = text }
 
-    package static func == (a: Self, b: Self) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+    package static func == (a: Self, b: Self) -> Bool {
+        // Texts are almost always native, and then their bytes are compared at once.
+        unsafe a.text.utf8.withContiguousStorageIfAvailable { one in
+            unsafe b.text.utf8.withContiguousStorageIfAvailable { other in
+                unsafe one.count == other.count && (one.baseAddress == other.baseAddress || one.elementsEqual(other))
+            }
+        }.flatMap { $0 } ?? a.text.utf8.elementsEqual(b.text.utf8)
+    }
 
     package static func < (a: Self, b: Self) -> Bool { a.text.utf8.lexicographicallyPrecedes(b.text.utf8) }
 
     package func hash(into hasher: inout Hasher) {
-        for byte in text.utf8 { hasher.combine(byte) }
+        let isHashed: Void? = unsafe text.utf8.withContiguousStorageIfAvailable {
+            unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0))
+        }
+        if isHashed == nil { for byte in text.utf8 { unsafe withUnsafeBytes(of: byte) { unsafe hasher.combine(bytes: $0) } } }
         hasher.combine(UInt8(0xFF))
     }
 }

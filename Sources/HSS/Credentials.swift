@@ -18,7 +18,7 @@ package struct Credentials {
     package private(set) var identity: Identity
     private let environment: [String: String]
     private var stamps: [String: Stamp]
-    private var checkedAt: Duration = .zero
+    private var checkedAt: Uptime = .zero
 
     /// Identifies a file's version, to detect a change.
     private struct Stamp: Equatable {
@@ -40,7 +40,7 @@ package struct Credentials {
 
     /// Checks at most once a second whether a file changed. Returns true if the credential changed. An unreadable file
     /// leaves the old credential in place.
-    package mutating func refresh(now: Duration) -> Bool {
+    package mutating func refresh(now: Uptime) -> Bool {
         guard !stamps.isEmpty, now - checkedAt >= .seconds(1) else { return false }
         checkedAt = now
         let current = Self.stamps(environment)

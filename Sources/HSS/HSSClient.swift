@@ -39,7 +39,7 @@ package final class HSSClient {
     /// Sent operations by id, each with the token that it used.
     private var sent: [CallID: (operation: Operation, token: Secret?)] = [:]
     /// Operations that wait for a token, in order. After `until`, an operation is returned as not sent.
-    private var waiting: [(operation: Operation, until: Duration)] = []
+    private var waiting: [(operation: Operation, until: Uptime)] = []
     private let patience: Duration
     /// Ids of token requests count down from the highest id, which no call reaches.
     private var nextFetch = UInt64.max
@@ -55,7 +55,7 @@ package final class HSSClient {
     package var descriptor: Int32 { http.descriptor }
     package var inFlight: Int { sent.count + waiting.count }
 
-    package var deadline: Duration? {
+    package var deadline: Uptime? {
         [http.deadline, tokens.deadline, waiting.first?.until].compactMap { $0 }.min()
     }
 

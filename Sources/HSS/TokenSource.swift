@@ -6,7 +6,7 @@ internal import HTTP
 struct TokenSource {
     private enum State {
         case none
-        case valid(Secret, renewAt: Duration, until: Duration)
+        case valid(Secret, renewAt: Uptime, until: Uptime)
     }
 
     private var state = State.none
@@ -15,18 +15,18 @@ struct TokenSource {
     /// Whether HSS has accepted the token. If so, a later refusal means that the token is void, and not that the user
     /// is refused.
     private(set) var isProven = false
-    private var notBefore: Duration = .zero
+    private var notBefore: Uptime = .zero
 
     /// How long IAM has to answer.
     static let timeout: Duration = .seconds(10)
 
     /// The token, if it has not expired.
-    func token(_ now: Duration) -> Secret? {
+    func token(_ now: Uptime) -> Secret? {
         if case .valid(let token, _, let until) = state, now < until { token } else { nil }
     }
 
     /// Whether to request a token. `isNeeded` means that a call waits for one.
-    func wantsFetch(isNeeded: Bool, _ now: Duration) -> Bool {
+    func wantsFetch(isNeeded: Bool, _ now: Uptime) -> Bool {
         guard fetch == nil else { return false }
         if case .valid(_, let renewAt, let until) = state, now < until {
             return now >= max(renewAt, notBefore)
@@ -34,7 +34,7 @@ struct TokenSource {
         return isNeeded
     }
 
-    var deadline: Duration? {
+    var deadline: Uptime? {
         if case .valid(_, let renewAt, _) = state, fetch == nil { max(renewAt, notBefore) } else { nil }
     }
 
@@ -57,7 +57,7 @@ struct TokenSource {
     mutating func fetching(_ id: UInt64) { fetch = id }
 
     /// Takes IAM's answer. Returns nil if it contained a token, and otherwise the reply.
-    mutating func answered(_ completion: HTTPCompletion, redactor: Redactor = Redactor(), now: Duration) -> Reply? {
+    mutating func answered(_ completion: HTTPCompletion, redactor: Redactor = Redactor(), now: Uptime) -> Reply? {
         fetch = nil
         var reply = ReplyParser.reply(completion, redactor: redactor)
         reply.source = .iam

@@ -1,6 +1,6 @@
 internal import CCurl
 internal import CLinux
-internal import Core
+package import Core
 internal import Glibc
 
 /// Sends many requests at once on one thread: libcurl's multi interface over its own epoll. A loop watches the epoll's
@@ -27,8 +27,8 @@ internal import Glibc
     private let configuration: Configuration
     private var idle: [HTTPTransfer] = []
     private var busy: [UInt64: HTTPTransfer] = [:]
-    /// The uptime when libcurl must be called even if no socket is ready.
-    package private(set) var deadline: Duration?
+    /// When libcurl must be called even if no socket is ready.
+    package private(set) var deadline: Uptime?
     /// Completions of requests for which libcurl had no handle, and of cancelled requests.
     private var stillborn: [HTTPCompletion] = []
 
@@ -90,7 +90,7 @@ internal import Glibc
     }
 
     /// Serves the ready sockets without waiting, and returns the completed requests.
-    package func turn(now: Duration) -> [HTTPCompletion] {
+    package func turn(now: Uptime) -> [HTTPCompletion] {
         var done = stillborn
         stillborn.removeAll()
         var running: Int32 = 0
@@ -139,7 +139,7 @@ internal import Glibc
         deadline = milliseconds < 0 ? nil : Self.uptime() + .milliseconds(milliseconds)
     }
 
-    private static func uptime() -> Duration { .nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC)) }
+    private static func uptime() -> Uptime { Uptime(.nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC))) }
 }
 
 private func setTimer(_ multi: UnsafeMutableRawPointer?, _ milliseconds: Int, _ context: UnsafeMutableRawPointer?)

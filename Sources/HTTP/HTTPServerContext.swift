@@ -15,7 +15,7 @@ internal import Synchronization
 
     /// Suspended connections, with the time when each is resumed. Nil means never.
     private struct Late {
-        var connections: [(at: Duration?, connection: Connection)] = []
+        var connections: [(at: Uptime?, connection: Connection)] = []
         var isStopped = false
         var thread: pthread_t?
     }
@@ -90,7 +90,7 @@ internal import Synchronization
         if let thread { _ = pthread_join(thread, nil) }
     }
 
-    static func uptime() -> Duration { .nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC)) }
+    static func uptime() -> Uptime { Uptime(.nanoseconds(pstime_nanoseconds(CLOCK_MONOTONIC))) }
 }
 
 private func resumeLate(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

@@ -4,12 +4,12 @@ internal import Core
 /// each retry, up to a minute, until the operation works.
 struct Backoff {
     private var pause: Duration = .zero
-    private var until: Duration = .zero
+    private var until: Uptime = .zero
     static let longest: Duration = .seconds(60)
 
-    func allows(_ now: Duration) -> Bool { now >= until }
+    func allows(_ now: Uptime) -> Bool { now >= until }
 
-    mutating func tried(_ now: Duration) {
+    mutating func tried(_ now: Uptime) {
         pause = pause == .zero ? .seconds(1) : min(pause * 2, Self.longest)
         until = now + pause
     }

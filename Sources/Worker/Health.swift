@@ -1,10 +1,10 @@
-internal import Core
+package import Core
 internal import Synchronization
 
 /// The loop's state for the admin endpoint's thread. It is a value, passed through one lock.
 package struct Snapshot: Sendable {
-    /// The uptime when the loop last turned.
-    var turnedAt: Duration
+    /// When the loop last turned.
+    var turnedAt: Uptime
     /// Why no work can be done now, in words. Empty when the worker is ready.
     var notReady: [String]
     /// This worker is ready, and another worker of the group makes the calls.
@@ -29,7 +29,7 @@ package struct AdminRouter: Sendable {
     /// A loop that has not turned for this long is stuck.
     static let patience: Duration = .seconds(10)
 
-    package func answer(method: String, path: String, uptime: Duration) -> (status: Int, type: String, body: String) {
+    package func answer(method: String, path: String, uptime: Uptime) -> (status: Int, type: String, body: String) {
         guard method == "GET" || method == "HEAD" else {
             return (405, "text/plain; charset=utf-8", "only GET\n")
         }

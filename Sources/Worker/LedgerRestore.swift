@@ -18,7 +18,7 @@ final class LedgerRestore {
     private var reader: PartitionReader?
     /// Partitions whose results are not yet read to their end. Nil until the partitions are known.
     private var open: Set<Int32>?
-    private var lookAgainAt: Duration?
+    private var lookAgainAt: Uptime?
     let began = Clock.uptime
 
     init(_ subject: TakeoverLookup.Subject, kafka: ClientConfiguration) {
@@ -43,7 +43,7 @@ final class LedgerRestore {
 
     /// Becomes readable when there is work to do.
     var descriptor: Int32 { reader?.descriptor ?? lookup.descriptor }
-    var deadline: Duration? { lookAgainAt }
+    var deadline: Uptime? { lookAgainAt }
     var isDone: Bool { open?.isEmpty ?? false }
 
     /// Does the work that is possible now, up to `budget` records. Returns true if more can be done at once. Throws the

@@ -3,7 +3,7 @@ package import Core
 /// The keys of log fields, each defined once.
 package enum LogKey: String {
     case key, project = "project_id", plugin = "plugin_code", position, status, code, category, detail, attempts
-    case call, hosts, requests, latency = "latency_ms", took = "took_ms", nextIn = "next_in_ms", until = "in_ms"
+    case call, hosts, requests, latency = "latency_ms", took = "took_ms", nextIn = "next_in_ms", triedIn = "in_ms"
     case from = "from_offset", offset, end = "end_offset"
     case partition, partitions, count, bytes, limit, window = "window_ms", reason, error,
         facility, topic, group

@@ -11,9 +11,8 @@ final class OffsetCommits {
     enum Outcome {
         /// The commit that claims the caller role is acknowledged. It overwrites the previous caller's metadata.
         case tookOver(PreviousOwner)
-        /// A commit is acknowledged. `sentAt` is an uptime, set only if the commit proves that this worker was the
-        /// caller then.
-        case acknowledged(sentAt: Duration?)
+        /// A commit is acknowledged. `sentAt` is set only if the commit proves that this worker was the caller then.
+        case acknowledged(sentAt: Uptime?)
         case failed(KafkaError)
         /// The last commit of these partitions is acknowledged, or has timed out. The partitions can be given up.
         case left([Int32])
@@ -29,16 +28,16 @@ final class OffsetCommits {
         /// What the next caller needs to know.
         var metadata: String?
         /// How long to wait for the commit.
-        var until: Duration
+        var until: Uptime
     }
 
     /// The next offset of each partition, and the partitions whose offset differs from the last commit.
     private var positions: [Int32: Int64] = [:]
     private var changed: Set<Int32> = []
     private var leaving: [Int32: Leaving] = [:]
-    private var underWay: (id: UInt, offsets: [Int32: Int64], purpose: Purpose, sentAt: Duration)?
+    private var underWay: (id: UInt, offsets: [Int32: Int64], purpose: Purpose, sentAt: Uptime)?
     private var lastID: UInt = 0
-    private var nextAt: Duration = .zero
+    private var nextAt: Uptime = .zero
     private var takeover: PreviousOwner?
     /// The metadata beside partition 0's offset about earlier callers (`PreviousOwner.inherited`).
     var inherited = ""
@@ -55,7 +54,7 @@ final class OffsetCommits {
     init(interval: Duration) { self.interval = interval }
 
     /// The latest time for the next `poll`.
-    var deadline: Duration? {
+    var deadline: Uptime? {
         let isWanted = isCaller || !changed.isEmpty || !leaving.isEmpty
         let next = isWanted ? max(nextAt, underWay.map { $0.sentAt + Self.patience } ?? .zero) : nil
         return [next, leaving.values.map(\.until).min()].compactMap { $0 }.min()
@@ -85,7 +84,7 @@ final class OffsetCommits {
 
     /// Commits a leaving partition's offset, with what the next caller needs to know. Returns false if the partition
     /// can leave at once.
-    func leave(_ partition: Int32, _ handover: Handover?, now: Duration) -> Bool {
+    func leave(_ partition: Int32, _ handover: Handover?, now: Uptime) -> Bool {
         guard positions[partition] != nil, handover != nil || changed.contains(partition) || isUnderWay(partition)
         else { return false }
         if partition == 0 { (isCaller, takeover) = (false, nil) }
@@ -106,7 +105,7 @@ final class OffsetCommits {
     }
 
     /// Takes the answers to commits, and sends the next commit if it is due.
-    func poll(_ consumer: Consumer, now: Duration) -> [Outcome] {
+    func poll(_ consumer: Consumer, now: Uptime) -> [Outcome] {
         var outcomes: [Outcome] = []
         while let (id, error) = consumer.nextCommit() {
             guard let commit = underWay, commit.id == id else { continue }
@@ -127,7 +126,7 @@ final class OffsetCommits {
     }
 
     private func answered(
-        _ offsets: [Int32: Int64], _ purpose: Purpose, _ sentAt: Duration, _ error: KafkaError?, _ now: Duration,
+        _ offsets: [Int32: Int64], _ purpose: Purpose, _ sentAt: Uptime, _ error: KafkaError?, _ now: Uptime,
         _ outcomes: inout [Outcome]
     ) {
         if let error {
@@ -152,7 +151,7 @@ final class OffsetCommits {
         }
     }
 
-    private func commit(_ consumer: Consumer, _ now: Duration) {
+    private func commit(_ consumer: Consumer, _ now: Uptime) {
         var partitions = Set(leaving.keys)
         let isLast = !partitions.isEmpty
         if !isLast {

@@ -17,7 +17,7 @@ final class PartitionOwnership {
     private(set) var isStandby = false
     private(set) var hasBeenAssigned = false
     /// Since when the group has sent this worker no assignment, not even an empty one. Nil after an assignment.
-    private var unassignedSince: Duration? = Clock.uptime
+    private var unassignedSince: Uptime? = Clock.uptime
     /// What to restore once none of this worker's results is still being written.
     private var awaited: TakeoverLookup.Subject?
     /// Set while newly assigned partitions wait for their ledgers. The rebalance is answered after that.
@@ -43,7 +43,7 @@ final class PartitionOwnership {
     var restoreDescriptor: Int32? { restore?.descriptor }
 
     /// The latest time for the next `poll`.
-    func deadline(_ now: Duration) -> Duration? {
+    func deadline(_ now: Uptime) -> Uptime? {
         if restoreHasMore || !toStore.isEmpty { return now }
         return [commits.deadline, restore?.deadline].compactMap { $0 }.min()
     }
@@ -138,7 +138,7 @@ final class PartitionOwnership {
     }
 
     /// Gives up a partition. A lost partition goes at once, any other after a last commit.
-    func release(_ partition: Int32, isLost: Bool, _ handover: Handover?, _ now: Duration) {
+    func release(_ partition: Int32, isLost: Bool, _ handover: Handover?, _ now: Uptime) {
         storeOffsets()
         if isLost || !commits.leave(partition, handover, now: now) { release([partition]) }
     }
@@ -257,7 +257,7 @@ final class PartitionOwnership {
 
     // MARK: Commits
 
-    private func pollCommits(_ now: Duration) -> [Event] {
+    private func pollCommits(_ now: Uptime) -> [Event] {
         commits.poll(consumer, now: now).flatMap { outcome -> [Event] in
             switch outcome {
             case .tookOver(let previous): return [.tookOver(previous)]
@@ -277,7 +277,7 @@ final class PartitionOwnership {
     static func lease(of sessionTimeout: Duration) -> Duration { sessionTimeout * 9 / 10 }
 
     /// Logs from time to time that the group has not assigned anything yet.
-    func sayWhetherAssigned(_ now: Duration) {
+    func sayWhetherAssigned(_ now: Uptime) {
         guard let since = unassignedSince, restore == nil, now - since > .seconds(3) else { return }
         status.log(
             .info, "waiting for the group to assign partitions", [(.group, .string(options.group))],

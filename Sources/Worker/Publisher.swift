@@ -42,7 +42,7 @@ final class Publisher {
     var isIdle: Bool { producer.pending == 0 && backlog.isEmpty }
 
     /// The latest time for the next `poll`.
-    func deadline(_ now: Duration) -> Duration? {
+    func deadline(_ now: Uptime) -> Uptime? {
         if hasMore || !refused.isEmpty { return now }
         return backlog.isEmpty ? nil : now + .milliseconds(10)
     }
@@ -60,7 +60,7 @@ final class Publisher {
     func drop(_ partitions: [Int32]) { backlog.removeAll { partitions.contains($0.result.position.partition) } }
 
     /// Takes the producer's events, and sends results that waited for room.
-    func poll(_ now: Duration) -> [Outcome] {
+    func poll(_ now: Uptime) -> [Outcome] {
         var outcomes: [Outcome] = []
         takeEvents(&outcomes)
         if producer.isBroken && producer.pending == 0 && rebuilding.allows(now) { rebuild(now) }
@@ -105,7 +105,7 @@ final class Publisher {
         }
     }
 
-    private func rebuild(_ now: Duration) {
+    private func rebuild(_ now: Uptime) {
         rebuilding.tried(now)
         status.attempt { () throws(KafkaError) in
             // Create the new producer before the old one is released, so that its descriptor does not reuse the old

@@ -5,9 +5,9 @@ struct Shutdown {
     enum Stage: Equatable {
         case running
         /// Requests in flight finish, and nothing new begins. Becomes `closing`, or `closed` if time runs out.
-        case draining(until: Duration)
+        case draining(until: Uptime)
         /// The worker is leaving the group. Becomes `closed`.
-        case closing(until: Duration)
+        case closing(until: Uptime)
         case closed
     }
 
@@ -35,21 +35,21 @@ struct Shutdown {
         }
     }
 
-    mutating func drain(until deadline: Duration) { stage = .draining(until: deadline) }
+    mutating func drain(until deadline: Uptime) { stage = .draining(until: deadline) }
 
     /// Called when nothing is open any more. Returns true if the group should be left now.
-    mutating func drained(_ now: Duration) -> Bool {
+    mutating func drained(_ now: Uptime) -> Bool {
         guard case .draining(let until) = stage else { return false }
         stage = .closing(until: max(until, now + Self.shortestClose))
         return true
     }
 
     /// Leaves the group by a short deadline, after a drain that timed out.
-    mutating func close(by deadline: Duration) { stage = .closing(until: deadline) }
+    mutating func close(by deadline: Uptime) { stage = .closing(until: deadline) }
 
     mutating func closed() { stage = .closed }
 
-    mutating func poll(_ now: Duration, hasLeftGroup: @autoclosure () -> Bool) -> Step {
+    mutating func poll(_ now: Uptime, hasLeftGroup: @autoclosure () -> Bool) -> Step {
         switch stage {
         case .running, .closed: return .nothing
         case .draining(let deadline):

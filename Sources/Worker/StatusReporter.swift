@@ -22,7 +22,7 @@ final class StatusReporter {
     private var readCheck: ReadCheck?
     private var requestPartitions = 0
     private let box: SnapshotBox
-    private var shownAt: Duration = .zero
+    private var shownAt: Uptime = .zero
     /// Whether something may have changed since the last snapshot.
     private var isStale = true
     private static let interval: Duration = .milliseconds(200)
@@ -36,7 +36,7 @@ final class StatusReporter {
     var router: AdminRouter { AdminRouter(box: box) }
 
     /// When the next snapshot is due. It is due within 1 s, so that the admin endpoint sees that the loop is alive.
-    func deadline(_ now: Duration) -> Duration { isStale ? max(now, shownAt + Self.interval) : now + .seconds(1) }
+    func deadline(_ now: Uptime) -> Uptime { isStale ? max(now, shownAt + Self.interval) : now + .seconds(1) }
 
     func changed() { isStale = true }
 
@@ -133,7 +133,7 @@ final class StatusReporter {
     /// Passes on a snapshot from before the broker has answered.
     func showStarting() { box.set(Self.starting(telemetry.metrics, Clock.uptime)) }
 
-    private static func starting(_ metrics: Metrics, _ now: Duration) -> Snapshot {
+    private static func starting(_ metrics: Metrics, _ now: Uptime) -> Snapshot {
         Snapshot(turnedAt: now, notReady: ["the broker has not answered yet"], metrics: metrics)
     }
 
@@ -148,7 +148,7 @@ final class StatusReporter {
                 metrics: telemetry.metrics))
     }
 
-    private func measure(_ pipeline: Pipeline, _ state: State, _ now: Duration) {
+    private func measure(_ pipeline: Pipeline, _ state: State, _ now: Uptime) {
         telemetry.metrics.logLinesDropped = telemetry.log.dropped
         telemetry.metrics.open = pipeline.openCount
         telemetry.metrics.openBytes = pipeline.openBytes

@@ -7,7 +7,7 @@ struct Telemetry {
     var metrics = Metrics()
     /// How to fix the credential that was last refused.
     private(set) var gateRemedy = ""
-    private var lastSaid: [String: Duration] = [:]
+    private var lastSaid: [String: Uptime] = [:]
 
     init(log: Log) { self.log = log }
 
@@ -74,7 +74,7 @@ struct Telemetry {
             log.write(
                 .error, "credential refused: calls stop, requests wait",
                 Self.fields(failure) + [
-                    (.skew, .integer(Int64(skew))), (.until, .integer((until - now.uptime).milliseconds)),
+                    (.skew, .integer(Int64(skew))), (.triedIn, .integer((until - now.uptime).milliseconds)),
                     (.remedy, .string(remedy)),
                 ])
         case .gateOpened: log.write(.info, "credential accepted")
@@ -82,7 +82,7 @@ struct Telemetry {
             log.write(
                 .error, "credential refused for one project: only its requests wait",
                 [
-                    (.project, .string(project)), (.until, .integer((until - now.uptime).milliseconds)),
+                    (.project, .string(project)), (.triedIn, .integer((until - now.uptime).milliseconds)),
                     (.remedy, .string("give the credential's user access to the project")),
                 ])
         case .projectAccepted(let project):
@@ -196,7 +196,7 @@ struct Telemetry {
 
     /// Whether a message may be logged again. Each message is logged at most once per `pause`, and the number of
     /// remembered messages is bounded.
-    mutating func mayRepeat(_ what: String, every pause: Duration, _ now: Duration) -> Bool {
+    mutating func mayRepeat(_ what: String, every pause: Duration, _ now: Uptime) -> Bool {
         if let last = lastSaid[what], now - last < pause { return false }
         if lastSaid.count > 200 { lastSaid = lastSaid.filter { now - $0.value < pause } }
         lastSaid[what] = now

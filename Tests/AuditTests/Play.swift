@@ -7,7 +7,7 @@ struct Play {
     private var pipeline: Pipeline
     private var configuration: Pipeline.Configuration
     private var generator: SplitMix64
-    private var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    private var now = Now(uptime: Uptime(.seconds(100)), wall: Timestamp(milliseconds: 1_767_225_600_000))
     private var fetched: [Record] = []
     private var calls: [StartCall] = []
     private var queries: [StatusQuery] = []

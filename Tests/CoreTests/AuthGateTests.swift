@@ -18,16 +18,16 @@ import Testing
     @Test func `after a refusal another project is tried at once, and the same one after a pause`() {
         var gate = AuthGate()
         gate.sent(1, Self.one)
-        let closes = gate.refused(1, Self.one, now: .seconds(10))
+        let closes = gate.refused(1, Self.one, now: Uptime(.seconds(10)))
         #expect(closes)
-        #expect(gate.earliest(Self.two, now: .seconds(10)) == .seconds(10))
-        #expect(gate.earliest(Self.one, now: .seconds(10)) == .seconds(30))
+        #expect(gate.earliest(Self.two, now: Uptime(.seconds(10))) == Uptime(.seconds(10)))
+        #expect(gate.earliest(Self.one, now: Uptime(.seconds(10))) == Uptime(.seconds(30)))
     }
 
     @Test func `a project is refused alone if another one is accepted`() {
         var gate = AuthGate()
         gate.sent(1, Self.one)
-        _ = gate.refused(1, Self.one, now: .seconds(10))
+        _ = gate.refused(1, Self.one, now: Uptime(.seconds(10)))
         gate.sent(2, Self.two)
         let acceptance = gate.accepted(2, Self.two)
         #expect(acceptance.refusedAlone == [Self.one])
@@ -37,24 +37,25 @@ import Testing
     @Test func `a credential that is refused for two projects closes the gate for all`() {
         var gate = AuthGate()
         gate.sent(1, Self.one)
-        _ = gate.refused(1, Self.one, now: .seconds(10))
+        _ = gate.refused(1, Self.one, now: Uptime(.seconds(10)))
         gate.sent(2, Self.two)
-        _ = gate.refused(2, Self.two, now: .seconds(11))
+        _ = gate.refused(2, Self.two, now: Uptime(.seconds(11)))
         let other = AuthGate.Subject(project: ExactText("three"))
-        #expect(gate.earliest(other, now: .seconds(11)).map { $0 > .seconds(11) } ?? false)
-        gate.renewed(now: .seconds(12))
+        #expect(gate.earliest(other, now: Uptime(.seconds(11))).map { $0 > Uptime(.seconds(11)) } ?? false)
+        gate.renewed(now: Uptime(.seconds(12)))
         #expect(
-            gate.state == .unproven && gate.allows(other, now: .seconds(12)), "a changed credential is tried at once")
+            gate.state == .unproven && gate.allows(other, now: Uptime(.seconds(12))),
+            "a changed credential is tried at once")
     }
 
     @Test func `no order of answers leads to more than three refusals in five minutes`() {
         for seed in 0..<200 as Range<UInt64> {
             var generator = SplitMix64(seed: seed)
             var gate = AuthGate()
-            var (now, call) = (Duration.zero, CallID(0))
-            var refusals: [Duration] = []
+            var (now, call) = (Uptime.zero, CallID(0))
+            var refusals: [Uptime] = []
             let subjects = (0..<4).map { AuthGate.Subject(project: ExactText("p\($0)"), isRead: $0 == 3) }
-            while now < .seconds(3000) {
+            while now < Uptime(.seconds(3000)) {
                 let subject = subjects[Int.random(in: 0..<4, using: &generator)]
                 if gate.allows(subject, now: now) && gate.room(now: now) > 0 {
                     call += 1
@@ -62,7 +63,7 @@ import Testing
                     _ = gate.refused(call, subject, now: now)
                     refusals.append(now)
                 }
-                now += .seconds(Int64.random(in: 1...20, using: &generator))
+                now = now + .seconds(Int64.random(in: 1...20, using: &generator))
             }
             #expect(refusals.count >= 3 && QuotaTests.most(refusals, in: .seconds(300)) <= 3, "seed \(seed)")
         }

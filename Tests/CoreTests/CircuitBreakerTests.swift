@@ -7,10 +7,10 @@ import Testing
         var breaker = CircuitBreaker()
         for (index, second) in [10, 20, 30].enumerated() {
             #expect(breaker.state == .closed)
-            _ = breaker.failed(CallID(index), sentAt: .seconds(second - 1), now: .seconds(second))
+            _ = breaker.failed(CallID(index), sentAt: Uptime(.seconds(second - 1)), now: Uptime(.seconds(second)))
         }
         #expect(breaker.state == .open)
-        #expect(breaker.since == .seconds(10))
+        #expect(breaker.since == Uptime(.seconds(10)))
         breaker.answered()
         #expect(breaker.state == .closed && breaker.since == nil)
     }

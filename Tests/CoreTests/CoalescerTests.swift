@@ -29,8 +29,8 @@ import Testing
         for (waited, expected) in [(0, "critical"), (601, "bulk")] as [(Int64, String)] {
             var line = Coalescer(hostsPerCall: 10)
             line.add(1, scope: first, priority: .bulk, hosts: ["bulk"], arrived: .zero)
-            line.add(2, scope: second, priority: .critical, hosts: ["critical"], arrived: .seconds(waited))
-            let next = line.next(now: .seconds(waited))
+            line.add(2, scope: second, priority: .critical, hosts: ["critical"], arrived: Uptime(.seconds(waited)))
+            let next = line.next(now: Uptime(.seconds(waited)))
             #expect(Self.hosts(next) == [expected])
         }
     }
@@ -65,11 +65,12 @@ import Testing
         }
         let taken = line.next(now: .zero)
         let batch = try #require(taken)
-        line.putBack(batch.parts.map { ($0, .normal, .zero) }, scope: scope, notBefore: .seconds(5), failures: 1)
-        let tooSoon = line.next(now: .seconds(4))
+        line.putBack(
+            batch.parts.map { ($0, .normal, .zero) }, scope: scope, notBefore: Uptime(.seconds(5)), failures: 1)
+        let tooSoon = line.next(now: Uptime(.seconds(4)))
         #expect(tooSoon == nil)
-        #expect(line.nextEligible(now: .seconds(4), earliest: { _ in .zero }) == .seconds(5))
-        let again = line.next(now: .seconds(5))
+        #expect(line.nextEligible(now: Uptime(.seconds(4)), earliest: { _ in .zero }) == Uptime(.seconds(5)))
+        let again = line.next(now: Uptime(.seconds(5)))
         #expect(Self.hosts(again) == ["h1"] && line.failures(scope) == 1)
     }
 

@@ -30,7 +30,7 @@ import Testing
             $0.hostsPerCall = 1
         }
         for n in 0..<30 { bench.receive(key: "k\(n)", plugin: "x\(n)") }
-        var refused: [Duration] = []
+        var refused: [Uptime] = []
         let until = bench.now.uptime + .seconds(2000)
         while bench.now.uptime < until {
             if bench.calls.isEmpty {

@@ -6,7 +6,7 @@ import Testing
     static let subject = AuthGate.Subject(project: ExactText("p"))
 
     static func now(_ seconds: Int64) -> Now {
-        Now(uptime: .seconds(seconds), wall: Timestamp(milliseconds: seconds * 1000))
+        Now(uptime: Uptime(.seconds(seconds)), wall: Timestamp(milliseconds: seconds * 1000))
     }
 
     static func permits(calls: Int? = nil, concurrency: Int = 2, needsLease: Bool = false) -> Permits {
@@ -41,7 +41,7 @@ import Testing
         permits.acquireCall(1, Self.subject, Self.now(1))
         #expect(permits.nextCall(Self.now(1)) == nil, "an answer has to come first")
         _ = permits.release(1, Self.reply(200), Self.now(3))
-        #expect(permits.nextCall(Self.now(4)) == .seconds(63) && !permits.canCall(Self.now(62)))
+        #expect(permits.nextCall(Self.now(4)) == Uptime(.seconds(63)) && !permits.canCall(Self.now(62)))
         #expect(permits.canCall(Self.now(63)))
     }
 
@@ -56,13 +56,13 @@ import Testing
 
     @Test func `nothing goes without a lease, and a lease counts only after a takeover`() {
         var permits = Self.permits(calls: 5, needsLease: true)
-        permits.lease(until: .seconds(100))
-        #expect(!permits.isLeased(.seconds(1)))
+        permits.lease(until: Uptime(.seconds(100)))
+        #expect(!permits.isLeased(Uptime(.seconds(1))))
         permits.takeOver(from: .none, Self.now(1))
-        permits.lease(until: .seconds(10))
+        permits.lease(until: Uptime(.seconds(10)))
         #expect(permits.canCall(Self.now(9)) && permits.nextCall(Self.now(10)) == nil)
         permits.endLease(permits.handover(Self.now(10)))
-        #expect(permits.handover(Self.now(10)) == nil && !permits.isLeased(.seconds(5)))
+        #expect(permits.handover(Self.now(10)) == nil && !permits.isLeased(Uptime(.seconds(5))))
     }
 
     @Test(arguments: [(200, true), (400, true), (404, true), (429, false), (500, false), (503, false)])

@@ -4,7 +4,7 @@
 /// time.
 struct PipelineHarness {
     var pipeline: Pipeline
-    var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    var now = Now(uptime: Uptime(.seconds(100)), wall: Timestamp(milliseconds: 1_767_225_600_000))
     var calls: [StartCall] = []
     var queries: [StatusQuery] = []
     var results: [StartResult] = []

@@ -3,17 +3,19 @@ import Testing
 @testable import Core
 
 @Suite struct QuotaTests {
-    static func now(_ time: Duration) -> Now { Now(uptime: time, wall: Timestamp(milliseconds: 0) + time) }
+    /// Both clocks begin at zero.
+    static func now(_ sinceBoot: Duration) -> Now { now(Uptime(sinceBoot)) }
+    static func now(_ time: Uptime) -> Now { Now(uptime: time, wall: Timestamp(milliseconds: 0) + time.sinceBoot) }
 
     @Test(arguments: 0..<200) func `no sliding window at the server holds more calls than the limit`(_ seed: Int) {
         var generator = SplitMix64(seed: UInt64(seed))
         let limit = RateLimit(calls: Int.random(in: 1...6, using: &generator), window: .seconds(60))
         var quota = Quota(limit)
-        var now = Duration.zero
-        var inFlight: [(answer: Duration, slot: Int?)] = []
-        var counted: [Duration] = []
+        var now = Uptime.zero
+        var inFlight: [(answer: Uptime, slot: Int?)] = []
+        var counted: [Uptime] = []
         for _ in 0..<300 {
-            now += .milliseconds(Int64.random(in: 0...20_000, using: &generator))
+            now = now + .milliseconds(Int64.random(in: 0...20_000, using: &generator))
             inFlight.sort { $0.answer < $1.answer }
             while let first = inFlight.first, first.answer <= now {
                 quota.answered(first.slot, Self.now(first.answer))
@@ -33,7 +35,7 @@ import Testing
     }
 
     /// The highest number of these times within any window.
-    static func most(_ times: [Duration], in window: Duration) -> Int {
+    static func most(_ times: [Uptime], in window: Duration) -> Int {
         let times = times.sorted()
         var (most, start) = (0, 0)
         for end in times.indices {
@@ -45,9 +47,9 @@ import Testing
 
     @Test func `a limit that the server names applies if it is stricter, until the server names a wider one`() {
         var quota = Quota(RateLimit(calls: 5, window: .seconds(60)))
-        let slot = quota.sent(Self.now(.zero))
-        quota.answered(slot, Self.now(.zero))
-        quota.throttled(Self.now(.zero), retryAfter: nil, named: RateLimit(calls: 2, window: .seconds(60)))
+        let slot = quota.sent(Self.now(Uptime.zero))
+        quota.answered(slot, Self.now(Uptime.zero))
+        quota.throttled(Self.now(Uptime.zero), retryAfter: nil, named: RateLimit(calls: 2, window: .seconds(60)))
         #expect(quota.limit?.calls == 2)
         #expect(!quota.isFree(Self.now(.seconds(59))))
         #expect(quota.isFree(Self.now(.seconds(60))))
@@ -61,7 +63,7 @@ import Testing
         start: [90_000, 30_000].map(Timestamp.init(milliseconds:)), status: [Timestamp(milliseconds: 1)])
 
     static func taken(
-        _ previous: PreviousOwner, calls: Int = 2, at now: Duration
+        _ previous: PreviousOwner, calls: Int = 2, at now: Uptime
     ) -> Quota {
         var quota = Quota(RateLimit(calls: calls, window: .seconds(60)), transit: .seconds(5))
         quota.takeOver(previous, busyUntil: \.start, Self.now(now))
@@ -69,8 +71,8 @@ import Testing
     }
 
     /// When each of the slots is free, if each is acquired as soon as it is free.
-    static func free(_ quota: Quota, from now: Duration) -> [Duration] {
-        var (quota, times, now) = (quota, [] as [Duration], now)
+    static func free(_ quota: Quota, from now: Uptime) -> [Uptime] {
+        var (quota, times, now) = (quota, [] as [Uptime], now)
         while times.count < 10, let next = quota.nextFree(Self.now(now)) {
             now = next
             _ = quota.sent(Self.now(now))
@@ -84,13 +86,15 @@ import Testing
     }
 
     @Test func `each slot is in use until the time in the handover`() {
-        let quota = Self.taken(.handedOver(Self.handover), at: .seconds(40))
-        #expect(Self.free(quota, from: .seconds(40)) == [.seconds(40), .seconds(91)], "and a second for the clocks")
+        let quota = Self.taken(.handedOver(Self.handover), at: Uptime(.seconds(40)))
+        #expect(
+            Self.free(quota, from: Uptime(.seconds(40))) == [.seconds(40), .seconds(91)].map(Uptime.init),
+            "and a second for the clocks")
     }
 
     @Test func `without a handover every slot counts as spent until a call sent now must have arrived`() {
-        let quota = Self.taken(.unknown(idleSince: nil), calls: 3, at: .seconds(100))
-        #expect(Self.free(quota, from: .seconds(100)) == Array(repeating: .seconds(165), count: 3))
+        let quota = Self.taken(.unknown(idleSince: nil), calls: 3, at: Uptime(.seconds(100)))
+        #expect(Self.free(quota, from: Uptime(.seconds(100))) == Array(repeating: Uptime(.seconds(165)), count: 3))
     }
 
     @Test func `a new caller records what it inherited, so that its own commits do not hide it`() {
@@ -118,14 +122,15 @@ import Testing
     }
 
     @Test func `a crash of an idle caller delays no call`() {
-        let quota = Self.taken(.unknown(idleSince: Timestamp(milliseconds: 10_000)), at: .seconds(100))
+        let quota = Self.taken(.unknown(idleSince: Timestamp(milliseconds: 10_000)), at: Uptime(.seconds(100)))
         #expect(quota.isFree(Self.now(.seconds(100))))
     }
 
     @Test func `no handover holds a slot for longer than a call sent now would`() {
         let wrong = Handover(start: [Timestamp(milliseconds: 3_600_000)], status: [])
-        let free = Self.free(Self.taken(.handedOver(wrong), calls: 1, at: .seconds(100)), from: .seconds(100))
-        #expect(free == [.seconds(166)])
+        let free = Self.free(
+            Self.taken(.handedOver(wrong), calls: 1, at: Uptime(.seconds(100))), from: Uptime(.seconds(100)))
+        #expect(free == [Uptime(.seconds(166))])
     }
 
     @Test func `a handover covers the calls in flight`() {
@@ -158,7 +163,7 @@ import Testing
 
     @Test func `a lower limit counts the calls that were made under the higher one`() {
         var quota = Quota(RateLimit(calls: 5, window: .seconds(60)))
-        for _ in 0..<3 { quota.answered(quota.sent(Self.now(.zero)), Self.now(.seconds(1))) }
+        for _ in 0..<3 { quota.answered(quota.sent(Self.now(Uptime.zero)), Self.now(.seconds(1))) }
         quota.learn(RateLimit(calls: 2, window: .seconds(60)), Self.now(.seconds(2)))
         #expect(!quota.isFree(Self.now(.seconds(2))), "three calls were made in this window, more than there may be")
     }

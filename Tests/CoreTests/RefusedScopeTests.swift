@@ -7,7 +7,7 @@ import Testing
     /// Plays for a time. Calls of projects that `isRefused` names get a 401, and others succeed. The same holds for
     /// reads.
     static func play(
-        _ bench: inout PipelineHarness, for time: Duration, refused: inout [Duration],
+        _ bench: inout PipelineHarness, for time: Duration, refused: inout [Uptime],
         isRefused: (_ project: String) -> Bool,
         isReadRefused: Bool = false
     ) {
@@ -38,7 +38,7 @@ import Testing
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "x", project: "x", more: #","priority":"critical""#)
         for n in 0..<3 { bench.receive(key: "k\(n)", project: "p\(n)") }
-        var refused: [Duration] = []
+        var refused: [Uptime] = []
         let began = bench.now.uptime
         Self.play(&bench, for: .seconds(1), refused: &refused) { $0 == "x" }
         #expect(bench.statuses == Array(repeating: .succeeded, count: 3))
@@ -94,7 +94,7 @@ import Testing
         var bench = PipelineHarness { $0.quota = RateLimit(calls: 10, window: .seconds(60)) }
         bench.receive(key: "k")
         bench.lose()
-        var refused: [Duration] = []
+        var refused: [Uptime] = []
         Self.play(&bench, for: .seconds(60), refused: &refused, isRefused: { _ in false }, isReadRefused: true)
         #expect(refused.count == 2)
         #expect(bench.statuses == [.succeeded])
@@ -111,7 +111,7 @@ import Testing
         let aloneRefused = Set((0..<projects).filter { _ in pick(3) == 0 }.map { "p\($0)" })
         var isBad = false
         // Answers arrive later than they are made. The server counts the refusals in a row.
-        var inARow: [Duration] = []
+        var inARow: [Uptime] = []
         var worst = 0
         var replies: [(isRead: Bool, id: CallID, reply: Reply)] = []
         for turn in 0..<2000 {

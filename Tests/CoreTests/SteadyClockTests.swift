@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct SteadyClockTests {
     /// What the system's clocks show at this time after the start; `off`: the error of the wall clock.
-    static func seen(_ uptime: Duration, off: Duration = .zero) -> Now {
-        Now(uptime: .seconds(5000) + uptime, wall: Timestamp(milliseconds: 1_767_225_600_000) + uptime + off)
+    static func seen(_ time: Duration, off: Duration = .zero) -> Now {
+        Now(uptime: Uptime(.seconds(5000) + time), wall: Timestamp(milliseconds: 1_767_225_600_000) + time + off)
     }
 
     @Test(arguments: [3600, -3600, 172_800] as [Int64])

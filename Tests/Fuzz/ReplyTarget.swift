@@ -42,7 +42,7 @@ private func check(_ reply: Reply) throws {
     try check(rows)
     if !reply.isSuccess { try hold(rows == reply, "a refusal is the same for every API") }
 
-    var now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    var now = Now(uptime: Uptime(.seconds(100)), wall: Timestamp(milliseconds: 1_767_225_600_000))
     var pipeline = Pipeline(Pipeline.Configuration(quota: RateLimit(calls: 5, window: .seconds(60))))
     let value = #"{"idempotency_key":"k","project_id":"p","plugin_code":"ndr","host_id_list":["h1","h2"]}"#
     let record = Record(
@@ -77,7 +77,7 @@ private func check(_ reply: Reply) throws {
 /// Checks IAM's answer. It is a token that can be sent for a time, or a reason why there is none.
 @Sendable func checkToken(_ bytes: [UInt8]) throws {
     let completion = completion(bytes)
-    let now: Duration = .seconds(1000)
+    let now = Uptime(.seconds(1000))
     var source = TokenSource()
     source.fetching(1)
     let refusal = source.answered(completion, now: now)

@@ -72,7 +72,7 @@ private func check(_ rejection: Rejection, _ category: Rejection.Category) throw
 
 /// Follows a record through its whole life. It gets one readable result, and its offset is stored only after that.
 private func follow(_ record: Record, _ decoded: Result<StartRequest, Rejection>) throws {
-    let now = Now(uptime: .seconds(100), wall: Timestamp(milliseconds: 1_767_225_600_000))
+    let now = Now(uptime: Uptime(.seconds(100)), wall: Timestamp(milliseconds: 1_767_225_600_000))
     var configuration = Pipeline.Configuration(quota: nil)
     configuration.maximumRequestBytes = 2048
     (configuration.policy.allowOperateAll, configuration.policy.allowAllGrantedEnterpriseProjects) = (true, true)

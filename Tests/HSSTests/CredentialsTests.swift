@@ -44,10 +44,10 @@ import Testing
             "HUAWEICLOUD_SDK_AK": "ak", "HUAWEICLOUD_SDK_SK_FILE": file.path,
         ])
         #expect(credentials.identity == .keys(accessKey: "ak", secretKey: Secret("first"), securityToken: nil))
-        let unchanged = credentials.refresh(now: .seconds(10))
+        let unchanged = credentials.refresh(now: Uptime(.seconds(10)))
         #expect(!unchanged)
         try "second-one\n".write(to: file, atomically: true, encoding: .utf8)
-        let changed = credentials.refresh(now: .seconds(20))
+        let changed = credentials.refresh(now: Uptime(.seconds(20)))
         #expect(changed)
         #expect(credentials.identity == .keys(accessKey: "ak", secretKey: Secret("second-one"), securityToken: nil))
     }

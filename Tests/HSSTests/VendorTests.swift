@@ -82,7 +82,7 @@ func answers(_ client: HSSClient, _ count: Int, seconds: Double = 10) throws -> 
         var watched = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
         unsafe _ = poll(&watched, 1, 5)
         let now = Now(
-            uptime: .seconds(ProcessInfo.processInfo.systemUptime),
+            uptime: Uptime(.seconds(ProcessInfo.processInfo.systemUptime)),
             wall: Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)))
         for (id, reply) in client.turn(now: now) { replies[id] = reply }
     }

@@ -24,7 +24,7 @@ import Testing
         while Date() < deadline {
             var watched = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
             unsafe _ = poll(&watched, 1, 5)
-            if let done = client.turn(now: .seconds(ProcessInfo.processInfo.systemUptime)).first { return done }
+            if let done = client.turn(now: Uptime(.seconds(ProcessInfo.processInfo.systemUptime))).first { return done }
         }
         throw CancellationError()
     }

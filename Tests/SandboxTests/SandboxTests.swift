@@ -46,7 +46,7 @@ import Testing
 
         func start(_ hosts: [String], project: String = "p") throws -> Reply {
             next += 1
-            let now = Now(uptime: .seconds(ProcessInfo.processInfo.systemUptime), wall: clock.now)
+            let now = Now(uptime: Uptime(.seconds(ProcessInfo.processInfo.systemUptime)), wall: clock.now)
             client.start(
                 StartCall(
                     id: next, projectID: project, enterpriseProjectID: nil, pluginCode: "ndr", operateAll: false,
@@ -56,7 +56,7 @@ import Testing
 
         func status(_ hosts: [String], offset: Int = 0) throws -> Reply {
             next += 1
-            let now = Now(uptime: .seconds(ProcessInfo.processInfo.systemUptime), wall: clock.now)
+            let now = Now(uptime: Uptime(.seconds(ProcessInfo.processInfo.systemUptime)), wall: clock.now)
             client.status(
                 StatusQuery(
                     id: next, projectID: "p", enterpriseProjectID: nil, pluginCode: "ndr", hostIDs: hosts,
@@ -70,7 +70,7 @@ import Testing
             while Date() < deadline {
                 var watched = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
                 unsafe _ = poll(&watched, 1, 5)
-                let now = Now(uptime: .seconds(ProcessInfo.processInfo.systemUptime), wall: clock.now)
+                let now = Now(uptime: Uptime(.seconds(ProcessInfo.processInfo.systemUptime)), wall: clock.now)
                 if let (_, reply) = client.turn(now: now).first(where: { $0.0 == id }) { return reply }
             }
             throw CancellationError()
@@ -187,7 +187,7 @@ import Testing
         while done < 300 && Date() < deadline {
             var watched = pollfd(fd: pair.client.descriptor, events: Int16(POLLIN), revents: 0)
             unsafe _ = poll(&watched, 1, 5)
-            let time = Now(uptime: .seconds(ProcessInfo.processInfo.systemUptime), wall: pair.clock.now)
+            let time = Now(uptime: Uptime(.seconds(ProcessInfo.processInfo.systemUptime)), wall: pair.clock.now)
             done += pair.client.turn(now: time).filter { $0.1.httpStatus == 200 }.count
         }
         #expect(done == 300)

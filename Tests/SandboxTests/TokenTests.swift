@@ -100,7 +100,7 @@ import Testing
         environment["HUAWEICLOUD_SDK_PASSWORD_FILE"] = file.path
         let pair = try Self.pair(["slow=500ms:api=token"], environment: environment)
         defer { pair.sandbox.stop() }
-        let now = Now(uptime: .seconds(ProcessInfo.processInfo.systemUptime), wall: pair.clock.now)
+        let now = Now(uptime: Uptime(.seconds(ProcessInfo.processInfo.systemUptime)), wall: pair.clock.now)
         pair.client.start(
             StartCall(
                 id: 77, projectID: "p", enterpriseProjectID: nil, pluginCode: "ndr", operateAll: false, hostIDs: ["a"]),

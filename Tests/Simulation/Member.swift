@@ -11,7 +11,7 @@ final class Member {
         /// The partition's log went back, and the consumer has not noticed it yet.
         var isOutdated = false
         /// Set while the partition is being revoked.
-        var revokedUntil: Duration?
+        var revokedUntil: Uptime?
     }
 
     /// A result that is on its way to its topic.
@@ -36,7 +36,7 @@ final class Member {
     /// The member cannot reach the broker, but still reaches HSS.
     var isCut = false
     /// When the coordinator received the member's last commit.
-    var lastContact: Duration = .zero
+    var lastContact: Uptime = .zero
     /// Counts how often the member had the lease.
     var term = 0
     /// The caller before this one, until the coordinator has acknowledged the takeover.
@@ -58,24 +58,24 @@ final class Member {
     var ended: Set<RequestID> = []
     /// Requests were dropped with calls in flight, so attempts are no longer compared.
     var isUnsure = false
-    var wokenAt: Duration?
+    var wokenAt: Uptime?
     /// When the pipeline asked to be woken after the last event, by the world's clock.
-    private var deadline: Duration?
+    private var deadline: Uptime?
 
     /// The member has watched its clock for long enough to trust it.
-    init(_ pipeline: Pipeline, offset: Duration, skew: Duration, at time: Duration) {
+    init(_ pipeline: Pipeline, offset: Duration, skew: Duration, at time: Uptime) {
         (self.pipeline, self.offset, self.skew) = (pipeline, offset, skew)
         _ = now(time - SteadyClock.patience)
     }
 
-    func uptime(_ time: Duration) -> Duration { time - offset }
+    func uptime(_ time: Uptime) -> Uptime { time - offset }
 
-    func now(_ time: Duration) -> Now {
+    func now(_ time: Uptime) -> Now {
         if pipeline.configuration.mutations.has(.believesEachStepOfAClock) { clock = SteadyClock() }
         return clock.now(Now(uptime: uptime(time), wall: World.wall(time) + skew))
     }
 
-    func handle(_ event: Event, at time: Duration) -> [Effect] {
+    func handle(_ event: Event, at time: Uptime) -> [Effect] {
         let now = now(time)
         let effects = pipeline.handle(event, now: now)
         deadline = Self.deadline(&pipeline, now).map { $0 + offset }
@@ -85,12 +85,12 @@ final class Member {
     func wantsRecords(beside count: Int = 0) -> Bool { Self.wantsRecords(&pipeline, beside: count) }
 
     // Reads through `inout`, because the property of a class would be copied.
-    private static func deadline(_ pipeline: inout Pipeline, _ now: Now) -> Duration? { pipeline.deadline(now) }
+    private static func deadline(_ pipeline: inout Pipeline, _ now: Now) -> Uptime? { pipeline.deadline(now) }
     private static func wantsRecords(_ pipeline: inout Pipeline, beside count: Int) -> Bool {
         pipeline.wantsRecords(beside: count)
     }
 
-    func wakesAt(_ time: Duration) -> Duration? {
+    func wakesAt(_ time: Uptime) -> Uptime? {
         guard let deadline else { return nil }
         let at = max(time, deadline)
         return at == wokenAt ? at + .milliseconds(1) : at

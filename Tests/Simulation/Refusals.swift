@@ -2,10 +2,10 @@ import Core
 
 /// Counts how often in a row the server refuses the credential. Six refusals in a row lock the key.
 struct Refusals {
-    private var inARow: [Int: [Duration]] = [:]
+    private var inARow: [Int: [Uptime]] = [:]
 
     /// Records an answer to a member. Returns the rule that the answer breaks, or nil.
-    mutating func take(_ reply: Reply, of member: Int, at time: Duration) -> String? {
+    mutating func take(_ reply: Reply, of member: Int, at time: Uptime) -> String? {
         guard reply.httpStatus == 401 else {
             // Without an answer from HSS itself it is not certain that HSS saw the call.
             if reply.httpStatus == 200 || reply.httpStatus == 400 { inARow[member] = [] }

@@ -10,13 +10,13 @@ struct SimulatedHSS {
 
     let quota: RateLimit?
     var fault = Fault.none
-    private var counted: [String: [Duration]] = [:]
+    private var counted: [String: [Uptime]] = [:]
     private(set) var calls = 0
     private var started: Set<String> = []
 
     init(quota: RateLimit?) { self.quota = quota }
 
-    mutating func take(_ sent: World.Sent, at time: Duration, using generator: inout SplitMix64) -> (
+    mutating func take(_ sent: World.Sent, at time: Uptime, using generator: inout SplitMix64) -> (
         reply: Reply, violation: String?
     ) {
         var reply = Reply()

@@ -1,4 +1,4 @@
-@testable import Core
+import Core
 
 /// The consumer group, its lease and its members.
 extension World {
@@ -105,7 +105,7 @@ extension World {
         schedule(.renews(member: member, term: term), after: renewal)
     }
 
-    func acknowledged(_ member: Int, _ term: Int, sentAt: Duration) {
+    func acknowledged(_ member: Int, _ term: Int, sentAt: Uptime) {
         guard members[member].isAlive, members[member].term == term, members[member].owned[0] != nil else { return }
         // A frozen process receives the acknowledgement when it continues.
         if members[member].isFrozen {

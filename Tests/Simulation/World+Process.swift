@@ -1,4 +1,4 @@
-@testable import Core
+import Core
 
 /// What a member's process does with its records, results and commits.
 extension World {

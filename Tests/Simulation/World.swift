@@ -44,7 +44,7 @@ package final class World {
         case expelled(member: Int)
         case told(member: Int)
         /// The coordinator acknowledges a commit of the caller. `sentAt` is when the commit was sent.
-        case committed(member: Int, term: Int, sentAt: Duration)
+        case committed(member: Int, term: Int, sentAt: Uptime)
         case renews(member: Int, term: Int)
         case setsClockRight(member: Int, by: Duration)
     }
@@ -63,6 +63,7 @@ package final class World {
 
     /// How long the group waits for a silent member.
     static let session: Duration = .seconds(10)
+    static let start = Uptime(.seconds(1000))
 
     package let settings: Settings
     /// How often the schedules met each special situation.
@@ -72,8 +73,9 @@ package final class World {
     /// What happened, line by line, if a trace is wanted.
     package internal(set) var trace: [String]?
     var generator: SplitMix64
-    var time: Duration = .seconds(1000)
-    var events: [(at: Duration, event: Occurrence)] = []
+    /// The world's clock. Each member counts from a boot of its own.
+    var time = World.start
+    var events: [(at: Uptime, event: Occurrence)] = []
     var members: [Member] = []
     var kafka: SimulatedKafka
     var hss: SimulatedHSS
@@ -101,7 +103,7 @@ package final class World {
     }
 
     func note(_ line: @autoclosure () -> String) {
-        if trace != nil { trace?.append("\((time - .seconds(1000)).milliseconds) ms: \(line())") }
+        if trace != nil { trace?.append("\((time - Self.start).milliseconds) ms: \(line())") }
     }
 
     func schedule(_ event: Occurrence, after delay: Duration) {
@@ -182,17 +184,17 @@ package final class World {
         kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time))
     }
 
-    static func wall(_ time: Duration) -> Timestamp { Timestamp(milliseconds: 1_767_225_600_000) + time }
+    static func wall(_ time: Uptime) -> Timestamp { Timestamp(milliseconds: 1_767_225_600_000) + time.sinceBoot }
 
     /// Lets time pass. Due events happen in order, and each member is woken at the time that it asked for.
     func advance(_ duration: Duration) {
         let end = time + duration
         for _ in 0..<400 where violation == nil {
             let event = events.first.map(\.at)
-            var wake: (at: Duration, member: Int)?
+            var wake: (at: Uptime, member: Int)?
             for index in members.indices where members[index].isAlive && !members[index].isFrozen {
                 guard let at = members[index].wakesAt(time) else { continue }
-                if at < wake?.at ?? .seconds(1 << 40) { wake = (at, index) }
+                if wake.map({ at < $0.at }) ?? true { wake = (at, index) }
             }
             let next = [event, wake?.at].compactMap { $0 }.min()
             guard let next, next <= end else { break }

@@ -50,8 +50,8 @@ import Testing
         #expect(backoff.allows(.zero))
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
             backoff.tried(.zero)
-            #expect(!backoff.allows(.seconds(pause) - .milliseconds(1)))
-            #expect(backoff.allows(.seconds(pause)))
+            #expect(!backoff.allows(Uptime(.seconds(pause) - .milliseconds(1))))
+            #expect(backoff.allows(Uptime(.seconds(pause))))
         }
         backoff.worked()
         #expect(backoff.allows(.zero))

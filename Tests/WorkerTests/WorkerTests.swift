@@ -45,17 +45,17 @@ import Testing
         #expect(try Self.preflight.judge(["retention.bytes": "1000"]).get().count == 1)
     }
 
-    static func router(turned: Duration, notReady: [String]) -> AdminRouter {
+    static func router(turned: Uptime, notReady: [String]) -> AdminRouter {
         AdminRouter(box: SnapshotBox(Snapshot(turnedAt: turned, notReady: notReady, metrics: Metrics())))
     }
 
     @Test func `livez shows whether the loop runs, readyz why no work is done`() {
-        let working = Self.router(turned: .seconds(100), notReady: [])
-        #expect(working.answer(method: "GET", path: "/livez", uptime: .seconds(101)).status == 200)
-        #expect(working.answer(method: "GET", path: "/livez", uptime: .seconds(120)).status == 503)
-        #expect(working.answer(method: "GET", path: "/readyz", uptime: .seconds(101)).status == 200)
-        let idle = Self.router(turned: .seconds(100), notReady: ["no partition is assigned yet"])
-        let answer = idle.answer(method: "GET", path: "/readyz", uptime: .seconds(101))
+        let working = Self.router(turned: Uptime(.seconds(100)), notReady: [])
+        #expect(working.answer(method: "GET", path: "/livez", uptime: Uptime(.seconds(101))).status == 200)
+        #expect(working.answer(method: "GET", path: "/livez", uptime: Uptime(.seconds(120))).status == 503)
+        #expect(working.answer(method: "GET", path: "/readyz", uptime: Uptime(.seconds(101))).status == 200)
+        let idle = Self.router(turned: Uptime(.seconds(100)), notReady: ["no partition is assigned yet"])
+        let answer = idle.answer(method: "GET", path: "/readyz", uptime: Uptime(.seconds(101)))
         #expect(answer.status == 503)
         #expect(answer.body == "not ready: no partition is assigned yet\n")
         #expect(working.answer(method: "POST", path: "/livez", uptime: .zero).status == 405)

@@ -59,7 +59,7 @@ struct Batch {
     var scope: Scope
     var hosts: [String]
     var parts: [Part]
-    var sentAt: Duration = .zero
+    var sentAt: Uptime = .zero
 
     /// Records that the batch covers these hosts for a request. Each request has only one part.
     mutating func add(_ hosts: [String], of request: RequestID) {

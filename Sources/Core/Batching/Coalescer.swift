@@ -12,7 +12,7 @@ struct Coalescer {
     private struct Demand {
         var scope: Scope
         var priority: Priority
-        var arrived: Duration
+        var arrived: Uptime
         var hosts: [String]
     }
 
@@ -21,9 +21,9 @@ struct Coalescer {
         /// or that moved to another line.
         var waiting: [Queue<RequestID>] = [.init(), .init(), .init()]
         var count = 0
-        var notBefore: Duration = .zero
+        var notBefore: Uptime = .zero
         var failures = 0
-        var failedAt: Duration?
+        var failedAt: Uptime?
     }
 
     /// A request waits in several lanes where its hosts do.
@@ -40,7 +40,7 @@ struct Coalescer {
 
     /// Adds a request, or adds hosts to a request that already waits.
     mutating func add(
-        _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Duration
+        _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Uptime
     ) {
         if let place = place(of: request, in: scope) {
             demands[request]?[place].hosts.append(contentsOf: hosts)
@@ -66,7 +66,7 @@ struct Coalescer {
 
     /// Puts a batch back at the front. The scope is not called before `notBefore`; nil leaves the time as it was.
     mutating func putBack(
-        _ parts: [(part: Batch.Part, priority: Priority, arrived: Duration)], scope: Scope, notBefore: Duration? = nil,
+        _ parts: [(part: Batch.Part, priority: Priority, arrived: Uptime)], scope: Scope, notBefore: Uptime? = nil,
         failures: Int? = nil
     ) {
         for rank in 0..<3 {
@@ -92,7 +92,7 @@ struct Coalescer {
 
     /// Counts a failed call and returns the number of failures in a row, with this one. A call that was already in
     /// flight at the last failure is not counted again.
-    mutating func failed(_ scope: Scope, sentAt: Duration, now: Duration) -> Int {
+    mutating func failed(_ scope: Scope, sentAt: Uptime, now: Uptime) -> Int {
         if let at = lines[scope]?.failedAt, sentAt < at { return max(1, failures(scope)) }
         lines[scope, default: Line()].failedAt = now
         lines[scope]?.failures += 1
@@ -151,8 +151,8 @@ struct Coalescer {
 
     /// When the first waiting scope may be called; nil where none may. `earliest` gives the time from which everything
     /// else allows a scope; nil blocks the scope.
-    func nextEligible(now: Duration, earliest: (Scope) -> Duration?) -> Duration? {
-        var first: Duration?
+    func nextEligible(now: Uptime, earliest: (Scope) -> Uptime?) -> Uptime? {
+        var first: Uptime?
         for (scope, line) in lines where line.count > 0 {
             guard let allowed = earliest(scope) else { continue }
             let time = max(allowed, line.notBefore, now)
@@ -165,8 +165,8 @@ struct Coalescer {
     ///
     /// The order is by class (raised by waiting), then by the project that has gone longest without a
     /// call, then by the longest wait.
-    mutating func next(now: Duration, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
-        var best: (scope: Scope, rank: Int, served: Int, arrived: Duration, request: RequestID)?
+    mutating func next(now: Uptime, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
+        var best: (scope: Scope, rank: Int, served: Int, arrived: Uptime, request: RequestID)?
         for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
             guard isAllowed(scope), let (rank, arrived, request) = head(of: line, scope, now: now) else { continue }
             let served = served[scope.project] ?? 0
@@ -187,7 +187,7 @@ struct Coalescer {
     }
 
     /// Fills a batch with more requests for the same scope, up to `capacity` hosts.
-    mutating func extend(_ batch: Batch, to capacity: Int, now: Duration) -> Batch {
+    mutating func extend(_ batch: Batch, to capacity: Int, now: Uptime) -> Batch {
         guard batch.hosts.count < capacity, var line = lines.removeValue(forKey: batch.scope) else { return batch }
         let extended = fill(batch, to: capacity, from: &line, now)
         settle(line, of: batch.scope)
@@ -196,7 +196,7 @@ struct Coalescer {
 
     /// The effective priority of a demand: its class, raised by waiting, then its time of arrival. A demand in a last
     /// lane (`Lane.isLast`) rises no further than `critical`.
-    private func claim(_ demand: Demand, _ rank: Int, _ now: Duration) -> (rank: Int, arrived: Duration) {
+    private func claim(_ demand: Demand, _ rank: Int, _ now: Uptime) -> (rank: Int, arrived: Uptime) {
         let raised = Int((now - demand.arrived) / Self.agingStep)
         if demand.scope.lane.isLast { return (max(0, 3 - raised), demand.arrived) }
         return (rank + (demand.scope.lane == .behind ? 1 : 0) - raised, demand.arrived)
@@ -204,9 +204,9 @@ struct Coalescer {
 
     /// The request of a line with the best effective priority.
     private func head(
-        of line: Line, _ scope: Scope, now: Duration
-    ) -> (rank: Int, arrived: Duration, request: RequestID)? {
-        (0..<3).compactMap { rank -> (rank: Int, arrived: Duration, request: RequestID)? in
+        of line: Line, _ scope: Scope, now: Uptime
+    ) -> (rank: Int, arrived: Uptime, request: RequestID)? {
+        (0..<3).compactMap { rank -> (rank: Int, arrived: Uptime, request: RequestID)? in
             guard let request = line.waiting[rank].first, let demand = demand(request, in: scope) else { return nil }
             let (rank, arrived) = claim(demand, rank, now)
             return (rank, arrived, request)
@@ -226,7 +226,7 @@ struct Coalescer {
     }
 
     private mutating func fill(
-        _ batch: Batch, to capacity: Int, from line: inout Line, _ now: Duration
+        _ batch: Batch, to capacity: Int, from line: inout Line, _ now: Uptime
     ) -> Batch {
         var batch = batch
         var union = Set(batch.hosts.map(ExactText.init))

@@ -26,7 +26,7 @@ struct Isolation {
     }
 
     /// Faulty hosts, and until when they are called separately.
-    private var quarantine: [HostKey: Duration] = [:]
+    private var quarantine: [HostKey: Uptime] = [:]
     private var trees: [Int: Tree] = [:]
     private var lastTree = 0
 
@@ -35,7 +35,7 @@ struct Isolation {
 
     // MARK: Quarantine
 
-    mutating func quarantine(_ hosts: [String], of project: ExactText, until: Duration, now: Duration) {
+    mutating func quarantine(_ hosts: [String], of project: ExactText, until: Uptime, now: Uptime) {
         if quarantine.count + hosts.count > Self.maximumQuarantined {
             quarantine = quarantine.filter { $0.value > now }
         }
@@ -48,7 +48,7 @@ struct Isolation {
         for host in hosts { quarantine[HostKey(project: project, host: ExactText(host))] = nil }
     }
 
-    func isQuarantined(_ host: String, of project: ExactText, now: Duration) -> Bool {
+    func isQuarantined(_ host: String, of project: ExactText, now: Uptime) -> Bool {
         guard !quarantine.isEmpty else { return false }
         return quarantine[HostKey(project: project, host: ExactText(host))].map { $0 > now } ?? false
     }

@@ -6,7 +6,7 @@ struct StatusReads {
             case refused(Failure)
             /// Which of these hosts were started by the call whose answer was lost? The others are called
             /// again, not before the given time.
-            case lost(Failure, notBefore: Duration, failures: Int)
+            case lost(Failure, notBefore: Uptime, failures: Int)
         }
 
         var batch: Batch
@@ -18,9 +18,9 @@ struct StatusReads {
         var toAsk: ArraySlice<String> = []
         var states: [ExactText: HostStatus] = [:]
         /// Not sent before this time.
-        var notBefore: Duration = .zero
+        var notBefore: Uptime = .zero
         /// When the read was requested.
-        var since: Duration = .zero
+        var since: Uptime = .zero
         /// How many times the read failed in a way that a retry can fix.
         var failures = 0
 
@@ -33,7 +33,7 @@ struct StatusReads {
         /// Whether reads of this project are refused, so that the batch does not wait for the read. After a
         /// refused call, one refusal is enough while its pause lasts. After a lost call, it takes
         /// `maximumRefusals` refusals in a row.
-        func isHopeless(gate: AuthGate, _ now: Duration) -> Bool {
+        func isHopeless(gate: AuthGate, _ now: Uptime) -> Bool {
             guard let until = gate.pausedUntil(subject) else { return false }
             if case .refused = purpose { return until > now }
             return gate.failures(subject) >= StatusReads.maximumRefusals
@@ -59,10 +59,10 @@ struct StatusReads {
 
     /// Until when no further call of the scope may go, in any lane except halves; nil where no
     /// read after a refusal is under way.
-    func hold(_ scope: Scope) -> Duration? {
+    func hold(_ scope: Scope) -> Uptime? {
         guard !(waiting.isEmpty && inFlight.isEmpty) else { return nil }
         if case .half = scope.lane { return nil }
-        var since: Duration?
+        var since: Uptime?
         func look(_ read: Read) {
             guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { return }
             since = max(since ?? .zero, read.since)
@@ -88,8 +88,8 @@ struct StatusReads {
 
     /// When the first waiting read may go; nil where none may. `allowed` gives the time from which everything else
     /// allows a read; nil blocks the read.
-    func earliest(_ allowed: (Read) -> Duration?) -> Duration? {
-        var first: Duration?
+    func earliest(_ allowed: (Read) -> Uptime?) -> Uptime? {
+        var first: Uptime?
         for read in waiting {
             guard let time = allowed(read).map({ max($0, read.notBefore) }) else { continue }
             first = min(first ?? time, time)

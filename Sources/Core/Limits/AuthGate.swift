@@ -24,7 +24,7 @@ package struct AuthGate: Equatable, Sendable {
         case probing
         case accepted
         /// The credential was refused. The next probe goes at this time, or at once for another project.
-        case closed(until: Duration)
+        case closed(until: Uptime)
     }
 
     /// The part of the signed URL that the gateway can refuse on its own.
@@ -45,7 +45,7 @@ package struct AuthGate: Equatable, Sendable {
     }
 
     private struct Refusal: Equatable {
-        var at: Duration
+        var at: Uptime
         /// The last call that was sent before this answer came.
         var last: CallID
         /// Nil where IAM gave no token, which stops all projects.
@@ -56,7 +56,7 @@ package struct AuthGate: Equatable, Sendable {
         var failures = 0
         /// The last call that was sent before the last refusal came.
         var last: CallID = 0
-        var until: Duration = .zero
+        var until: Uptime = .zero
         var isAlone = false
     }
 
@@ -96,12 +96,12 @@ package struct AuthGate: Equatable, Sendable {
 
     /// How many calls and reads may be in flight at once. If the credential becomes bad while they are in flight, it is
     /// still refused no more often than allowed.
-    package func room(now: Duration) -> Int { max(1, Self.maximumRefusals - recent(now).count) }
+    package func room(now: Uptime) -> Int { max(1, Self.maximumRefusals - recent(now).count) }
 
-    func allows(_ subject: Subject, now: Duration) -> Bool { earliest(subject, now: now).map { $0 <= now } ?? false }
+    func allows(_ subject: Subject, now: Uptime) -> Bool { earliest(subject, now: now).map { $0 <= now } ?? false }
 
     /// When a call or read may go; nil where it must wait for an answer.
-    func earliest(_ subject: Subject, now: Duration) -> Duration? {
+    func earliest(_ subject: Subject, now: Uptime) -> Uptime? {
         if mutations.has(.probesTheSameProject) { return now }
         if state == .probing { return nil }
         var time = now
@@ -140,18 +140,18 @@ package struct AuthGate: Equatable, Sendable {
         return calls.contains(nil) ? [] : Set(calls)
     }
 
-    private func recent(_ now: Duration) -> [Refusal] { streak.filter { $0.at > now - Self.window } }
+    private func recent(_ now: Uptime) -> [Refusal] { streak.filter { $0.at > now - Self.window } }
 
-    /// When the credential was refused recently, by uptime. This is handed over to the next caller.
-    func recentRefusals(_ now: Duration) -> [Duration] { recent(now).map(\.at) }
+    /// When the credential was refused recently. This is handed over to the next caller.
+    func recentRefusals(_ now: Uptime) -> [Uptime] { recent(now).map(\.at) }
 
     /// Adds the refusals of the previous caller.
-    mutating func takeOver(_ refusals: [Duration]) {
+    mutating func takeOver(_ refusals: [Uptime]) {
         let known = streak
         streak = refusals.suffix(16).map { Refusal(at: $0, last: lastCall, subject: nil) } + known
     }
 
-    private static func end(of refusal: Refusal) -> Duration { refusal.at + window + .seconds(1) }
+    private static func end(of refusal: Refusal) -> Uptime { refusal.at + window + .seconds(1) }
 
     // MARK: Subjects refused alone
 
@@ -160,7 +160,7 @@ package struct AuthGate: Equatable, Sendable {
         Set(pauses.filter { $0.value.isAlone }.map(\.key.project.text)).sorted()
     }
 
-    func pausedUntil(_ subject: Subject) -> Duration? { pauses[subject]?.until }
+    func pausedUntil(_ subject: Subject) -> Uptime? { pauses[subject]?.until }
 
     /// How many times the subject was refused in a row.
     func failures(_ subject: Subject) -> Int { pauses[subject]?.failures ?? 0 }
@@ -213,7 +213,7 @@ package struct AuthGate: Equatable, Sendable {
 
     /// The credential was refused, or (`isToken`) no token could be obtained, which stops all projects.
     /// True where this closed the gate.
-    mutating func refused(_ call: CallID, _ subject: Subject, isToken: Bool = false, now: Duration) -> Bool {
+    mutating func refused(_ call: CallID, _ subject: Subject, isToken: Bool = false, now: Uptime) -> Bool {
         answered(call, subject)
         let isSameRound = streak.last.map { call <= $0.last } ?? false
         streak.append(Refusal(at: now, last: lastCall, subject: isToken ? nil : subject))
@@ -235,7 +235,7 @@ package struct AuthGate: Equatable, Sendable {
         return !wasClosed
     }
 
-    private mutating func pause(_ subject: Subject, _ call: CallID, now: Duration) {
+    private mutating func pause(_ subject: Subject, _ call: CallID, now: Uptime) {
         proven.remove(subject)
         if pauses.count >= Self.maximumSubjects { pauses = pauses.filter { $0.value.until > now } }
         guard pauses.count < Self.maximumSubjects || pauses[subject] != nil else { return }
@@ -247,7 +247,7 @@ package struct AuthGate: Equatable, Sendable {
     }
 
     /// The credential changed and is unproven again. One call tests it as soon as the bound on refusals allows.
-    package mutating func renewed(now: Duration) {
+    package mutating func renewed(now: Uptime) {
         (state, probe, rounds, pauses, proven) = (.unproven, nil, 0, [:], [])
         lastBeforeRenewal = lastCall
         let recent = recent(now)

@@ -5,16 +5,16 @@
 struct Intake: Equatable {
     private(set) var isFull = false
     private(set) var isPaused = false
-    private var fullSince: Duration?
+    private var fullSince: Uptime?
     /// The partitions are paused after the intake has been full for this long.
     static let patience: Duration = .seconds(1)
 
-    var deadline: Duration? { isPaused ? nil : fullSince.map { $0 + Self.patience } }
+    var deadline: Uptime? { isPaused ? nil : fullSince.map { $0 + Self.patience } }
 
     enum Change { case pause, resume }
 
     mutating func balance(
-        _ open: OpenRequests, maximumCount: Int, maximumBytes: Int, isStuck: Bool, now: Duration
+        _ open: OpenRequests, maximumCount: Int, maximumBytes: Int, isStuck: Bool, now: Uptime
     ) -> Change? {
         let (count, bytes) = (open.count, open.bytes)
         if count >= maximumCount || bytes >= maximumBytes || isStuck {
@@ -36,7 +36,7 @@ struct Intake: Equatable {
 }
 
 extension Pipeline {
-    mutating func balanceIntake(_ now: Duration) {
+    mutating func balanceIntake(_ now: Uptime) {
         switch intake.balance(
             open, maximumCount: configuration.maximumOpen, maximumBytes: configuration.maximumOpenBytes,
             isStuck: areResultsStuck(now), now: now)

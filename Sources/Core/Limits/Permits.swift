@@ -24,8 +24,8 @@ struct Permits {
     private(set) var breaker = CircuitBreaker()
     private var permits: [CallID: Permit] = [:]
     private var callCount = 0
-    /// Where a lease is needed, calls may be sent until this time, by uptime.
-    private var leasedUntil: Duration = .zero
+    /// Where a lease is needed, calls may be sent until this time.
+    private var leasedUntil: Uptime = .zero
     /// Whether this worker knows the previous caller's calls, so that its own handover is complete.
     private var hasTakenOver = false
     /// What this worker handed over the last time it was the caller.
@@ -43,8 +43,8 @@ struct Permits {
 
     // MARK: When
 
-    /// When the next call of any scope may go, by uptime; nil where it must wait for an answer or a lease.
-    func nextCall(_ now: Now) -> Duration? {
+    /// When the next call of any scope may go; nil where it must wait for an answer or a lease.
+    func nextCall(_ now: Now) -> Uptime? {
         guard hasRoom(now.uptime), gate.state != .probing, breaker.state != .halfOpen, let free = calls.nextFree(now)
         else { return nil }
         return max(free, breaker.deadline ?? now.uptime)
@@ -52,18 +52,18 @@ struct Permits {
 
     func canCall(_ now: Now) -> Bool { nextCall(now).map { $0 <= now.uptime } ?? false }
 
-    /// When the next read of any subject may go, by uptime; nil where it must wait for an answer or a lease.
-    func nextRead(_ now: Now) -> Duration? { hasRoom(now.uptime) ? reads.nextFree(now) : nil }
+    /// When the next read of any subject may go; nil where it must wait for an answer or a lease.
+    func nextRead(_ now: Now) -> Uptime? { hasRoom(now.uptime) ? reads.nextFree(now) : nil }
 
     func canRead(_ now: Now) -> Bool { nextRead(now).map { $0 <= now.uptime } ?? false }
 
     /// Whether no other worker of the group can be calling.
-    func isLeased(_ now: Duration) -> Bool {
+    func isLeased(_ now: Uptime) -> Bool {
         if mutations.has(.callsWithoutALease) { return !needsLease || hasTakenOver }
         return !needsLease || now < leasedUntil
     }
 
-    private func hasRoom(_ now: Duration) -> Bool {
+    private func hasRoom(_ now: Uptime) -> Bool {
         isLeased(now) && callCount < concurrency && (!hasQuota || permits.count < gate.room(now: now))
     }
 
@@ -116,11 +116,11 @@ struct Permits {
     mutating func inconclusive(_ call: CallID, _ subject: AuthGate.Subject) { gate.inconclusive(call, subject) }
 
     /// The credential was refused. True where this closed the gate.
-    mutating func refused(_ call: CallID, _ subject: AuthGate.Subject, isToken: Bool, _ now: Duration) -> Bool {
+    mutating func refused(_ call: CallID, _ subject: AuthGate.Subject, isToken: Bool, _ now: Uptime) -> Bool {
         gate.refused(call, subject, isToken: isToken, now: now)
     }
 
-    mutating func credentialChanged(_ now: Duration) { gate.renewed(now: now) }
+    mutating func credentialChanged(_ now: Uptime) { gate.renewed(now: now) }
 
     // MARK: Outages
 
@@ -128,16 +128,16 @@ struct Permits {
     mutating func serviceAnswered() { breaker.answered() }
 
     /// A call failed as in an outage. Returns the number of rounds of such failures in a row.
-    mutating func outageFailed(_ call: CallID, sentAt: Duration, _ now: Duration) -> Int {
+    mutating func outageFailed(_ call: CallID, sentAt: Uptime, _ now: Uptime) -> Int {
         breaker.failed(call, sentAt: sentAt, now: now)
     }
 
-    mutating func pauseProbes(until: Duration) { breaker.pause(until: until) }
+    mutating func pauseProbes(until: Uptime) { breaker.pause(until: until) }
 
     // MARK: Lease
 
     /// The group cannot make another worker the caller before this time.
-    mutating func lease(until: Duration) { if hasTakenOver { leasedUntil = max(leasedUntil, until) } }
+    mutating func lease(until: Uptime) { if hasTakenOver { leasedUntil = max(leasedUntil, until) } }
 
     /// Accounts for the calls of the previous caller.
     mutating func takeOver(from previous: PreviousOwner, _ now: Now) {

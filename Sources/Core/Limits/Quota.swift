@@ -7,7 +7,7 @@
 /// one slot are at least a window apart, and no window holds more calls than there are slots.
 package struct Quota: Equatable, Sendable {
     private struct Slot: Equatable, Sendable {
-        var freeAt: Duration = .zero
+        var freeAt: Uptime = .zero
         var isTaken = false
     }
 
@@ -23,9 +23,8 @@ package struct Quota: Equatable, Sendable {
     private var slots: [Slot]
     /// The longest time until the server has received a call that was sent.
     private let transit: Duration
-    /// Until when no call may go at all, by uptime, because of a server's refusal or of
-    /// unknown calls by a previous caller.
-    package private(set) var heldUntil: Duration = .zero
+    /// Until when no call may go at all, because of a server's refusal or of unknown calls by a previous caller.
+    package private(set) var heldUntil: Uptime = .zero
 
     package init(_ limit: RateLimit?, transit: Duration = .seconds(5)) {
         configured = limit
@@ -42,14 +41,14 @@ package struct Quota: Equatable, Sendable {
         return slots.indices.contains { nextUse($0, now) == now.uptime }
     }
 
-    /// When the next call may go, as far as is known, by uptime; nil where it must wait for an answer.
-    package func nextFree(_ now: Now) -> Duration? {
+    /// When the next call may go, as far as is known; nil where it must wait for an answer.
+    package func nextFree(_ now: Now) -> Uptime? {
         guard limit != nil else { return now.uptime }
         return slots.indices.lazy.compactMap { nextUse($0, now) }.min()
     }
 
     /// No call can go before this time, whatever is answered. An occupied slot is free one window after its answer.
-    package func earliestPossible(_ now: Now) -> Duration {
+    package func earliestPossible(_ now: Now) -> Uptime {
         guard let limit else { return now.uptime }
         let taken = slots.contains(where: \.isTaken) ? now.uptime + limit.window : nil
         return [nextFree(now), taken].compactMap { $0 }.min() ?? now.uptime
@@ -74,7 +73,7 @@ package struct Quota: Equatable, Sendable {
         if let slot, slots.indices.contains(slot) { slots[slot].isTaken = false }
     }
 
-    private func nextUse(_ slot: Int, _ now: Now) -> Duration? {
+    private func nextUse(_ slot: Int, _ now: Now) -> Uptime? {
         guard let limit, slot < limit.calls, !slots[slot].isTaken else { return nil }
         return max(now.uptime, slots[slot].freeAt)
     }
@@ -109,7 +108,7 @@ package struct Quota: Equatable, Sendable {
     }
 
     /// No call may go before this time.
-    package mutating func hold(until: Duration) {
+    package mutating func hold(until: Uptime) {
         heldUntil = max(heldUntil, until)
         for slot in slots.indices { slots[slot].freeAt = max(slots[slot].freeAt, until) }
     }
@@ -123,7 +122,7 @@ package struct Quota: Equatable, Sendable {
         guard let limit else { return }
         // Neither a handover nor a clock may block a slot for longer than a call that is sent now.
         let longest = now.uptime + transit + limit.window + Self.clockTolerance
-        let busy: [Duration]
+        let busy: [Uptime]
         switch previous {
         case .none: return
         case .handedOver(let handover): busy = handover[keyPath: busyUntil].map { uptime($0, now) }
@@ -154,7 +153,7 @@ package struct Quota: Equatable, Sendable {
     }
 
     /// Converts another process's time to this clock, and adds the maximum difference between the clocks.
-    private func uptime(_ time: Timestamp, _ now: Now) -> Duration {
+    private func uptime(_ time: Timestamp, _ now: Now) -> Uptime {
         now.uptime + (time - now.wall) + Self.clockTolerance
     }
 }

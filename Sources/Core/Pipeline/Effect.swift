@@ -4,8 +4,8 @@ package enum Event {
     case assigned(Int32, Ledger)
     /// This worker is now the caller of its group. The broker has acknowledged a commit that records this.
     case tookOver(PreviousOwner)
-    /// Calls may be sent until this time, by uptime, because the group cannot make another worker the caller before it.
-    case leased(until: Duration)
+    /// Calls may be sent until this time, because the group cannot make another worker the caller before it.
+    case leased(until: Uptime)
     /// Records that were fetched together, so they can share a call.
     case received([Record])
     /// The partition was read to its end. The position is that of the next record.
@@ -15,8 +15,8 @@ package enum Event {
     case published(RequestID)
     /// The results topic refused the result. `isTooLarge` means that it will always refuse the result in this form.
     case publishFailed(RequestID, reason: String, isTooLarge: Bool = false)
-    /// Partitions must be given up by the deadline (uptime), or are already lost.
-    case revoked([Int32], isLost: Bool, deadline: Duration)
+    /// Partitions must be given up by the deadline, or are already lost.
+    case revoked([Int32], isLost: Bool, deadline: Uptime)
     case credentialChanged
     /// Stop: finish what is in flight and start nothing.
     case drain
@@ -25,10 +25,10 @@ package enum Event {
 
 /// When something happened, on the monotonic clock and on the wall clock.
 package struct Now: Equatable, Sendable {
-    package var uptime: Duration
+    package var uptime: Uptime
     package var wall: Timestamp
 
-    package init(uptime: Duration, wall: Timestamp) {
+    package init(uptime: Uptime, wall: Timestamp) {
         self.uptime = uptime
         self.wall = wall
     }
@@ -64,17 +64,17 @@ package enum LogEvent: Equatable {
     case callSucceeded(CallID, latency: Duration, requests: Int, hosts: Int)
     /// The vendor's code is not in the table.
     case unknownCode(String, detail: String?)
-    /// `until` is when the next call may go, by uptime; nil where the next call waits for an answer or for partitions.
-    case throttled(RateLimit?, until: Duration?)
+    /// `until` is when the next call may go; nil where the next call waits for an answer or for partitions.
+    case throttled(RateLimit?, until: Uptime?)
     /// The server named a limit that differs from the current one. The named limit applies from now on.
     case limitLearned(RateLimit)
     /// This worker makes the calls from now on. If `until` is set, it waits until then, because the
     /// previous caller's calls count.
-    case tookOver(PreviousOwner, until: Duration?)
-    case gateClosed(Failure, serverDate: Timestamp?, until: Duration)
+    case tookOver(PreviousOwner, until: Uptime?)
+    case gateClosed(Failure, serverDate: Timestamp?, until: Uptime)
     case gateOpened
     /// HSS refuses the credential for this project and accepts it for others. The project is tried again at that time.
-    case projectRefused(String, until: Duration)
+    case projectRefused(String, until: Uptime)
     case projectAccepted(String)
     case publishFailed(Position, reason: String)
     case full(openCount: Int, bytes: Int)

@@ -155,7 +155,7 @@ extension Pipeline {
         expiries.schedule(id, at: now.uptime + (expiresAt - now.wall))
     }
 
-    mutating func enqueue(_ id: RequestID, _ now: Duration) {
+    mutating func enqueue(_ id: RequestID, _ now: Uptime) {
         guard let request = open[id]?.request else { return }
         open.update(id) { $0.stage = .calling }
         let scope = Scope(request)

@@ -11,9 +11,9 @@ extension Pipeline {
     }
 
     /// When the credential and the reads allow a call of the scope; nil where it must wait for an answer.
-    func earliest(_ scope: Scope, _ now: Duration) -> Duration? { Self.earliest(scope, permits.gate, reads, now) }
+    func earliest(_ scope: Scope, _ now: Uptime) -> Uptime? { Self.earliest(scope, permits.gate, reads, now) }
 
-    private static func earliest(_ scope: Scope, _ gate: AuthGate, _ reads: StatusReads, _ now: Duration) -> Duration? {
+    private static func earliest(_ scope: Scope, _ gate: AuthGate, _ reads: StatusReads, _ now: Uptime) -> Uptime? {
         gate.earliest(scope.subject(), now: now).map { max($0, reads.hold(scope) ?? $0) }
     }
 
@@ -179,9 +179,9 @@ extension Pipeline {
 
     /// Puts a batch back in line, except requests whose time is over.
     mutating func putBack(
-        _ batch: Batch, _ failure: Failure, notBefore: Duration, failures: Int, _ now: Now
+        _ batch: Batch, _ failure: Failure, notBefore: Uptime, failures: Int, _ now: Now
     ) {
-        var parts: [(part: Batch.Part, priority: Priority, arrived: Duration)] = []
+        var parts: [(part: Batch.Part, priority: Priority, arrived: Uptime)] = []
         var notBefore = notBefore
         for part in batch.parts {
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }

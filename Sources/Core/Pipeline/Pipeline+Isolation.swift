@@ -45,7 +45,7 @@ extension Pipeline {
         }
     }
 
-    func quarantineEnds(_ now: Now) -> Duration { now.uptime + configuration.quarantine }
+    func quarantineEnds(_ now: Now) -> Uptime { now.uptime + configuration.quarantine }
 
     mutating func quarantine(_ hosts: [String], of scope: Scope, _ now: Now) {
         isolation.quarantine(hosts, of: scope.project, until: quarantineEnds(now), now: now.uptime)
@@ -53,7 +53,7 @@ extension Pipeline {
 
     /// Puts a batch back at the front of the line, each request in its class.
     mutating func requeue(_ batch: Batch) {
-        let parts = batch.parts.compactMap { part -> (part: Batch.Part, priority: Priority, arrived: Duration)? in
+        let parts = batch.parts.compactMap { part -> (part: Batch.Part, priority: Priority, arrived: Uptime)? in
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else {
                 return nil
             }

@@ -1,6 +1,6 @@
 /// Gives up partitions, or all work of the worker. Draining comes first, fencing second.
 extension Pipeline {
-    mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Duration) {
+    mutating func revoked(_ numbers: [Int32], isLost: Bool, deadline: Uptime) {
         for number in numbers where partitions[number] != nil {
             if configuration.mutations.has(.storesAfterARevoke), isLost {
                 effects.append(.release(number, isLost: true, handover: nil))

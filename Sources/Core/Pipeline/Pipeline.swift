@@ -56,7 +56,7 @@ package struct Pipeline {
     var order = KeyOrder()
     var nextCall: CallID = 0
     var lifecycle = Lifecycle.running
-    var lastLedgerExpiry: Duration = .zero
+    var lastLedgerExpiry: Uptime = .zero
     /// Filled while one event is handled.
     var effects: [Effect] = []
 
@@ -95,16 +95,15 @@ package struct Pipeline {
     // MARK: Queries of the shell
 
     package var openCount: Int { open.count }
-    /// Since when calls of HSS have failed as in an outage, by uptime; nil while HSS answers.
-    package var unansweredSince: Duration? { permits.breaker.state == .closed ? nil : permits.breaker.since }
+    /// Since when calls of HSS have failed as in an outage; nil while HSS answers.
+    package var unansweredSince: Uptime? { permits.breaker.state == .closed ? nil : permits.breaker.since }
     package var openBytes: Int { open.bytes }
     package var waitingCount: Int { coalescer.waitingCount }
     package var inFlight: Int { calls.count }
     /// Whether no other worker of the group can be calling.
-    package func isLeased(_ now: Duration) -> Bool { permits.isLeased(now) }
-    /// Until when no call may go, by uptime, because of the server's refusal or of calls that a
-    /// previous caller may have made.
-    package var heldUntil: Duration { permits.calls.heldUntil }
+    package func isLeased(_ now: Uptime) -> Bool { permits.isLeased(now) }
+    /// Until when no call may go, because of the server's refusal or of calls that a previous caller may have made.
+    package var heldUntil: Uptime { permits.calls.heldUntil }
     package var gateState: AuthGate.State { permits.gate.state }
     /// Projects that are refused while the credential is accepted for others.
     package var refusedProjects: [String] { permits.gate.refusedAlone }
@@ -118,10 +117,10 @@ package struct Pipeline {
     /// Whether a result that the results topic refused waits to be sent again.
     package var hasUnpublished: Bool { outbox.hasRefused }
     /// How long the oldest result has waited for its acknowledgement.
-    package func unwrittenFor(_ now: Duration) -> Duration { outbox.waited(now) }
+    package func unwrittenFor(_ now: Uptime) -> Duration { outbox.waited(now) }
     /// Whether the oldest result has waited so long that no more records are taken. For example, the broker may be
     /// unreachable, while the client library retries silently.
-    package func areResultsStuck(_ now: Duration) -> Bool { outbox.isStuck(now) }
+    package func areResultsStuck(_ now: Uptime) -> Bool { outbox.isStuck(now) }
     package var assignedPartitions: [Int32] { partitions.keys.sorted() }
     /// Partitions whose log went back, until they are taken over again.
     package var stalePartitions: [Int32] { partitions.filter(\.value.isStale).keys.sorted() }
@@ -132,10 +131,10 @@ package struct Pipeline {
     }
     package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }
 
-    /// When `tick` is needed at the latest, by uptime; nil where only an event can change anything.
-    package func deadline(_ now: Now) -> Duration? {
-        var earliest: Duration?
-        func consider(_ time: Duration?) {
+    /// When `tick` is needed at the latest; nil where only an event can change anything.
+    package func deadline(_ now: Now) -> Uptime? {
+        var earliest: Uptime?
+        func consider(_ time: Uptime?) {
             if let time { earliest = min(earliest ?? time, time) }
         }
         consider(outbox.nextRetry)
@@ -155,9 +154,8 @@ package struct Pipeline {
         return earliest
     }
 
-    /// When the next call may go, by uptime; nil where no call waits, or where it waits
-    /// for an answer or for partitions.
-    func nextCallTime(_ now: Now) -> Duration? {
+    /// When the next call may go; nil where no call waits, or where it waits for an answer or for partitions.
+    func nextCallTime(_ now: Now) -> Uptime? {
         guard coalescer.waitingCount > 0, !isDraining, let free = permits.nextCall(now),
             let allowed = coalescer.nextEligible(now: now.uptime, earliest: { earliest($0, now.uptime) })
         else { return nil }
@@ -180,7 +178,7 @@ struct Partition {
     var ledger: Ledger
     var isPaused = false
     /// Set while the partition is being given up. This is the latest time to do so.
-    var revokedBy: Duration?
+    var revokedBy: Uptime?
     /// Set when the partition's log went back. Nothing more is taken or stored until the partition is taken over again.
     var isStale = false
 

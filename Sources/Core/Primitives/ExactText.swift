@@ -20,7 +20,9 @@ package struct ExactText: Hashable, Comparable, Sendable {
         let isHashed: Void? = unsafe text.utf8.withContiguousStorageIfAvailable {
             unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0))
         }
-        if isHashed == nil { for byte in text.utf8 { unsafe withUnsafeBytes(of: byte) { unsafe hasher.combine(bytes: $0) } } }
+        if isHashed == nil {
+            for byte in text.utf8 { unsafe withUnsafeBytes(of: byte) { unsafe hasher.combine(bytes: $0) } }
+        }
         hasher.combine(UInt8(0xFF))
     }
 }

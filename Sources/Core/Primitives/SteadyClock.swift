@@ -6,24 +6,24 @@ package struct SteadyClock: Sendable {
     /// A smaller difference is not a step.
     static let tolerance: Duration = .seconds(5)
 
-    /// Wall clock minus uptime.
+    /// The wall clock's time since 1970 minus the time since boot.
     private var offset: Duration?
-    /// Since when the offset has held, by uptime.
-    private var since: Duration = .zero
+    /// Since when the offset has held.
+    private var since: Uptime = .zero
     /// A step that is not adopted yet.
-    private var step: (to: Duration, at: Duration)?
+    private var step: (to: Duration, at: Uptime)?
 
     package init() {}
 
     /// `seen` is the reading of the system's clocks.
     package mutating func now(_ seen: Now) -> Now {
-        let seenOffset = Duration.milliseconds(seen.wall.milliseconds) - seen.uptime
+        let seenOffset = Duration.milliseconds(seen.wall.milliseconds) - seen.uptime.sinceBoot
         if let offset, Self.differ(seenOffset, offset) {
             var step = step ?? (seenOffset, seen.uptime)
             if Self.differ(seenOffset, step.to) { step = (seenOffset, seen.uptime) }
             self.step = step
             if seen.uptime - step.at < min(Self.patience, step.at - since) {
-                return Now(uptime: seen.uptime, wall: Timestamp(milliseconds: 0) + (offset + seen.uptime))
+                return Now(uptime: seen.uptime, wall: Timestamp(milliseconds: 0) + (offset + seen.uptime.sinceBoot))
             }
             since = step.at
         } else if offset == nil {

@@ -2,7 +2,7 @@
 /// queue is rebuilt because most of its entries are stale.
 struct ExpiryQueue {
     private struct Entry: Comparable {
-        var at: Duration
+        var at: Uptime
         var request: RequestID
 
         static func < (a: Self, b: Self) -> Bool { (a.at, a.request) < (b.at, b.request) }
@@ -10,13 +10,12 @@ struct ExpiryQueue {
 
     private var entries = Heap<Entry>()
 
-    /// By uptime.
-    var first: Duration? { entries.first?.at }
+    var first: Uptime? { entries.first?.at }
 
-    mutating func schedule(_ request: RequestID, at: Duration) { entries.insert(Entry(at: at, request: request)) }
+    mutating func schedule(_ request: RequestID, at: Uptime) { entries.insert(Entry(at: at, request: request)) }
 
     /// Removes and returns the first request that is due at or before this time.
-    mutating func takeDue(_ time: Duration) -> RequestID? {
+    mutating func takeDue(_ time: Uptime) -> RequestID? {
         guard let first = entries.first, first.at <= time else { return nil }
         entries.popFirst()
         return first.request

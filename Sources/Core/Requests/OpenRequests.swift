@@ -15,7 +15,7 @@ struct OpenRequest {
     var timestamp: Timestamp?
     var recordKey: [UInt8]?
     var size: Int
-    var admittedAt: Duration
+    var admittedAt: Uptime
     /// Nil for a record that is not a valid request.
     var request: StartRequest?
     var stage: Stage = .calling
@@ -32,7 +32,7 @@ struct OpenRequest {
     /// How many halves of refused calls contained only this request.
     var halves = 0
     /// When the request first had a retryable failure, with no host started since. The retry budget runs from here.
-    var failingSince: Duration?
+    var failingSince: Uptime?
     var failedHosts: [StartResult.FailedHost] = []
     var failure: Failure?
     var call: StartResult.CallSummary?
@@ -51,7 +51,7 @@ struct OpenRequests {
     private struct SavedAttempts {
         var identity: Fingerprint
         var attempts: Int
-        var failingSince: Duration?
+        var failingSince: Uptime?
         var failure: Failure?
         var call: StartResult.CallSummary?
     }

@@ -6,20 +6,20 @@ struct Outbox {
     private static let retryPause: Duration = .seconds(1)
 
     /// Acknowledged results are removed only from the front.
-    private var sent = Queue<(request: RequestID, at: Duration)>()
+    private var sent = Queue<(request: RequestID, at: Uptime)>()
     private var unacknowledged: Set<RequestID> = []
-    private var retries: [(at: Duration, request: RequestID)] = []
+    private var retries: [(at: Uptime, request: RequestID)] = []
 
     var hasRefused: Bool { !retries.isEmpty }
-    var nextRetry: Duration? { retries.map(\.at).min() }
+    var nextRetry: Uptime? { retries.map(\.at).min() }
     /// When the wait for the oldest result stops the intake; nil where no result waits.
-    var stuckAt: Duration? { sent.first.map { $0.at + Self.longestWrite } }
+    var stuckAt: Uptime? { sent.first.map { $0.at + Self.longestWrite } }
 
     /// How long the oldest result has waited for its acknowledgement.
-    func waited(_ now: Duration) -> Duration { sent.first.map { now - $0.at } ?? .zero }
-    func isStuck(_ now: Duration) -> Bool { waited(now) >= Self.longestWrite }
+    func waited(_ now: Uptime) -> Duration { sent.first.map { now - $0.at } ?? .zero }
+    func isStuck(_ now: Uptime) -> Bool { waited(now) >= Self.longestWrite }
 
-    mutating func send(_ request: RequestID, _ now: Duration) {
+    mutating func send(_ request: RequestID, _ now: Uptime) {
         unacknowledged.insert(request)
         sent.append((request, now))
     }
@@ -31,10 +31,10 @@ struct Outbox {
     }
 
     /// The topic refused the result.
-    mutating func retry(_ request: RequestID, _ now: Duration) { retries.append((now + Self.retryPause, request)) }
+    mutating func retry(_ request: RequestID, _ now: Uptime) { retries.append((now + Self.retryPause, request)) }
 
     /// Removes and returns the refused results that are due to be sent again.
-    mutating func takeDue(_ now: Duration) -> [RequestID] {
+    mutating func takeDue(_ now: Uptime) -> [RequestID] {
         let due = retries.filter { $0.at <= now }.map(\.request)
         retries.removeAll { $0.at <= now }
         return due.filter(unacknowledged.contains)

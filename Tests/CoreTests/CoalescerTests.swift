@@ -69,7 +69,7 @@ import Testing
             batch.parts.map { ($0, .normal, .zero) }, scope: scope, notBefore: Uptime(.seconds(5)), failures: 1)
         let tooSoon = line.next(now: Uptime(.seconds(4)))
         #expect(tooSoon == nil)
-        #expect(line.nextEligible(now: Uptime(.seconds(4)), earliest: { _ in .zero }) == Uptime(.seconds(5)))
+        #expect(line.nextTime(nil) == Uptime(.seconds(5)))
         let again = line.next(now: Uptime(.seconds(5)))
         #expect(Self.hosts(again) == ["h1"] && line.failures(scope) == 1)
     }
@@ -83,8 +83,17 @@ import Testing
         let removals = [line.remove(1), line.remove(1)]
         #expect(removals == [true, false])
         let allowed = line.next(now: .zero, where: { $0 == second })
-        #expect(Self.hosts(allowed) == ["c"] && line.nextEligible(now: .zero, earliest: { _ in nil }) == nil)
+        #expect(Self.hosts(allowed) == ["c"] && line.nextTime(nil) == nil)
+        let parked = line.next(now: .zero)
+        line.unpark(first.subject())
         let last = line.next(now: .zero)
-        #expect(Self.hosts(last) == ["b"])
+        #expect(parked == nil && Self.hosts(last) == ["b"])
+    }
+}
+
+extension Coalescer {
+    /// The next call of an allowed scope, without pacing.
+    mutating func next(now: Uptime, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
+        next(now, nil) { isAllowed($0) ? now : nil }
     }
 }

@@ -39,13 +39,6 @@ package struct Scope: Hashable, Sendable {
         plugin = ExactText(request.pluginCode)
         operateAll = request.operateAll
     }
-
-    /// Whether the scopes are equal, apart from the lane.
-    func isSame(as other: Scope) -> Bool {
-        var other = other
-        other.lane = lane
-        return self == other
-    }
 }
 
 /// What one call covers: its hosts, without repeats, and the hosts that each request waits for.

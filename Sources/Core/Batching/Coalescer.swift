@@ -1,5 +1,9 @@
 /// Holds the requests that wait for a call, and decides which call comes next. Calls are scarce, so all requests that
-/// wait for the same scope share a call. No timer holds a call back.
+/// wait for the same scope share a call, and a call may wait for company (`Pacing`).
+///
+/// Lines that may be called are in `order`. All others rest or are parked, and are looked at again when their time comes
+/// or when an answer may have changed something. So no operation looks at every line, except while the credential is
+/// in doubt (`scan`).
 struct Coalescer {
     /// The maximum number of hosts in one call.
     let hostsPerCall: Int
@@ -7,273 +11,211 @@ struct Coalescer {
     /// ever. A request that has waited fifteen minutes longer than another goes first, whatever their classes.
     static let agingStep: Duration = .seconds(300)
     /// How many requests that do not fit may be skipped in favour of smaller ones behind them.
-    private static let passOver = 64
+    static let passOver = 64
+    /// A request that is about to expire is called this long before, if it must not wait for company.
+    static let expiryMargin: Duration = .seconds(2)
 
-    private struct Demand {
-        var scope: Scope
-        var priority: Priority
-        var arrived: Uptime
-        var hosts: [String]
+    var demands = Demands()
+    /// Lines by number. A number is used again once its line has ended.
+    var lines: [Line] = []
+    var free: [Int] = []
+    var numbers: [Scope: Int] = [:]
+    /// At this many lines, those in which nothing waits are looked for.
+    var sweepAt = 4096
+    var order = CallOrder()
+    /// When a line rises by one class.
+    var rises = IndexedHeap<Int, Uptime>()
+    /// When a line that rests or is parked is looked at again.
+    var wakes = IndexedHeap<Int, Uptime>()
+    var parked: [AuthGate.Subject: Set<Int>] = [:]
+    /// Lines that wait for company, by the arrival of their oldest request, and by the time at which they go in any case.
+    var byAge = IndexedHeap<Int, Uptime>()
+    var byTime = IndexedHeap<Int, Uptime>()
+    var pacing: Pacing
+    var waitingHosts = 0
+    var waitingLines = 0
+    /// The latest time that was seen.
+    var now: Uptime = .zero
+
+    init(hostsPerCall: Int, pacing: Double = 0) {
+        self.hostsPerCall = hostsPerCall
+        self.pacing = Pacing(factor: pacing)
     }
-
-    private struct Line {
-        /// Queues by the rank of the priority. A queue may still contain requests that no longer wait,
-        /// or that moved to another line.
-        var waiting: [Queue<RequestID>] = [.init(), .init(), .init()]
-        var count = 0
-        var notBefore: Uptime = .zero
-        var failures = 0
-        var failedAt: Uptime?
-    }
-
-    /// A request waits in several lanes where its hosts do.
-    private var demands: [RequestID: [Demand]] = [:]
-    private var lines: [Scope: Line] = [:]
-    /// The turn of each project's last call. A project without a call goes before one that had a call. Turns are
-    /// counted, not timed, so that the same requests make the same calls however long answers take.
-    private var served: [ExactText: Int] = [:]
-    private var turn = 0
-
-    init(hostsPerCall: Int) { self.hostsPerCall = hostsPerCall }
 
     var waitingCount: Int { demands.count }
 
-    /// Adds a request, or adds hosts to a request that already waits.
+    // MARK: Requests. Each is O(log n) in the number of lines.
+
+    /// Adds a request, or adds hosts to a request that already waits. `latest`: when it must have been called.
     mutating func add(
-        _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Uptime
+        _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Uptime,
+        latest: Uptime? = nil, gap: Duration = .zero
     ) {
-        if let place = place(of: request, in: scope) {
-            demands[request]?[place].hosts.append(contentsOf: hosts)
+        let line = number(of: scope)
+        if demands.update(request, line, { $0.hosts.append(contentsOf: hosts) }) {
+            count(hosts.count, line)
             return
         }
-        demands[request, default: []].append(Demand(scope: scope, priority: priority, arrived: arrived, hosts: hosts))
-        lines[scope, default: Line()].waiting[priority.rank].append(request)
-        lines[scope]?.count += 1
-    }
-
-    /// Removes a request from one scope and returns the hosts it waits for there; nil where it does not wait there.
-    mutating func take(_ request: RequestID, in scope: Scope) -> [String]? {
-        guard let demand = removeDemand(request, in: scope), var line = lines.removeValue(forKey: scope) else {
-            return nil
+        let isFirst = lines[line].count == 0
+        demands.add(Demand(line: line, priority: priority, arrived: arrived, hosts: hosts), of: request)
+        lines[line].waiting[priority.rank].append(request)
+        lines[line].company.arrived(at: max(arrived, now), isFirst: isFirst, gap: gap)
+        if let latest {
+            lines[line].company.latest = min(lines[line].company.latest ?? latest, latest - Self.expiryMargin)
         }
-        line.count -= 1
-        settle(line, of: scope)
-        return demand.hosts
+        joined(line, priority, hosts)
+        // The line's place stays where an earlier request of the class is in it.
+        if lines[line].stop == nil, lines[line].waiting[priority.rank].count > 1, pacing.factor == 0 { return }
+        refresh(line)
     }
-
-    /// The scopes in which a request waits.
-    func scopes(of request: RequestID) -> [Scope] { (demands[request] ?? []).map(\.scope) }
 
     /// Puts a batch back at the front. The scope is not called before `notBefore`; nil leaves the time as it was.
     mutating func putBack(
         _ parts: [(part: Batch.Part, priority: Priority, arrived: Uptime)], scope: Scope, notBefore: Uptime? = nil,
         failures: Int? = nil
     ) {
+        let line = number(of: scope)
         for rank in 0..<3 {
             var fresh: [RequestID] = []
             for (part, priority, arrived) in parts where priority.rank == rank {
-                if let place = place(of: part.request, in: scope) {
-                    demands[part.request]?[place].hosts.insert(contentsOf: part.hosts, at: 0)
-                } else {
-                    demands[part.request, default: []].append(
-                        Demand(scope: scope, priority: priority, arrived: arrived, hosts: part.hosts))
-                    fresh.append(part.request)
+                if demands.update(part.request, line, { $0.hosts.insert(contentsOf: part.hosts, at: 0) }) {
+                    count(part.hosts.count, line)
+                    continue
                 }
+                lines[line].company.arrived(at: arrived, isFirst: lines[line].count == 0, gap: .zero)
+                demands.add(
+                    Demand(line: line, priority: priority, arrived: arrived, hosts: part.hosts), of: part.request)
+                joined(line, priority, part.hosts)
+                fresh.append(part.request)
             }
-            lines[scope, default: Line()].waiting[rank].prepend(contentsOf: fresh)
-            lines[scope]?.count += fresh.count
+            lines[line].waiting[rank].prepend(contentsOf: fresh)
         }
-        if let notBefore { lines[scope]?.notBefore = notBefore }
-        if let failures { lines[scope]?.failures = failures }
+        if let notBefore { lines[line].notBefore = notBefore }
+        if let failures { lines[line].failures = failures }
+        refresh(line)
     }
 
-    /// How many calls in a row have failed for this scope.
-    func failures(_ scope: Scope) -> Int { lines[scope]?.failures ?? 0 }
-
-    /// Counts a failed call and returns the number of failures in a row, with this one. A call that was already in
-    /// flight at the last failure is not counted again.
-    mutating func failed(_ scope: Scope, sentAt: Uptime, now: Uptime) -> Int {
-        if let at = lines[scope]?.failedAt, sentAt < at { return max(1, failures(scope)) }
-        lines[scope, default: Line()].failedAt = now
-        lines[scope]?.failures += 1
-        return failures(scope)
+    /// Removes a request from one scope and returns the hosts it waits for there; nil where it does not wait there.
+    mutating func take(_ request: RequestID, in scope: Scope) -> [String]? {
+        guard let line = numbers[scope], let demand = removeDemand(request, line) else { return nil }
+        refresh(line)
+        return demand.hosts
     }
 
-    mutating func succeeded(_ scope: Scope) {
-        guard var line = lines.removeValue(forKey: scope) else { return }
-        (line.failures, line.failedAt, line.notBefore) = (0, nil, .zero)
-        settle(line, of: scope)
-    }
+    /// The scopes in which a request waits.
+    func scopes(of request: RequestID) -> [Scope] { demands.lines(of: request).map { lines[$0].scope } }
 
     /// Removes a request from all scopes. True if it was waiting.
     @discardableResult
     mutating func remove(_ request: RequestID) -> Bool {
-        guard let gone = demands.removeValue(forKey: request) else { return false }
-        for demand in gone {
-            guard var line = lines.removeValue(forKey: demand.scope) else { continue }
-            line.count -= 1
-            settle(line, of: demand.scope)
+        let gone = demands.lines(of: request)
+        for line in gone {
+            _ = removeDemand(request, line)
+            refresh(line)
         }
-        return true
+        return !gone.isEmpty
     }
 
-    private func place(of request: RequestID, in scope: Scope) -> Int? {
-        demands[request]?.firstIndex { $0.scope == scope }
+    // MARK: Failures
+
+    /// How many calls in a row have failed for this scope.
+    func failures(_ scope: Scope) -> Int { numbers[scope].map { lines[$0].failures } ?? 0 }
+
+    /// Counts a failed call and returns the number of failures in a row, with this one. A call that was already in
+    /// flight at the last failure is not counted again.
+    mutating func failed(_ scope: Scope, sentAt: Uptime, now: Uptime) -> Int {
+        let line = number(of: scope)
+        if let at = lines[line].failedAt, sentAt < at { return max(1, lines[line].failures) }
+        lines[line].failedAt = now
+        lines[line].failures += 1
+        return lines[line].failures
     }
 
-    private mutating func removeDemand(_ request: RequestID, in scope: Scope) -> Demand? {
-        guard let place = place(of: request, in: scope) else { return nil }
-        let demand = demands[request]?.remove(at: place)
-        if demands[request]?.isEmpty ?? false { demands[request] = nil }
-        return demand
+    mutating func succeeded(_ scope: Scope) {
+        guard let line = numbers[scope] else { return }
+        (lines[line].failures, lines[line].failedAt, lines[line].notBefore) = (0, nil, .zero)
+        refresh(line)
     }
 
-    /// The demand of a request in a line's queue; nil where the request was already taken or moved to another line.
-    private func demand(_ request: RequestID, in scope: Scope) -> Demand? {
-        demands[request]?.first { $0.scope == scope }
+    // MARK: The next call
+
+    /// When the first line may be called, as far as is known; nil where all wait for an answer. A line that is not
+    /// allowed shows that only when its turn comes (`next`).
+    func nextTime(_ load: Pacing.Load?) -> Uptime? {
+        let due = order.isEmpty ? nil : due(hold(load))
+        return [due, wakes.first?.key].compactMap { $0 }.min()
     }
 
-    /// Stores a line after a change. The head of each queue is then a request that waits. A line where nothing waits
-    /// and no call has failed is dropped.
-    private mutating func settle(_ changed: Line, of scope: Scope) {
-        var line = changed
-        guard line.count > 0 || line.failures > 0 else { return }
-        for rank in 0..<3 {
-            while let request = line.waiting[rank].first, demand(request, in: scope) == nil {
-                line.waiting[rank].popFirst()
+    /// Takes the next call out of the queues; nil where no call may go now. `earliest` gives the time from which
+    /// everything else allows a scope; nil until an answer comes.
+    ///
+    /// A line that is not allowed is parked until then, or until `unpark`.
+    mutating func next(_ time: Uptime, _ load: Pacing.Load?, earliest: (Scope) -> Uptime?) -> Batch? {
+        advance(time)
+        let hold = hold(load)
+        var undue: [Int] = []
+        defer { for line in undue { setPlace(line) } }
+        while let line = order.first, due(hold) <= now {
+            let allowed = earliest(lines[line].scope)
+            guard let allowed, allowed <= now else {
+                park(line, until: allowed)
+                continue
             }
-            if line.waiting[rank].count > 2 * line.count + 64 {
-                line.waiting[rank].removeAll { demand($0, in: scope) == nil }
-            }
+            if due(line, hold) <= now { return takeCall(line) }
+            undue.append(line)
+            order.remove(line, of: lines[line].scope.project)
         }
-        lines[scope] = line
+        return nil
     }
 
-    /// When the first waiting scope may be called; nil where none may. `earliest` gives the time from which everything
-    /// else allows a scope; nil blocks the scope.
-    func nextEligible(now: Uptime, earliest: (Scope) -> Uptime?) -> Uptime? {
+    /// The same as `next`, but looks at every line, also at those that are parked. `isAllowed` need not stay as it is.
+    mutating func scan(_ time: Uptime, _ load: Pacing.Load?, where isAllowed: (Scope) -> Bool) -> Batch? {
+        advance(time)
+        let hold = hold(load)
+        var best: (line: Int, place: CallOrder.Place)?
+        for line in lines.indices where lines[line].count > 0 && lines[line].notBefore <= now {
+            let scope = lines[line].scope
+            guard due(line, hold) <= now, isAllowed(scope), let place = place(of: line) else { continue }
+            if let best, !order.isBefore(place, of: scope.project, best.place, of: lines[best.line].scope.project) {
+                continue
+            }
+            best = (line, place)
+        }
+        return best.map { takeCall($0.line) }
+    }
+
+    /// The same as `nextTime`, but looks at every line.
+    func scanTime(_ load: Pacing.Load?, earliest: (Scope) -> Uptime?) -> Uptime? {
+        let hold = hold(load)
         var first: Uptime?
-        for (scope, line) in lines where line.count > 0 {
-            guard let allowed = earliest(scope) else { continue }
-            let time = max(allowed, line.notBefore, now)
+        for line in lines.indices where lines[line].count > 0 {
+            guard let allowed = earliest(lines[line].scope) else { continue }
+            let time = max(allowed, lines[line].notBefore, due(line, hold))
             first = min(first ?? time, time)
         }
         return first
     }
 
-    /// Takes the next call of an allowed scope out of the queues; nil where no call may go now.
-    ///
-    /// The order is by class (raised by waiting), then by the project that has gone longest without a
-    /// call, then by the longest wait.
-    mutating func next(now: Uptime, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
-        var best: (scope: Scope, rank: Int, served: Int, arrived: Uptime, request: RequestID)?
-        for (scope, line) in lines where line.count > 0 && line.notBefore <= now {
-            guard isAllowed(scope), let (rank, arrived, request) = head(of: line, scope, now: now) else { continue }
-            let served = served[scope.project] ?? 0
-            // The earlier request wins a tie, so that the same requests always make the same calls.
-            if let b = best, (b.rank, b.served, b.arrived, b.request) <= (rank, served, arrived, request) { continue }
-            best = (scope, rank, served, arrived, request)
-        }
-        guard let scope = best?.scope, var line = lines.removeValue(forKey: scope) else { return nil }
-        turn += 1
-        served[scope.project] = turn
-        if served.count > 4096 { served = served.filter { $0.value > turn - 2048 } }
-        // Drops scopes whose calls failed and for which no request waits any more.
-        if lines.count > 4096 { lines = lines.filter { $0.value.count > 0 || $0.value.notBefore > now } }
-        let fresh = Batch(scope: scope, hosts: [], parts: [])
-        let batch = scope.operateAll ? everything(of: &line, scope) : fill(fresh, to: hostsPerCall, from: &line, now)
-        settle(line, of: scope)
-        return batch
-    }
-
     /// Fills a batch with more requests for the same scope, up to `capacity` hosts.
-    mutating func extend(_ batch: Batch, to capacity: Int, now: Uptime) -> Batch {
-        guard batch.hosts.count < capacity, var line = lines.removeValue(forKey: batch.scope) else { return batch }
-        let extended = fill(batch, to: capacity, from: &line, now)
-        settle(line, of: batch.scope)
+    mutating func extend(_ batch: Batch, to capacity: Int, now time: Uptime) -> Batch {
+        advance(time)
+        guard batch.hosts.count < capacity, let line = numbers[batch.scope] else { return batch }
+        let extended = fill(batch, to: capacity, from: line)
+        refresh(line)
         return extended
     }
 
-    /// The effective priority of a demand: its class, raised by waiting, then its time of arrival. A demand in a last
-    /// lane (`Lane.isLast`) rises no further than `critical`.
-    private func claim(_ demand: Demand, _ rank: Int, _ now: Uptime) -> (rank: Int, arrived: Uptime) {
-        let raised = Int((now - demand.arrived) / Self.agingStep)
-        if demand.scope.lane.isLast { return (max(0, 3 - raised), demand.arrived) }
-        return (rank + (demand.scope.lane == .behind ? 1 : 0) - raised, demand.arrived)
+    /// A call of this scope was sent.
+    mutating func sent(_ batch: Batch, _ time: Uptime, _ load: Pacing.Load?) {
+        guard let load, pacing.factor > 0 else { return }
+        let hosts = max(batch.hosts.count, batch.parts.isEmpty ? 0 : 1)
+        pacing.sent(batch.scope, hosts: hosts, time, window: load.limit.window)
     }
 
-    /// The request of a line with the best effective priority.
-    private func head(
-        of line: Line, _ scope: Scope, now: Uptime
-    ) -> (rank: Int, arrived: Uptime, request: RequestID)? {
-        (0..<3).compactMap { rank -> (rank: Int, arrived: Uptime, request: RequestID)? in
-            guard let request = line.waiting[rank].first, let demand = demand(request, in: scope) else { return nil }
-            let (rank, arrived) = claim(demand, rank, now)
-            return (rank, arrived, request)
-        }.min { $0 < $1 }
-    }
-
-    private mutating func everything(of line: inout Line, _ scope: Scope) -> Batch {
-        var batch = Batch(scope: scope, hosts: [], parts: [])
-        for rank in 0..<3 {
-            while let request = line.waiting[rank].popFirst() {
-                guard removeDemand(request, in: scope) != nil else { continue }
-                batch.parts.append(.init(request: request, hosts: []))
-                line.count -= 1
-            }
-        }
-        return batch
-    }
-
-    private mutating func fill(
-        _ batch: Batch, to capacity: Int, from line: inout Line, _ now: Uptime
-    ) -> Batch {
-        var batch = batch
-        var union = Set(batch.hosts.map(ExactText.init))
-        var passedOver = 0
-        var places = [0, 0, 0]
-        while batch.hosts.count < capacity, passedOver < Self.passOver {
-            for rank in 0..<3 { skipGone(&line, batch.scope, rank, &places) }
-            let ranks = (0..<3).filter { places[$0] < line.waiting[$0].count }
-            // Takes the queue whose first request has the best effective priority, as between scopes.
-            let claims = ranks.compactMap { rank in
-                demand(line.waiting[rank][places[rank]], in: batch.scope).map { (rank, claim($0, rank, now)) }
-            }
-            guard let rank = claims.min(by: { $0.1 < $1.1 })?.0 else { break }
-            let request = line.waiting[rank][places[rank]]
-            guard var demand = removeDemand(request, in: batch.scope) else { break }
-            let fresh = demand.hosts.filter { !union.contains(ExactText($0)) }
-            let room = capacity - batch.hosts.count
-            if fresh.count <= room {
-                if places[rank] == 0 { line.waiting[rank].popFirst() }
-                take(fresh, into: &batch, &union)
-                batch.add(demand.hosts, of: request)
-                line.count -= 1
-                continue
-            }
-            // The request does not fit, and keeps its place.
-            places[rank] += 1
-            passedOver += 1
-            if demand.hosts.count > hostsPerCall {
-                // The request is too large for any call, so as many of its hosts as fit go now.
-                let covered = demand.hosts.filter { union.contains(ExactText($0)) }
-                take(Array(fresh.prefix(room)), into: &batch, &union)
-                batch.add(covered + fresh.prefix(room), of: request)
-                demand.hosts = Array(fresh.dropFirst(room))
-            }
-            demands[request, default: []].append(demand)
-        }
-        return batch
-    }
-
-    /// Advances a place past requests that no longer wait.
-    private func skipGone(_ line: inout Line, _ scope: Scope, _ rank: Int, _ places: inout [Int]) {
-        while places[rank] < line.waiting[rank].count, demand(line.waiting[rank][places[rank]], in: scope) == nil {
-            if places[rank] == 0 { line.waiting[rank].popFirst() } else { places[rank] += 1 }
-        }
-    }
-
-    private func take(_ hosts: [String], into batch: inout Batch, _ union: inout Set<ExactText>) {
-        for host in hosts where hostsPerCall == 1 || union.insert(ExactText(host)).inserted { batch.hosts.append(host) }
+    /// The parked lines of this subject, or of all, may be allowed now.
+    mutating func unpark(_ subject: AuthGate.Subject? = nil) {
+        guard !parked.isEmpty else { return }
+        let woken = subject.map { parked[$0] ?? [] }.map { Array($0) } ?? parked.values.flatMap { $0 }
+        for line in woken { wake(line) }
     }
 }

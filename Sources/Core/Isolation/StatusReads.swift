@@ -42,6 +42,8 @@ struct StatusReads {
 
     private var waiting: [Read] = []
     private var inFlight: [CallID: Read] = [:]
+    /// When the reads after refusals were requested, by scope.
+    private var held: [Scope: [Uptime]] = [:]
 
     /// Hosts in one read. The limit keeps the URL well below what gateways accept.
     static let hostsPerRead = 100
@@ -60,30 +62,40 @@ struct StatusReads {
     /// Until when no further call of the scope may go, in any lane except halves; nil where no
     /// read after a refusal is under way.
     func hold(_ scope: Scope) -> Uptime? {
-        guard !(waiting.isEmpty && inFlight.isEmpty) else { return nil }
+        guard !held.isEmpty else { return nil }
         if case .half = scope.lane { return nil }
-        var since: Uptime?
-        func look(_ read: Read) {
-            guard case .refused = read.purpose, read.batch.scope.isSame(as: scope) else { return }
-            since = max(since ?? .zero, read.since)
-        }
-        // The two are not joined into one list, because this runs for every scope that waits.
-        waiting.forEach(look)
-        inFlight.values.forEach(look)
-        return since.map { $0 + Self.longestHold }
+        return held[Self.shared(scope)]?.max().map { $0 + Self.longestHold }
+    }
+
+    private static func shared(_ scope: Scope) -> Scope {
+        var scope = scope
+        scope.lane = .shared
+        return scope
     }
 
     var count: Int { inFlight.count }
     var isEmpty: Bool { waiting.isEmpty }
 
-    mutating func wait(_ read: Read) { waiting.append(read) }
+    mutating func wait(_ read: Read) {
+        waiting.append(read)
+        hold(for: read)
+    }
 
-    mutating func sent(_ call: CallID, _ read: Read) { inFlight[call] = read }
+    mutating func sent(_ call: CallID, _ read: Read) {
+        inFlight[call] = read
+        hold(for: read)
+    }
 
-    mutating func answered(_ call: CallID) -> Read? { inFlight.removeValue(forKey: call) }
+    mutating func answered(_ call: CallID) -> Read? {
+        guard let read = inFlight.removeValue(forKey: call) else { return nil }
+        release(read)
+        return read
+    }
 
     mutating func next(where isReady: (Read) -> Bool) -> Read? {
-        waiting.firstIndex(where: isReady).map { waiting.remove(at: $0) }
+        guard let read = waiting.firstIndex(where: isReady).map({ waiting.remove(at: $0) }) else { return nil }
+        release(read)
+        return read
     }
 
     /// When the first waiting read may go; nil where none may. `allowed` gives the time from which everything else
@@ -95,5 +107,16 @@ struct StatusReads {
             first = min(first ?? time, time)
         }
         return first
+    }
+
+    private mutating func hold(for read: Read) {
+        if case .refused = read.purpose { held[Self.shared(read.batch.scope), default: []].append(read.since) }
+    }
+
+    private mutating func release(_ read: Read) {
+        guard case .refused = read.purpose else { return }
+        let scope = Self.shared(read.batch.scope)
+        if let place = held[scope]?.firstIndex(of: read.since) { held[scope]?.remove(at: place) }
+        if held[scope]?.isEmpty ?? false { held[scope] = nil }
     }
 }

@@ -61,6 +61,8 @@ package struct AuthGate: Equatable, Sendable {
     }
 
     package private(set) var state: State = .unproven
+    /// Counts what may allow a subject that was not allowed, other than an answer for the subject itself.
+    private(set) var changes = 0
     private var probe: CallID?
     /// Refusals in a row, oldest first.
     private var streak: [Refusal] = []
@@ -147,6 +149,7 @@ package struct AuthGate: Equatable, Sendable {
 
     /// Adds the refusals of the previous caller.
     mutating func takeOver(_ refusals: [Uptime]) {
+        changes += 1
         let known = streak
         streak = refusals.suffix(16).map { Refusal(at: $0, last: lastCall, subject: nil) } + known
     }
@@ -175,7 +178,7 @@ package struct AuthGate: Equatable, Sendable {
     }
 
     private mutating func answered(_ call: CallID, _ subject: Subject) {
-        suspects.remove(call)
+        if suspects.remove(call) != nil { changes += 1 }
         let count = inFlight[subject] ?? 0
         inFlight[subject] = count > 1 ? count - 1 : nil
     }
@@ -187,6 +190,7 @@ package struct AuthGate: Equatable, Sendable {
         guard call > lastBeforeRenewal else { return acceptance }
         let wasCredential = refusedCalls.count != 1
         let wasProbe = probe == call
+        if !streak.isEmpty || !pauses.isEmpty || state != .accepted { changes += 1 }
         streak.removeAll { $0.last < call }
         if let pause = pauses[subject], pause.last < call {
             acceptance.mends = pause.isAlone
@@ -208,13 +212,14 @@ package struct AuthGate: Equatable, Sendable {
     /// The call showed nothing about the credential (for example, there was no connection).
     mutating func inconclusive(_ call: CallID, _ subject: Subject) {
         answered(call, subject)
-        if probe == call { (state, probe) = (.unproven, nil) }
+        if probe == call { (state, probe, changes) = (.unproven, nil, changes + 1) }
     }
 
     /// The credential was refused, or (`isToken`) no token could be obtained, which stops all projects.
     /// True where this closed the gate.
     mutating func refused(_ call: CallID, _ subject: Subject, isToken: Bool = false, now: Uptime) -> Bool {
         answered(call, subject)
+        changes += 1
         let isSameRound = streak.last.map { call <= $0.last } ?? false
         streak.append(Refusal(at: now, last: lastCall, subject: isToken ? nil : subject))
         if streak.count > 16 { streak.removeFirst() }
@@ -249,6 +254,7 @@ package struct AuthGate: Equatable, Sendable {
     /// The credential changed and is unproven again. One call tests it as soon as the bound on refusals allows.
     package mutating func renewed(now: Uptime) {
         (state, probe, rounds, pauses, proven) = (.unproven, nil, 0, [:], [])
+        changes += 1
         lastBeforeRenewal = lastCall
         let recent = recent(now)
         if recent.count >= Self.maximumRefusals {

@@ -50,6 +50,12 @@ struct Permits {
         return max(free, breaker.deadline ?? now.uptime)
     }
 
+    /// How the quota will be used at this time, as far as is known; nil where there is no limit.
+    func load(at time: Uptime) -> Pacing.Load? { calls.limit.map { .init(used: calls.used(at: time), limit: $0) } }
+
+    /// When the next slot is free after this time; nil where it waits for an answer.
+    func nextFreeing(after time: Uptime) -> Uptime? { calls.nextFreeing(after: time) }
+
     func canCall(_ now: Now) -> Bool { nextCall(now).map { $0 <= now.uptime } ?? false }
 
     /// When the next read of any subject may go; nil where it must wait for an answer or a lease.

@@ -47,6 +47,18 @@ package struct Quota: Equatable, Sendable {
         return slots.indices.lazy.compactMap { nextUse($0, now) }.min()
     }
 
+    /// How many slots will not be free at this time, as far as is known.
+    func used(at time: Uptime) -> Int {
+        guard let limit else { return 0 }
+        return slots.prefix(limit.calls).count { $0.isTaken || $0.freeAt > time }
+    }
+
+    /// When the next slot becomes free after this time; nil where none is known to.
+    func nextFreeing(after time: Uptime) -> Uptime? {
+        guard let limit else { return nil }
+        return slots.prefix(limit.calls).lazy.filter { !$0.isTaken && $0.freeAt > time }.map(\.freeAt).min()
+    }
+
     /// No call can go before this time, whatever is answered. An occupied slot is free one window after its answer.
     package func earliestPossible(_ now: Now) -> Uptime {
         guard let limit else { return now.uptime }

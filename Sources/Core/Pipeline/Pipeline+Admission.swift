@@ -152,7 +152,9 @@ extension Pipeline {
 
     private mutating func schedule(_ id: RequestID, _ now: Now) {
         guard let expiresAt = open[id]?.request?.expiresAt else { return }
-        expiries.schedule(id, at: now.uptime + (expiresAt - now.wall))
+        let time = now.uptime + (expiresAt - now.wall)
+        open.update(id) { $0.expiresBy = time }
+        expiries.schedule(id, at: time)
     }
 
     mutating func enqueue(_ id: RequestID, _ now: Uptime) {

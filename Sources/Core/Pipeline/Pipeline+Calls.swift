@@ -19,21 +19,7 @@ extension Pipeline {
 
     private mutating func nextBatch(_ now: Now) -> Batch? {
         while coalescer.waitingCount > 0 {
-            let (gate, reads) = (permits.gate, reads)
-            func next(_ isTried: @escaping (AuthGate.Subject) -> Bool) -> Batch? {
-                coalescer.next(now: now.uptime) { scope in
-                    isTried(scope.subject())
-                        && Self.earliest(scope, gate, reads, now.uptime).map { $0 <= now.uptime } ?? false
-                }
-            }
-            let untried = gate.state == .accepted ? nil : next(gate.isUntried)
-            if untried == nil && gate.state != .accepted && !configuration.mutations.has(.probesWithCallsOnly) {
-                // A read shows more than one more probe of what was refused, which would
-                // otherwise come first every time.
-                dispatchReads(now)
-                guard permits.gate == gate else { return nil }
-            }
-            guard var batch = untried ?? next({ _ in true }) else { return nil }
+            guard var batch = permits.gate.state == .accepted ? nextAllowed(now) : nextProbe(now) else { return nil }
             if batch.scope.operateAll {
                 batch.parts.removeAll { expireIfOver($0.request, now) }
                 if batch.parts.isEmpty { continue }
@@ -47,6 +33,33 @@ extension Pipeline {
         return nil
     }
 
+    private mutating func nextAllowed(_ now: Now) -> Batch? {
+        if permits.gate.changes != gateChanges {
+            gateChanges = permits.gate.changes
+            coalescer.unpark()
+        }
+        let (gate, reads) = (permits.gate, reads)
+        return coalescer.next(now.uptime, permits.load(at: now.uptime)) { Self.earliest($0, gate, reads, now.uptime) }
+    }
+
+    /// The next call while it is not known whether the credential is good.
+    private mutating func nextProbe(_ now: Now) -> Batch? {
+        let (gate, reads, load) = (permits.gate, reads, permits.load(at: now.uptime))
+        func next(_ isTried: (AuthGate.Subject) -> Bool) -> Batch? {
+            coalescer.scan(now.uptime, load) { scope in
+                isTried(scope.subject())
+                    && Self.earliest(scope, gate, reads, now.uptime).map { $0 <= now.uptime } ?? false
+            }
+        }
+        if let untried = next(gate.isUntried) { return untried }
+        if !configuration.mutations.has(.probesWithCallsOnly) {
+            // A read shows more than one more probe of what was refused, which would otherwise come first every time.
+            dispatchReads(now)
+            guard permits.gate == gate else { return nil }
+        }
+        return next { _ in true }
+    }
+
     /// The batch without requests that have expired by now; nil where none have.
     private mutating func withoutOver(_ batch: Batch, _ now: Now) -> Batch? {
         let over = Set(batch.parts.map(\.request).filter { expireIfOver($0, now) })
@@ -55,6 +68,7 @@ extension Pipeline {
 
     private mutating func send(_ batch: Batch, _ now: Now) {
         nextCall += 1
+        coalescer.sent(batch, now.uptime, permits.load(at: now.uptime))
         permits.acquireCall(nextCall, batch.scope.subject(), now)
         var batch = batch
         batch.sentAt = now.uptime
@@ -74,6 +88,7 @@ extension Pipeline {
             return
         }
         guard let batch = calls.removeValue(forKey: call) else { return }
+        coalescer.unpark(batch.scope.subject())
         let summary = StartResult.CallSummary(
             id: callName(call), httpStatus: reply.httpStatus, requestID: reply.requestID,
             requests: batch.parts.count, hosts: batch.hosts.count, latency: reply.latency)

@@ -140,7 +140,9 @@ extension Pipeline {
         func add(_ hosts: [String], _ lane: Lane) {
             var scope = scope
             scope.lane = lane
-            coalescer.add(id, scope: scope, priority: request.priority, hosts: hosts, arrived: entry.admittedAt)
+            coalescer.add(
+                id, scope: scope, priority: request.priority, hosts: hosts, arrived: entry.admittedAt,
+                latest: entry.expiresBy, gap: (permits.calls.limit?.window ?? .zero) / 3000)
         }
         guard !faulty.isEmpty else { return add(hosts, scope.lane) }
         let apart = hosts.filter { faulty.contains(ExactText($0)) }

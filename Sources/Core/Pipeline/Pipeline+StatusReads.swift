@@ -9,7 +9,7 @@ extension Pipeline {
 
     /// Sends the reads that may go now. Reads have their own quota.
     mutating func dispatchReads(_ now: Now) {
-        guard !isDraining else { return }
+        guard !isDraining, !reads.isEmpty else { return }
         while let read = nextRead({ $0.isHopeless(gate: $1, now.uptime) }) { conclude(read, hasEvidence: false, now) }
         while permits.canRead(now),
             var read = nextRead({ $0.notBefore <= now.uptime && $1.allows($0.subject, now: now.uptime) })
@@ -51,6 +51,7 @@ extension Pipeline {
 
     mutating func readAnswered(_ call: CallID, _ answered: StatusReads.Read, _ reply: Reply, _ now: Now) {
         var read = answered
+        coalescer.unpark(read.batch.scope.subject())
         guard let failure = Failure(reply) else {
             accepted(call, read.subject, now)
             for host in reply.hosts { read.states[ExactText(host.hostID)] = host }
@@ -79,6 +80,7 @@ extension Pipeline {
 
     private mutating func conclude(_ read: StatusReads.Read, hasEvidence: Bool, _ now: Now) {
         let batch = withoutGivenUp(read.batch)
+        coalescer.unpark(read.batch.scope.subject())
         switch read.purpose {
         case .refused(let failure):
             if let ahead = read.ahead {

@@ -13,6 +13,8 @@ package struct Pipeline {
         /// The longest time until the server has received a call that was sent.
         package var transit: Duration = .seconds(5)
         package var hostsPerCall = 100
+        /// How long a call may wait for company while a slot of the quota is free: 0 is not at all, 1 the tuned rule.
+        package var pacing = 0.0
         /// The maximum number of calls in flight.
         package var concurrency = 16
         package var retryFor: Duration = .seconds(900)
@@ -47,6 +49,8 @@ package struct Pipeline {
     var open = OpenRequests()
     var calls: [CallID: Batch] = [:]
     var coalescer: Coalescer
+    /// The changes of the gate that the coalescer knows.
+    var gateChanges = 0
     var permits: Permits
     var reads = StatusReads()
     var isolation = Isolation()
@@ -65,7 +69,7 @@ package struct Pipeline {
         decoder = RequestDecoder(maximumBytes: configuration.maximumRequestBytes, policy: configuration.policy)
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
-        coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall)
+        coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall, pacing: configuration.pacing)
         permits = Permits(configuration)
     }
 
@@ -156,10 +160,13 @@ package struct Pipeline {
 
     /// When the next call may go; nil where no call waits, or where it waits for an answer or for partitions.
     func nextCallTime(_ now: Now) -> Uptime? {
-        guard coalescer.waitingCount > 0, !isDraining, let free = permits.nextCall(now),
-            let allowed = coalescer.nextEligible(now: now.uptime, earliest: { earliest($0, now.uptime) })
-        else { return nil }
-        return max(free, allowed)
+        guard coalescer.waitingCount > 0, !isDraining, let free = permits.nextCall(now) else { return nil }
+        let load = permits.load(at: free)
+        let allowed =
+            permits.gate.state == .accepted
+            ? coalescer.nextTime(load) : coalescer.scanTime(load) { earliest($0, now.uptime) }
+        // A call that waits for company waits less once another slot is free.
+        return allowed.map { max(free, min($0, load == nil ? $0 : permits.nextFreeing(after: free) ?? $0)) }
     }
 }
 

@@ -16,6 +16,8 @@ struct OpenRequest {
     var recordKey: [UInt8]?
     var size: Int
     var admittedAt: Uptime
+    /// When it expires, as far as the clock can be trusted.
+    var expiresBy: Uptime?
     /// Nil for a record that is not a valid request.
     var request: StartRequest?
     var stage: Stage = .calling

@@ -8,10 +8,11 @@ struct Outbox {
     /// Acknowledged results are removed only from the front.
     private var sent = Queue<(request: RequestID, at: Uptime)>()
     private var unacknowledged: Set<RequestID> = []
-    private var retries: [(at: Uptime, request: RequestID)] = []
+    /// In the order of time, because each waits equally long.
+    private var retries = Queue<(at: Uptime, request: RequestID)>()
 
     var hasRefused: Bool { !retries.isEmpty }
-    var nextRetry: Uptime? { retries.map(\.at).min() }
+    var nextRetry: Uptime? { retries.first?.at }
     /// When the wait for the oldest result stops the intake; nil where no result waits.
     var stuckAt: Uptime? { sent.first.map { $0.at + Self.longestWrite } }
 
@@ -35,8 +36,11 @@ struct Outbox {
 
     /// Removes and returns the refused results that are due to be sent again.
     mutating func takeDue(_ now: Uptime) -> [RequestID] {
-        let due = retries.filter { $0.at <= now }.map(\.request)
-        retries.removeAll { $0.at <= now }
-        return due.filter(unacknowledged.contains)
+        var due: [RequestID] = []
+        while let first = retries.first, first.at <= now {
+            retries.popFirst()
+            if unacknowledged.contains(first.request) { due.append(first.request) }
+        }
+        return due
     }
 }

@@ -1,0 +1,206 @@
+/// Keeps each line in its place: in the order of calls, resting, parked, or gone.
+extension Coalescer {
+    mutating func number(of scope: Scope) -> Int {
+        if let known = numbers[scope] { return known }
+        dropFailed()
+        let line: Int
+        if let old = free.popLast() {
+            line = old
+            lines[line] = Line(scope)
+        } else {
+            line = lines.count
+            lines.append(Line(scope))
+        }
+        numbers[scope] = line
+        return line
+    }
+
+    /// Drops lines whose calls failed and in which no request waits any more, once there are many.
+    mutating func dropFailed() {
+        guard numbers.count > sweepAt else { return }
+        for (scope, line) in numbers where lines[line].count == 0 && lines[line].notBefore <= now {
+            numbers[scope] = nil
+            free.append(line)
+        }
+        sweepAt = max(4096, 2 * numbers.count)
+    }
+
+    mutating func joined(_ line: Int, _ priority: Priority, _ hosts: [String]) {
+        lines[line].count += 1
+        if lines[line].count == 1 { waitingLines += 1 }
+        if priority == .critical { lines[line].company.criticals += 1 }
+        count(max(1, hosts.count), line)
+    }
+
+    mutating func count(_ hosts: Int, _ line: Int) {
+        lines[line].company.hosts += hosts
+        waitingHosts += hosts
+    }
+
+    mutating func removeDemand(_ request: RequestID, _ line: Int) -> Demand? {
+        guard let demand = demands.remove(request, line) else { return nil }
+        lines[line].count -= 1
+        if lines[line].count == 0 { waitingLines -= 1 }
+        if demand.priority == .critical { lines[line].company.criticals -= 1 }
+        count(-max(1, demand.hosts.count), line)
+        return demand
+    }
+
+    /// Updates a line's place after a change. The head of each queue is then a request that waits. A line in which
+    /// nothing waits and no call has failed ends.
+    mutating func refresh(_ line: Int) {
+        guard lines[line].count > 0 else {
+            leave(line, because: .empty)
+            let scope = lines[line].scope
+            if lines[line].failures == 0, numbers.removeValue(forKey: scope) != nil { free.append(line) }
+            return
+        }
+        for rank in 0..<3 { dropGone(line, rank) }
+        if case .parked = lines[line].stop { return }
+        if lines[line].notBefore > now {
+            leave(line, because: .resting(until: lines[line].notBefore))
+            wakes.set(line, lines[line].notBefore)
+            return
+        }
+        if lines[line].stop != nil {
+            lines[line].stop = nil
+            wakes.remove(line)
+        }
+        setPlace(line)
+    }
+
+    mutating func dropGone(_ line: Int, _ rank: Int) {
+        while let request = lines[line].waiting[rank].first, demands[request, line] == nil {
+            lines[line].waiting[rank].popFirst()
+        }
+        guard lines[line].waiting[rank].count > 2 * lines[line].count + 64 else { return }
+        let demands = demands
+        lines[line].waiting[rank].removeAll { demands[$0, line] == nil }
+    }
+
+    mutating func setPlace(_ line: Int) {
+        guard let place = place(of: line) else { return }
+        order.set(line, of: lines[line].scope.project, place)
+        rises.set(line, nextRise(of: line))
+        guard pacing.factor > 0 else { return }
+        if isUrgent(line) {
+            byAge.remove(line)
+            byTime.set(line, .zero)
+        } else {
+            byAge.set(line, oldest(line))
+            if let early = early(line) { byTime.set(line, early) } else { byTime.remove(line) }
+        }
+    }
+
+    mutating func leave(_ line: Int, because stop: Line.Stop) {
+        if case .parked = lines[line].stop { forgetParked(line) }
+        lines[line].stop = stop
+        order.remove(line, of: lines[line].scope.project)
+        rises.remove(line)
+        byAge.remove(line)
+        byTime.remove(line)
+        wakes.remove(line)
+    }
+
+    mutating func park(_ line: Int, until: Uptime?) {
+        leave(line, because: .parked(until: until))
+        parked[lines[line].scope.subject(), default: []].insert(line)
+        if let until { wakes.set(line, until) }
+    }
+
+    mutating func wake(_ line: Int) {
+        if case .parked = lines[line].stop {
+            forgetParked(line)
+            lines[line].stop = .empty
+        }
+        wakes.remove(line)
+        refresh(line)
+    }
+
+    mutating func forgetParked(_ line: Int) {
+        let subject = lines[line].scope.subject()
+        parked[subject]?.remove(line)
+        if parked[subject]?.isEmpty ?? false { parked[subject] = nil }
+    }
+
+    /// Looks at the lines whose time has come.
+    mutating func advance(_ time: Uptime) {
+        now = max(now, time)
+        while let first = wakes.first, first.key <= now { wake(first.id) }
+        while let first = rises.first, first.key <= now { setPlace(first.id) }
+    }
+
+    // MARK: Order
+
+    /// The effective priority of a demand: its class, raised by waiting, then its time of arrival. A demand in a last
+    /// lane (`Lane.isLast`) rises no further than `critical`.
+    func place(of demand: Demand, _ request: RequestID) -> CallOrder.Place {
+        let raised = raised(since: demand.arrived)
+        let lane = lines[demand.line].scope.lane
+        let rank =
+            lane.isLast ? max(0, 3 - raised) : demand.priority.rank + (lane == .behind ? 1 : 0) - raised
+        return CallOrder.Place(rank: rank, arrived: demand.arrived, request: request)
+    }
+
+    /// The place of the request with the best effective priority.
+    func place(of line: Int) -> CallOrder.Place? {
+        var best: CallOrder.Place?
+        for rank in 0..<3 {
+            guard let request = lines[line].waiting[rank].first, let demand = demands[request, line] else { continue }
+            let place = place(of: demand, request)
+            best = best.map { min($0, place) } ?? place
+        }
+        return best
+    }
+
+    /// By how many classes a request is raised.
+    func raised(since arrived: Uptime) -> Int {
+        let waited = now - arrived
+        return waited < Self.agingStep ? 0 : Int(waited.components.seconds / Self.agingStep.components.seconds)
+    }
+
+    func nextRise(of line: Int) -> Uptime {
+        var next: Uptime?
+        for rank in 0..<3 {
+            guard let request = lines[line].waiting[rank].first, let demand = demands[request, line] else { continue }
+            let rise = demand.arrived + Self.agingStep * (raised(since: demand.arrived) + 1)
+            next = next.map { min($0, rise) } ?? rise
+        }
+        return next ?? now + Self.agingStep
+    }
+
+    // MARK: Pacing
+
+    func hold(_ load: Pacing.Load?) -> Pacing.Hold? {
+        pacing.hold(load, hosts: waitingHosts, lines: waitingLines)
+    }
+
+    /// Whether the line's call waits for nothing.
+    func isUrgent(_ line: Int) -> Bool { !lines[line].isPaced || lines[line].company.hosts >= hostsPerCall }
+
+    func oldest(_ line: Int) -> Uptime {
+        var oldest: Uptime?
+        for rank in 0..<3 {
+            guard let request = lines[line].waiting[rank].first, let demand = demands[request, line] else { continue }
+            oldest = min(oldest ?? demand.arrived, demand.arrived)
+        }
+        return oldest ?? now
+    }
+
+    func early(_ line: Int) -> Uptime? {
+        [lines[line].company.quietAt, lines[line].company.latest].compactMap { $0 }.min()
+    }
+
+    /// When a line is due.
+    func due(_ line: Int, _ hold: Pacing.Hold?) -> Uptime {
+        guard let hold, !isUrgent(line) else { return .zero }
+        return hold.due(oldest(line), early: early(line))
+    }
+
+    /// When the first of the lines in the order is due.
+    func due(_ hold: Pacing.Hold?) -> Uptime {
+        guard let hold else { return .zero }
+        let first = byTime.first?.key
+        return byAge.first.map { hold.due($0.key, early: first) } ?? first ?? .zero
+    }
+}

@@ -8,7 +8,7 @@ FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
 .PHONY: help deps test-deps swift build release demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-storm \
-	bench-ledger bench-restore clean
+	bench-ledger bench-pacing bench-restore clean
 
 help: ## lists these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -100,6 +100,10 @@ chaos-quota: build test-deps ## the same with a quota, so that one worker calls 
 bench-ledger: swift deps ## measures the ledger: memory per key, restore speed, time per request
 	swift build -c release --product bench-ledger $(FLAGS)
 	.build/release/bench-ledger
+
+bench-pacing: swift deps ## measures how long requests wait with and without pacing, in virtual time, next to a bound
+	swift build -c release --product bench-pacing $(FLAGS)
+	.build/release/bench-pacing
 
 bench-restore: release test-deps ## measures a start with 1,000,000 results in the window, on a real broker: time and memory
 	Tests/Bench/restore

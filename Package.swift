@@ -80,11 +80,16 @@ let package = Package(
         .executableTarget(
             name: "bench-ledger", dependencies: ["Core"], path: "Tests/Bench/Ledger", swiftSettings: strict),
 
+        // Not a product: `make bench-pacing` runs it.
+        .executableTarget(
+            name: "bench-pacing", dependencies: ["Core", "Planning"], path: "Tests/Bench/Pacing", swiftSettings: strict),
+
         tests("CoreTests", ["Core", "Crypto"]),
         tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
         tests("HTTPTests", ["HTTP", "Core"]),
         tests("HSSTests", ["HSS", "HTTP", "Core", "Crypto"], exclude: ["Fixtures"]),
         tests("SettingsTests", ["Settings", "Core"]),
+        tests("PlanningTests", ["Planning", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),

@@ -38,6 +38,10 @@ package enum SettingTable {
         "calls of one API that a user may make in any window of that length")
     package static let hostsPerCall = Setting(
         "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .plan], "maximum hosts in one call")
+    package static let pacing = Setting(
+        "pacing", .factor(0...4), default: "1", [.run, .demo, .plan],
+        "how long a call may wait for more hosts while quota is left: 0 is not at all; more helps storms, less helps "
+            + "single requests")
     package static let dedupeWindow = Setting(
         "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run, .audit, .plan],
         "how long a key is remembered after its result")
@@ -169,7 +173,7 @@ package enum SettingTable {
     package static let rows: [SettingRow] = [
         bootstrapServers.row, requestsTopic.row, resultsTopic.row, group.row, kafkaProperty.row, region.row,
         endpoint.row,
-        iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, concurrency.row, callTimeout.row,
+        iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, pacing.row, concurrency.row, callTimeout.row,
         connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
         maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, logLevel.row,
         logFormat.row,

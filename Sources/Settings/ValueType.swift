@@ -76,6 +76,24 @@ extension ValueType where Value == Int {
     }
 }
 
+extension ValueType where Value == Double {
+    /// `0`, `0.5`, `1`
+    package static func factor(_ range: ClosedRange<Double>) -> ValueType {
+        ValueType(placeholder: "FACTOR") { (text) throws(ValueError) in
+            guard let number = Double(text), range.contains(number) else {
+                throw ValueError(
+                    rule: "must be a number from \(range.lowerBound.formatted) to \(range.upperBound.formatted)")
+            }
+            return number
+        }
+    }
+}
+
+extension Double {
+    /// `4` and not `4.0`.
+    fileprivate var formatted: String { self == rounded() ? "\(Int(self))" : "\(self)" }
+}
+
 extension ValueType where Value == Duration {
     package static func duration(_ range: ClosedRange<Duration>) -> ValueType {
         ValueType(placeholder: "DURATION") { (text) throws(ValueError) in

@@ -62,7 +62,8 @@ nonisolated enum DemoCommand {
     ) throws(CommandFailure) -> Child {
         let arguments = [
             "run", "--bootstrap-servers", bootstrap, "--endpoint", url, "--quota", quota, "--hosts-per-call",
-            "\(settings.value(SettingTable.hostsPerCall))", "--admin-listen", "off", "--log-level",
+            "\(settings.value(SettingTable.hostsPerCall))", "--pacing", "\(settings.value(SettingTable.pacing))",
+            "--admin-listen", "off", "--log-level",
             settings.value(SettingTable.logLevel), "--kafka-property", "fetch.wait.max.ms=10",
         ]
         let credentials = ["HUAWEICLOUD_SDK_AK": "sandbox", "HUAWEICLOUD_SDK_SK": "sandbox-secret"]

@@ -133,6 +133,7 @@ nonisolated enum RunCommand {
     static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
         var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
         configuration.hostsPerCall = settings.value(SettingTable.hostsPerCall)
+        configuration.pacing = settings.value(SettingTable.pacing)
         configuration.concurrency = settings.value(SettingTable.concurrency)
         configuration.retryFor = settings.value(SettingTable.retryFor)
         configuration.quarantine = settings.value(SettingTable.quarantine)

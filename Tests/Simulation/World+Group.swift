@@ -7,6 +7,7 @@ extension World {
         configuration.needsLease = settings.quota != nil
         configuration.requestsTopic = kafka.writer.requestsTopic
         configuration.hostsPerCall = settings.hostsPerCall
+        configuration.pacing = settings.pacing
         configuration.maximumOpen = settings.maximumOpen
         configuration.concurrency = 3
         configuration.retryFor = .seconds(240)

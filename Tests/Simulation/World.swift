@@ -9,6 +9,7 @@ package final class World {
         package var quota: RateLimit?
         package var isCooperative: Bool
         package var hostsPerCall: Int
+        package var pacing: Double
         package var maximumOpen: Int
         /// How long keys are remembered. This can be longer than any schedule lasts, or shorter.
         package var dedupeWindow: Duration
@@ -34,6 +35,7 @@ package final class World {
             // Refused requests must not prevent the worker from taking others at all.
             if lasting != nil { maximumOpen = 1000 }
             seed = generator.next()
+            pacing = [0, 1, 1, 2][Int(seed % 4)]
         }
     }
 

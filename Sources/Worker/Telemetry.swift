@@ -64,6 +64,10 @@ struct Telemetry {
                 }
             let wait: [(LogKey, JSON)] = until.map { [(.nextIn, .integer(($0 - now.uptime).milliseconds))] } ?? []
             log.write(.info, "this worker is now the caller", [(.previous, .string(state))] + wait)
+        case .ceilingLowered(let project, let plugin, let hosts):
+            log.write(
+                .warning, "call refused for its size: lowering hosts per call",
+                [(.project, .string(project)), (.plugin, .string(plugin)), (.hosts, .integer(Int64(hosts)))])
         case .gateClosed(let failure, let serverDate, let until):
             let skew = serverDate.map { (now.wall - $0).seconds } ?? 0
             let remedy =

@@ -38,6 +38,36 @@ import Testing
         #expect(bench.results.last?.failure?.code == "HSS.0001")
     }
 
+    @Test func `a limit of hosts that HSS does not name is learned, and forgotten after an hour`() {
+        var bench = PipelineHarness { $0.hostsPerCall = 1000 }
+        var sizes: [Int] = []
+        func play() {
+            sizes = []
+            bench.play(1_000) { bench, call in
+                sizes.append(call.hostIDs.count)
+                bench.answer(call.hostIDs.count > 60 ? 400 : 200, code: "HSS.0001")
+            } read: {
+                $0.tell { _ in ("stopped", "online") }
+            }
+        }
+        func storm(_ name: String) {
+            for number in 0..<20 {
+                let hosts = (0..<10).map { "\(name)-\(number)-\($0)" }
+                bench.receive(key: "\(name)-\(number)", hosts: hosts, isLast: number == 19)
+            }
+            play()
+        }
+        storm("first")
+        #expect(sizes.first == 200 && sizes.filter { $0 > 60 }.count == 3, "\(sizes)")
+        #expect(bench.notes.contains(.ceilingLowered(project: "p", plugin: "ndr", hosts: 50)))
+        storm("second")
+        #expect(sizes == [50, 50, 50, 50])
+        bench.pass(.seconds(3601))
+        storm("third")
+        #expect(sizes.first == 200)
+        #expect(bench.statuses == Array(repeating: .succeeded, count: 60))
+    }
+
     @Test(arguments: [1, 2, 3, 7, 20, 64, 100, 200]) func `the calls for one request are bounded`(_ hosts: Int) {
         for seed in 0..<40 {
             var generator = SplitMix64(seed: UInt64(seed))

@@ -39,6 +39,13 @@ package struct Scope: Hashable, Sendable {
         plugin = ExactText(request.pluginCode)
         operateAll = request.operateAll
     }
+
+    /// The same in the lane of all requests.
+    var shared: Scope {
+        var scope = self
+        scope.lane = .shared
+        return scope
+    }
 }
 
 /// What one call covers: its hosts, without repeats, and the hosts that each request waits for.

@@ -5,7 +5,8 @@ extension Coalescer {
         order.called(scope.project)
         let batch =
             scope.operateAll
-            ? everything(of: line) : fill(Batch(scope: scope, hosts: [], parts: []), to: hostsPerCall, from: line)
+            ? everything(of: line)
+            : fill(Batch(scope: scope, hosts: [], parts: []), to: capacity(of: scope), from: line)
         refresh(line)
         return batch
     }
@@ -47,7 +48,7 @@ extension Coalescer {
             // The request does not fit, and keeps its place.
             places[rank] += 1
             passedOver += 1
-            if demand.hosts.count > hostsPerCall {
+            if demand.hosts.count > self.capacity(of: batch.scope) {
                 // The request is too large for any call, so as many of its hosts as fit go now.
                 let covered = demand.hosts.filter { union.contains(ExactText($0)) }
                 take(Array(fresh.prefix(room)), into: &batch, &union)

@@ -176,7 +176,9 @@ extension Coalescer {
     }
 
     /// Whether the line's call waits for nothing.
-    func isUrgent(_ line: Int) -> Bool { !lines[line].isPaced || lines[line].company.hosts >= hostsPerCall }
+    func isUrgent(_ line: Int) -> Bool {
+        !lines[line].isPaced || lines[line].company.hosts >= capacity(of: lines[line].scope)
+    }
 
     func oldest(_ line: Int) -> Uptime {
         var oldest: Uptime?

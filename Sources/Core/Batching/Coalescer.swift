@@ -31,6 +31,8 @@ struct Coalescer {
     /// Lines that wait for company, by the arrival of their oldest request, and by the time at which they go in any case.
     var byAge = IndexedHeap<Int, Uptime>()
     var byTime = IndexedHeap<Int, Uptime>()
+    /// Scopes whose calls are refused for their size: the most hosts that a call may have, and until when.
+    var ceilings: [Scope: (hosts: Int, until: Uptime)] = [:]
     var pacing: Pacing
     var waitingHosts = 0
     var waitingLines = 0
@@ -135,6 +137,20 @@ struct Coalescer {
         guard let line = numbers[scope] else { return }
         (lines[line].failures, lines[line].failedAt, lines[line].notBefore) = (0, nil, .zero)
         refresh(line)
+    }
+
+    /// Calls of the scope have at most this many hosts for a while. False where they had no more already.
+    mutating func lowerCeiling(of scope: Scope, to hosts: Int, until: Uptime) -> Bool {
+        guard hosts < capacity(of: scope) else { return false }
+        if ceilings.count >= 4096 { ceilings = [:] }
+        ceilings[scope.shared] = (hosts, until)
+        return true
+    }
+
+    /// The most hosts that a call of the scope may have.
+    func capacity(of scope: Scope) -> Int {
+        guard !ceilings.isEmpty, let ceiling = ceilings[scope.shared], ceiling.until > now else { return hostsPerCall }
+        return min(hostsPerCall, ceiling.hosts)
     }
 
     // MARK: The next call

@@ -23,6 +23,8 @@ struct Isolation {
         var owner: RequestID?
         /// Quarters that were refused with `code`.
         var refusedQuarters: Set<Int> = []
+        /// Halves that were accepted, by index, with their number of hosts.
+        var accepted: [Int: Int] = [:]
     }
 
     /// Faulty hosts, and until when they are called separately.
@@ -32,6 +34,8 @@ struct Isolation {
 
     private static let maximumQuarantined = 100_000
     private static let maximumTrees = 1000
+    /// A call of fewer hosts is not refused for its size.
+    private static let smallestLimit = 10
 
     // MARK: Quarantine
 
@@ -74,6 +78,14 @@ struct Isolation {
 
     /// Whether this request is the only one in the tree.
     func isOwner(_ request: RequestID?, of tree: Int) -> Bool { request != nil && trees[tree]?.owner == request }
+
+    /// Records an accepted half. Where the other half was accepted too, nothing but the size of both together can be the
+    /// cause of their refusal. Returns the number of hosts that was accepted then; nil otherwise.
+    mutating func accepted(tree: Int, index: Int, hosts: Int) -> Int? {
+        trees[tree]?.accepted[index] = hosts
+        guard let other = trees[tree]?.accepted[index ^ 1] else { return nil }
+        return max(other, hosts) < Self.smallestLimit ? nil : max(other, hosts)
+    }
 
     /// Records a refused half. True where all quarters of a request have been refused with the same code,
     /// so that the cause is not a host.

@@ -64,13 +64,7 @@ struct StatusReads {
     func hold(_ scope: Scope) -> Uptime? {
         guard !held.isEmpty else { return nil }
         if case .half = scope.lane { return nil }
-        return held[Self.shared(scope)]?.max().map { $0 + Self.longestHold }
-    }
-
-    private static func shared(_ scope: Scope) -> Scope {
-        var scope = scope
-        scope.lane = .shared
-        return scope
+        return held[scope.shared]?.max().map { $0 + Self.longestHold }
     }
 
     var count: Int { inFlight.count }
@@ -110,12 +104,12 @@ struct StatusReads {
     }
 
     private mutating func hold(for read: Read) {
-        if case .refused = read.purpose { held[Self.shared(read.batch.scope), default: []].append(read.since) }
+        if case .refused = read.purpose { held[read.batch.scope.shared, default: []].append(read.since) }
     }
 
     private mutating func release(_ read: Read) {
         guard case .refused = read.purpose else { return }
-        let scope = Self.shared(read.batch.scope)
+        let scope = read.batch.scope.shared
         if let place = held[scope]?.firstIndex(of: read.since) { held[scope]?.remove(at: place) }
         if held[scope]?.isEmpty ?? false { held[scope] = nil }
     }

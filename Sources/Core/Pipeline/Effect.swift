@@ -71,6 +71,8 @@ package enum LogEvent: Equatable {
     /// This worker makes the calls from now on. If `until` is set, it waits until then, because the
     /// previous caller's calls count.
     case tookOver(PreviousOwner, until: Uptime?)
+    /// A call was refused, and both its halves were accepted. Calls of the scope have no more hosts than this for now.
+    case ceilingLowered(project: String, plugin: String, hosts: Int)
     case gateClosed(Failure, serverDate: Timestamp?, until: Uptime)
     case gateOpened
     /// HSS refuses the credential for this project and accepts it for others. The project is tried again at that time.

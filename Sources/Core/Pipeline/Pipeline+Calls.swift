@@ -26,7 +26,7 @@ extension Pipeline {
                 return batch
             }
             while let rest = withoutOver(batch, now) ?? withoutQuarantined(batch, now) {
-                batch = coalescer.extend(rest, to: configuration.hostsPerCall, now: now.uptime)
+                batch = coalescer.extend(rest, to: coalescer.capacity(of: rest.scope), now: now.uptime)
             }
             if !batch.hosts.isEmpty { return batch }
         }
@@ -109,7 +109,7 @@ extension Pipeline {
             accepted(call, batch.scope.subject(), now)
             permits.serviceAnswered()
             coalescer.succeeded(batch.scope)
-            if case .half = batch.scope.lane { move(batch, from: .held, to: .behind) }
+            if case .half(let tree, let index) = batch.scope.lane { halfAccepted(batch, tree, index, now) }
             if batch.scope.lane == .quarantined { isolation.mended(batch.hosts, of: batch.scope.project) }
             effects.append(
                 .log(

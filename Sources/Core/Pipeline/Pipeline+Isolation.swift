@@ -1,5 +1,8 @@
 /// Carries out what `Isolation` decides: bisects refused batches, and separates faulty hosts from sound ones.
 extension Pipeline {
+    /// For how long a scope's calls stay small after a call was refused for its size.
+    static let ceilingLasts: Duration = .seconds(3600)
+
     /// Starts or continues the search for the faulty hosts of a refused call.
     mutating func isolate(_ refused: Batch, _ failure: Failure, _ now: Now) {
         let batch = withoutGivenUp(refused)
@@ -83,6 +86,16 @@ extension Pipeline {
             half.scope.lane = .half(tree: tree, index: place)
             requeue(half)
         }
+    }
+
+    /// A half of a refused call was accepted.
+    mutating func halfAccepted(_ half: Batch, _ tree: Int, _ index: Int, _ now: Now) {
+        move(half, from: .held, to: .behind)
+        guard let hosts = isolation.accepted(tree: tree, index: index, hosts: half.hosts.count),
+            coalescer.lowerCeiling(of: half.scope, to: hosts, until: now.uptime + Self.ceilingLasts)
+        else { return }
+        effects.append(
+            .log(.ceilingLowered(project: half.scope.project.text, plugin: half.scope.plugin.text, hosts: hosts)))
     }
 
     /// Splits between requests where there are several, so that each request is alone soon.

@@ -13,8 +13,7 @@ internal import Core
     private var body: [UInt8] = []
     private var head: [UInt8] = []
     private var isTooLarge = false
-    /// Host and port of the request's URL, to help explain a failure.
-    private var place = ""
+    private var url = ""
     /// Answer headers beyond this size are not kept.
     private static let maximumHeadBytes = 32 << 10
 
@@ -56,7 +55,7 @@ internal import Core
 
     func prepare(_ request: HTTPRequest, id: UInt64) {
         self.id = id
-        place = Self.place(request.url)
+        url = request.url
         body.removeAll(keepingCapacity: true)
         head.removeAll(keepingCapacity: true)
         isTooLarge = false
@@ -124,6 +123,7 @@ internal import Core
     }
 
     private func failure(_ code: CURLcode) -> Reply.Transport {
+        let place = Self.place(url)
         if code == CURLE_SEND_FAIL_REWIND { return .lost("\(place): the connection broke without an answer") }
         if isTooLarge { return .tooLarge("\(place): the answer is larger than \(maximumBytes) bytes") }
         let text = unsafe "\(place): \(String(cString: curl_easy_strerror(code)))"

@@ -15,6 +15,8 @@ package final class Worker {
     let ownership: PartitionOwnership
     let publisher: Publisher
     var pipeline: Pipeline
+    /// Not the pipeline's own function, which would copy the pipeline for each log line.
+    private let callName: (CallID) -> String
     var shutdown = Shutdown()
     var failure: WorkerFailure?
     private var clock = SteadyClock()
@@ -31,6 +33,7 @@ package final class Worker {
         self.options = options
         self.hss = hss
         pipeline = Pipeline(options.pipeline)
+        callName = { [prefix = options.pipeline.callPrefix] in Pipeline.callName($0, prefix) }
         status = StatusReporter(options, log)
         do throws(KafkaError) {
             let consumer = try Consumer(
@@ -148,7 +151,7 @@ package final class Worker {
             case .release(let partition, let isLost, let handover):
                 ownership.release(partition, isLost: isLost, handover, now.uptime)
             case .drained: if shutdown.drained(now.uptime) { ownership.beginClose() }
-            case .log(let note): status.record(note, call: pipeline.callName, now)
+            case .log(let note): status.record(note, call: callName, now)
             }
         }
     }

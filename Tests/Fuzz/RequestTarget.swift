@@ -58,10 +58,9 @@ private func check(_ request: StartRequest) throws {
     turned.fields.reason = "another"
     try hold(turned.fingerprint == request.fingerprint, "the order of hosts makes no other action")
     // Project and key share a hash. The border between them must not move.
-    var (one, other) = (request, request)
-    one.projectID = "\(request.projectID)\0x"
-    other.idempotencyKey = "x\0\(request.idempotencyKey)"
-    try hold(one.scopedKey != other.scopedKey, "another project's key is another key")
+    let one = StartRequest.scopedKey("\(request.projectID)\0x", request.idempotencyKey)
+    let other = StartRequest.scopedKey(request.projectID, "x\0\(request.idempotencyKey)")
+    try hold(one != other, "another project's key is another key")
 }
 
 private func check(_ rejection: Rejection, _ category: Rejection.Category) throws {

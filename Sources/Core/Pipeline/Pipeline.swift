@@ -133,7 +133,8 @@ package struct Pipeline {
     package func positions(of call: CallID) -> [Position] {
         (calls[call]?.parts ?? []).compactMap { open[$0.request]?.position }
     }
-    package func callName(_ call: CallID) -> String { "\(configuration.callPrefix)-\(call)" }
+    func callName(_ call: CallID) -> String { Self.callName(call, configuration.callPrefix) }
+    package static func callName(_ call: CallID, _ prefix: String) -> String { "\(prefix)-\(call)" }
 
     /// When `tick` is needed at the latest; nil where only an event can change anything.
     package func deadline(_ now: Now) -> Uptime? {

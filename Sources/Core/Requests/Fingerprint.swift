@@ -45,8 +45,8 @@ extension StartRequest {
     }
 
     /// The key within its project. Equal keys of different projects are different keys.
-    package var scopedKey: Fingerprint {
+    package static func scopedKey(_ project: String, _ key: String) -> Fingerprint {
         // The length marks where the project id ends, so that no character in the id can shift the boundary.
-        Fingerprint(of: Array("\(projectID.utf8.count)/\(projectID)\(idempotencyKey)".utf8))
+        Fingerprint(of: Array("\(project.utf8.count)/\(project)\(key)".utf8))
     }
 }

@@ -43,6 +43,8 @@ package struct StartRequest: Equatable, Sendable {
     package var hostIDs: [String]
     package var expiresAt: Timestamp?
     package var priority: Priority
+    /// The key within its project, in 128 bits.
+    package var scopedKey: Fingerprint
     /// All fields that the result repeats.
     package var fields: RequestFields
 }

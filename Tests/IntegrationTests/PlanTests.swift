@@ -20,7 +20,8 @@ extension OnABroker {
             defer { try? FileManager.default.removeItem(at: file) }
             try requests.map { $0.value + "\n" }.joined().write(to: file, atomically: true, encoding: .utf8)
             let settings = ["--quota", "5/3s", "--hosts-per-call", "4"]
-            let text = try run(Executable.binary.path, ["plan", file.path, "--json"] + settings)
+            let atOnce = ["--at-once"]
+            let text = try run(Executable.binary.path, ["plan", file.path, "--json"] + settings + atOnce)
             let lines = try text.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
             let planned = lines.filter { $0["at_ms"] != nil }
 
@@ -32,7 +33,7 @@ extension OnABroker {
                     "plan", "--json", "--bootstrap-servers", bench.broker.bootstrap, "--requests-topic",
                     bench.topics.requests,
                 ]
-                    + settings)
+                    + settings + atOnce)
             #expect(fromTopic == text)
             let worker = try bench.worker(settings, alone: false)
             try bench.waitForResults(71, worker)
@@ -55,6 +56,46 @@ extension OnABroker {
             let statuses = lines.compactMap { $0["status"]?.string }.sorted()
             #expect(try statuses == bench.results().map(\.status).sorted())
             #expect(planned.count >= 15)
+        }
+
+        /// Requests that arrive while the worker runs: so many at once, and the next so many seconds later.
+        @Test(.needsKafka, arguments: [(count: 25, pause: 2.5, times: 3), (count: 1, pause: 0.8, times: 9)])
+        func `a plan with times matches the calls of a live run`(_ burst: (count: Int, pause: Double, times: Int))
+            throws
+        {
+            let bench = try WorkerHarness("planned", sandbox: ["--quota", "5/6s"], partitions: 1)
+            let settings = ["--quota", "5/6s", "--hosts-per-call", "10"]
+            let worker = try bench.worker(settings, alone: false)
+            let begin = Date()
+            for time in 0..<burst.times {
+                try eventually("the next requests are due", seconds: 30) {
+                    Date().timeIntervalSince(begin) >= Double(time) * burst.pause
+                }
+                try bench.publish((0..<burst.count).map { .plain("k\(time)-\($0)") })
+            }
+            try bench.waitForResults(burst.count * burst.times, worker)
+            worker.signal(SIGTERM)
+            #expect(try worker.wait() == 0)
+            let text = try run(
+                Executable.binary.path,
+                [
+                    "plan", "--json", "--bootstrap-servers", bench.broker.bootstrap, "--requests-topic",
+                    bench.topics.requests,
+                ] + settings)
+            let planned = try text.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
+                .filter { $0["at_ms"] != nil }
+            let made = try bench.journal().filter { $0["api"]?.string == "start" }
+            func hosts(_ calls: [JSON]) -> [String] {
+                calls.map { ($0["hosts"]?.array ?? []).compactMap(\.string).sorted().joined(separator: " ") }
+            }
+            #expect(hosts(made) == hosts(planned))
+            // Each call was made within a fraction of a second of its time in the plan.
+            let first = try #require(made.first?["time"]?.integer)
+            let start = planned.first?["at_ms"]?.integer ?? 0
+            for (call, plan) in zip(made, planned) {
+                let difference = (call["time"]?.integer ?? 0) - first - ((plan["at_ms"]?.integer ?? 0) - start)
+                #expect(abs(difference) < 500)
+            }
         }
     }
 }

@@ -32,7 +32,8 @@ package enum SettingTable {
     package static let projectName = Setting(
         "project-name", .text, [.run], "project that a user's token is for; default: the region")
     package static let concurrency = Setting(
-        "concurrency", .whole(1...4096), default: "16", [.run, .plan], "maximum calls in flight")
+        "concurrency", .whole(1...4096), default: "16", [.run, .plan],
+        "maximum calls in flight; with a quota there are never more than three, so that a bad credential shows early")
     package static let quota = Setting(
         "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .plan], overrides: [.demo: "5/2s"],
         "calls of one API that a user may make in any window of that length")

@@ -30,8 +30,14 @@ package struct LowerBound {
     private static let stepsPerWindow = 24
     /// About how many partial schedules are compared in total.
     private static let effort = 120_000_000
+    /// About a week with a window of a minute.
+    private static let mostCells = 250_000.0
 
-    private init(_ scopes: [Scope], _ limit: RateLimit) {
+    private static func work(_ scopes: [Scope]) -> Int {
+        scopes.reduce(0) { $0 + $1.arrivals.count * min($1.capacity, $1.arrivals.count) * 4 }
+    }
+
+    private init?(_ scopes: [Scope], _ limit: RateLimit) {
         self.scopes = scopes
         self.limit = Double(limit.calls)
         step = limit.window.seconds / Double(Self.stepsPerWindow)
@@ -39,18 +45,18 @@ package struct LowerBound {
         let end = scopes.compactMap(\.arrivals.last).max() ?? 0
         let calls = scopes.reduce(0) { $0 + ($1.arrivals.count + $1.capacity - 1) / $1.capacity }
         let horizon = end - start + Double(calls / limit.calls + 3) * limit.window.seconds
+        guard horizon / step < Self.mostCells, Self.work(scopes) <= Self.effort else { return nil }
         cells = Int(horizon / step) + Self.stepsPerWindow
     }
 
-    /// Seconds. `known` is the total wait of some valid schedule.
-    package static func totalWait(_ scopes: [Scope], _ limit: RateLimit, known: Double) -> Double {
-        LowerBound(scopes.filter { !$0.arrivals.isEmpty }, limit).bound(known)
+    /// Seconds. `known` is the total wait of some valid schedule. Nil where there is too much to compute.
+    package static func totalWait(_ scopes: [Scope], _ limit: RateLimit, known: Double) -> Double? {
+        LowerBound(scopes.filter { !$0.arrivals.isEmpty }, limit)?.bound(known)
     }
 
     private func bound(_ known: Double) -> Double {
         guard !scopes.isEmpty, known > 0 else { return 0 }
-        let work = scopes.reduce(0) { $0 + $1.arrivals.count * min($1.capacity, $1.arrivals.count) * 4 }
-        let rounds = max(20, min(250, Self.effort / max(1, work)))
+        let rounds = max(20, min(250, Self.effort / max(1, Self.work(scopes) + cells)))
         var windows = [Double](repeating: 0, count: cells)
         var (best, bestWindows, stride, idle) = (0.0, windows, 1.0, 0)
         for _ in 0..<rounds {
@@ -138,7 +144,8 @@ package struct LowerBound {
 }
 
 extension Plan {
-    /// A mean wait that no schedule can beat for the requests that were called; nil without a quota.
+    /// A mean wait that no schedule can beat for the requests that were called; nil without a quota, or where there is too
+    /// much to compute.
     ///
     /// A request counts as one host, which needs no more room than it has. Where requests of a scope share hosts, the
     /// scope's calls count as having room for all.
@@ -162,6 +169,6 @@ extension Plan {
                 arrivals: times.sorted(), capacity: isShared ? times.count : configuration.hostsPerCall)
         }.sorted { ($0.arrivals[0], $0.arrivals.count) < ($1.arrivals[0], $1.arrivals.count) }
         let known = waits.reduce(0) { $0 + $1.wait.seconds }
-        return .seconds(LowerBound.totalWait(scopes, limit, known: known) / Double(waits.count))
+        return LowerBound.totalWait(scopes, limit, known: known).map { .seconds($0 / Double(waits.count)) }
     }
 }

@@ -18,6 +18,8 @@ package struct Plan {
     package private(set) var results: [StartResult] = []
     /// When the last result was made.
     package private(set) var ends: Duration = .zero
+    /// Requests that got no result. There should be none.
+    package var unanswered: Int { arrivals.count - results.count }
     /// How long each request waited for its result, from its arrival. Only requests that were called are counted.
     package private(set) var waits: [(priority: Priority, wait: Duration)] = []
     /// The results of these requests, each with the time of the request's arrival.
@@ -75,15 +77,18 @@ package struct Plan {
             }
             let deadline = pipeline.openCount > 0 ? pipeline.deadline(now) : nil
             let arrival = waiting.first.map { max(now.uptime, began.uptime + $0.at) }
+            // Nothing can happen any more. All is done then, or `unanswered` says what is not.
             guard let next = [deadline, pipeline.wantsRecords() ? arrival : nil].compactMap({ $0 }).min() else {
-                if waiting.isEmpty { return }
-                continue
+                return
             }
             pass(max(.milliseconds(1), next - now.uptime))
         }
     }
 
-    private mutating func pass(_ time: Duration) { now = Now(uptime: now.uptime + time, wall: now.wall + time) }
+    private mutating func pass(_ time: Duration) {
+        let uptime = now.uptime + time
+        now = Now(uptime: uptime, wall: began.wall + (uptime - began.uptime))
+    }
 
     private mutating func hand(_ event: Event) {
         var events = [event][...]

@@ -27,6 +27,12 @@ package struct Signals: ~Copyable {
         return set
     }
 
+    /// Lets these signals end the process again, for a command that only computes.
+    package static func unblock() {
+        var set = blocked()
+        unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
     package static func isHangUp(_ number: Int32) -> Bool { number == SIGHUP }
 
     /// The next pending signal, or nil.

@@ -7,6 +7,8 @@ internal import Worker
 /// `plan`: prints calls, hosts, refusals and minutes for requests from a file or from the requests topic.
 nonisolated enum PlanCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
+        // A plan keeps nothing that a signal must not interrupt.
+        Signals.unblock()
         let records: [Record]
         if let path = settings.operands.first {
             records = try fromFile(path)
@@ -20,6 +22,7 @@ nonisolated enum PlanCommand {
             records, configuration, hosts: try settings.knownHosts(), now: Clock.now,
             atOnce: settings.value(SettingTable.atOnce))
         if settings.value(SettingTable.json) { printJSON(plan) } else { printTable(plan, configuration) }
+        guard plan.unanswered == 0 else { throw CommandFailure(70, "\(plan.unanswered) requests get no result") }
         return 0
     }
 

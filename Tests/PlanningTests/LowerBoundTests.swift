@@ -54,7 +54,8 @@ import Testing
             let optimum = Self.optimum(arrivals, capacity: 3, limit)
             let plan = Self.plan(arrivals, capacity: 3, limit, pacing: 1)
             let wait = plan.waits.reduce(0) { $0 + $1.wait.seconds }
-            let bound = LowerBound.totalWait([.init(arrivals: arrivals, capacity: 3)], limit, known: wait)
+            let bound = try #require(
+                LowerBound.totalWait([.init(arrivals: arrivals, capacity: 3)], limit, known: wait))
             #expect(plan.waits.count == count)
             #expect(bound <= optimum + 1e-6 && optimum <= wait + 0.002 * Double(count))
             bounds += bound

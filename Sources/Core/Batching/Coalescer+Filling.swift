@@ -56,7 +56,7 @@ extension Coalescer {
                 demand.hosts = Array(fresh.dropFirst(room))
             }
             demands.add(demand, of: place.request)
-            joined(line, demand.priority, demand.hosts)
+            joined(place.request, demand)
         }
         return batch
     }

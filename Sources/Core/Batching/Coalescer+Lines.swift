@@ -25,16 +25,25 @@ extension Coalescer {
         sweepAt = max(4096, 2 * numbers.count)
     }
 
-    mutating func joined(_ line: Int, _ priority: Priority, _ hosts: [String]) {
+    mutating func joined(_ request: RequestID, _ demand: Demand) {
+        let line = demand.line
         lines[line].count += 1
         if lines[line].count == 1 { waitingLines += 1 }
-        if priority == .critical { lines[line].company.criticals += 1 }
-        count(max(1, hosts.count), line)
+        if demand.priority == .critical { lines[line].company.criticals += 1 }
+        count(demand.hosts, line, by: 1)
+        if let latest = demand.latest { lines[line].company.latest.set(request, latest - Self.expiryMargin) }
     }
 
-    mutating func count(_ hosts: Int, _ line: Int) {
-        lines[line].company.hosts += hosts
-        waitingHosts += hosts
+    /// Counts each host of a line once, because a call names it once.
+    mutating func count(_ hosts: [String], _ line: Int, by number: Int) {
+        guard pacing.factor > 0 else { return }
+        waitingHosts -= lines[line].company.hosts.count
+        for host in hosts {
+            let host = ExactText(host)
+            let count = (lines[line].company.hosts[host] ?? 0) + number
+            lines[line].company.hosts[host] = count > 0 ? count : nil
+        }
+        waitingHosts += lines[line].company.hosts.count
     }
 
     mutating func removeDemand(_ request: RequestID, _ line: Int) -> Demand? {
@@ -42,7 +51,8 @@ extension Coalescer {
         lines[line].count -= 1
         if lines[line].count == 0 { waitingLines -= 1 }
         if demand.priority == .critical { lines[line].company.criticals -= 1 }
-        count(-max(1, demand.hosts.count), line)
+        count(demand.hosts, line, by: -1)
+        lines[line].company.latest.remove(request)
         return demand
     }
 
@@ -79,7 +89,7 @@ extension Coalescer {
     }
 
     mutating func setPlace(_ line: Int) {
-        guard let place = place(of: line) else { return }
+        guard let place = place(of: line) else { return rises.remove(line) }
         order.set(line, of: lines[line].scope.project, place)
         rises.set(line, nextRise(of: line))
         guard pacing.factor > 0 else { return }
@@ -177,7 +187,7 @@ extension Coalescer {
 
     /// Whether the line's call waits for nothing.
     func isUrgent(_ line: Int) -> Bool {
-        !lines[line].isPaced || lines[line].company.hosts >= capacity(of: lines[line].scope)
+        !lines[line].isPaced || lines[line].company.hosts.count >= capacity(of: lines[line].scope)
     }
 
     func oldest(_ line: Int) -> Uptime {
@@ -190,7 +200,7 @@ extension Coalescer {
     }
 
     func early(_ line: Int) -> Uptime? {
-        [lines[line].company.quietAt, lines[line].company.latest].compactMap { $0 }.min()
+        [lines[line].company.quietAt, lines[line].company.latest.first?.key].compactMap { $0 }.min()
     }
 
     /// When a line is due.

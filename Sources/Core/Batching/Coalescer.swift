@@ -55,42 +55,48 @@ struct Coalescer {
     ) {
         let line = number(of: scope)
         if demands.update(request, line, { $0.hosts.append(contentsOf: hosts) }) {
-            count(hosts.count, line)
-            return
+            count(hosts, line, by: 1)
+            return refresh(line)
         }
-        let isFirst = lines[line].count == 0
-        demands.add(Demand(line: line, priority: priority, arrived: arrived, hosts: hosts), of: request)
+        lines[line].company.arrived(at: max(arrived, now), isFirst: lines[line].count == 0, gap: gap)
+        let demand = Demand(line: line, priority: priority, arrived: arrived, latest: latest, hosts: hosts)
+        demands.add(demand, of: request)
         lines[line].waiting[priority.rank].append(request)
-        lines[line].company.arrived(at: max(arrived, now), isFirst: isFirst, gap: gap)
-        if let latest {
-            lines[line].company.latest = min(lines[line].company.latest ?? latest, latest - Self.expiryMargin)
-        }
-        joined(line, priority, hosts)
+        joined(request, demand)
         // The line's place stays where an earlier request of the class is in it.
         if lines[line].stop == nil, lines[line].waiting[priority.rank].count > 1, pacing.factor == 0 { return }
         refresh(line)
     }
 
+    /// What one request of a batch waits for again.
+    struct Return {
+        var part: Batch.Part
+        var priority: Priority
+        var arrived: Uptime
+        var latest: Uptime?
+    }
+
     /// Puts a batch back at the front. The scope is not called before `notBefore`; nil leaves the time as it was.
-    mutating func putBack(
-        _ parts: [(part: Batch.Part, priority: Priority, arrived: Uptime)], scope: Scope, notBefore: Uptime? = nil,
-        failures: Int? = nil
-    ) {
+    mutating func putBack(_ parts: [Return], scope: Scope, notBefore: Uptime? = nil, failures: Int? = nil) {
         let line = number(of: scope)
         for rank in 0..<3 {
             var fresh: [RequestID] = []
-            for (part, priority, arrived) in parts where priority.rank == rank {
-                if demands.update(part.request, line, { $0.hosts.insert(contentsOf: part.hosts, at: 0) }) {
-                    count(part.hosts.count, line)
+            for back in parts where back.priority.rank == rank {
+                let (request, hosts) = (back.part.request, back.part.hosts)
+                if demands.update(request, line, { $0.hosts.insert(contentsOf: hosts, at: 0) }) {
+                    count(hosts, line, by: 1)
                     continue
                 }
-                lines[line].company.arrived(at: arrived, isFirst: lines[line].count == 0, gap: .zero)
-                demands.add(
-                    Demand(line: line, priority: priority, arrived: arrived, hosts: part.hosts), of: part.request)
-                joined(line, priority, part.hosts)
-                fresh.append(part.request)
+                // Requests that come back are one arrival.
+                lines[line].company.arrived(
+                    at: back.arrived, isFirst: lines[line].count == 0, gap: .seconds(86_400))
+                let demand = Demand(
+                    line: line, priority: back.priority, arrived: back.arrived, latest: back.latest, hosts: hosts)
+                demands.add(demand, of: request)
+                joined(request, demand)
+                fresh.append(request)
             }
-            lines[line].waiting[rank].prepend(contentsOf: fresh)
+            if !fresh.isEmpty { lines[line].waiting[rank].prepend(contentsOf: fresh) }
         }
         if let notBefore { lines[line].notBefore = notBefore }
         if let failures { lines[line].failures = failures }
@@ -142,8 +148,10 @@ struct Coalescer {
     /// Calls of the scope have at most this many hosts for a while. False where they had no more already.
     mutating func lowerCeiling(of scope: Scope, to hosts: Int, until: Uptime) -> Bool {
         guard hosts < capacity(of: scope) else { return false }
-        if ceilings.count >= 4096 { ceilings = [:] }
+        if ceilings.count >= 4096 { ceilings = ceilings.filter { $0.value.until > now } }
+        guard ceilings.count < 4096 else { return false }
         ceilings[scope.shared] = (hosts, until)
+        if let line = numbers[scope.shared] { refresh(line) }
         return true
     }
 
@@ -184,7 +192,7 @@ struct Coalescer {
         return nil
     }
 
-    /// The same as `next`, but looks at every line, also at those that are parked. `isAllowed` need not stay as it is.
+    /// The same as `next`, but looks at every line, also at those that are parked. No verdict of `isAllowed` is kept.
     mutating func scan(_ time: Uptime, _ load: Pacing.Load?, where isAllowed: (Scope) -> Bool) -> Batch? {
         advance(time)
         let hold = hold(load)

@@ -24,8 +24,9 @@ struct Line {
 
     init(_ scope: Scope) { self.scope = scope }
 
-    /// Whether a call of the line waits for company. Only shared lines get company; the others were refused before.
-    var isPaced: Bool { scope.lane == .shared && company.criticals == 0 }
+    /// Whether a call of the line waits for company. Calls that come after all others must not take the slots that
+    /// others leave free.
+    var isPaced: Bool { scope.lane.isLast || (scope.lane == .shared && company.criticals == 0) }
 }
 
 /// What a request waits for in one line.
@@ -33,6 +34,8 @@ struct Demand {
     var line: Int
     var priority: Priority
     var arrived: Uptime
+    /// When it must have been called.
+    var latest: Uptime?
     var hosts: [String]
 }
 

@@ -16,10 +16,11 @@ struct Pacing {
 
     /// What waits in one line.
     struct Company {
-        var hosts = 0
+        /// How many requests wait for each host.
+        var hosts: [ExactText: Int] = [:]
         var criticals = 0
-        /// The earliest time at which a request must have been called.
-        var latest: Uptime?
+        /// When requests must have been called.
+        var latest = IndexedHeap<RequestID, Uptime>()
         /// When the line began to fill, and when something came last.
         private var first: Uptime = .zero
         private var newest: Uptime = .zero
@@ -29,7 +30,7 @@ struct Pacing {
 
         mutating func arrived(at time: Uptime, isFirst: Bool, gap: Duration) {
             if isFirst {
-                (first, newest, lastPulse, pulses, latest) = (time, time, time, 1, nil)
+                (first, newest, lastPulse, pulses) = (time, time, time, 1)
             } else if time >= lastPulse + gap {
                 (lastPulse, pulses) = (time, pulses + 1)
             }
@@ -38,7 +39,7 @@ struct Pacing {
 
         /// When a burst counts as over; nil where there was none.
         var quietAt: Uptime? {
-            guard hosts >= 10, pulses >= 3 else { return nil }
+            guard hosts.count >= 10, pulses >= 3 else { return nil }
             return newest + (lastPulse - first) * 10 / (pulses - 1)
         }
     }

@@ -23,8 +23,9 @@ struct Isolation {
         var owner: RequestID?
         /// Quarters that were refused with `code`.
         var refusedQuarters: Set<Int> = []
-        /// Halves that were accepted, by index, with their number of hosts.
-        var accepted: [Int: Int] = [:]
+        /// Halves by index, with their number of hosts, where the refusal may have been for the size.
+        var planned: [Int: Int] = [:]
+        var accepted: Set<Int> = []
     }
 
     /// Faulty hosts, and until when they are called separately.
@@ -79,11 +80,20 @@ struct Isolation {
     /// Whether this request is the only one in the tree.
     func isOwner(_ request: RequestID?, of tree: Int) -> Bool { request != nil && trees[tree]?.owner == request }
 
-    /// Records an accepted half. Where the other half was accepted too, nothing but the size of both together can be the
-    /// cause of their refusal. Returns the number of hosts that was accepted then; nil otherwise.
+    /// A half of a call that was refused with this failure. A failure that passes says nothing about the size.
+    mutating func plan(tree: Int, index: Int, hosts: Int, _ failure: Failure) {
+        if failure.disposition == .refuse { trees[tree]?.planned[index] = hosts }
+    }
+
+    /// Records an accepted half. Where the other half was accepted too, and both were called with all their hosts, the
+    /// size of both together was the cause of their refusal. Returns the number of hosts that was accepted then; nil
+    /// otherwise.
     mutating func accepted(tree: Int, index: Int, hosts: Int) -> Int? {
-        trees[tree]?.accepted[index] = hosts
-        guard let other = trees[tree]?.accepted[index ^ 1] else { return nil }
+        guard let planned = trees[tree]?.planned[index], planned == hosts else { return nil }
+        trees[tree]?.accepted.insert(index)
+        guard trees[tree]?.accepted.contains(index ^ 1) ?? false, let other = trees[tree]?.planned[index ^ 1] else {
+            return nil
+        }
         return max(other, hosts) < Self.smallestLimit ? nil : max(other, hosts)
     }
 

@@ -3,6 +3,11 @@ extension Pipeline {
     /// Sends the waiting calls and reads that quota, gate and concurrency allow now.
     mutating func dispatch(_ now: Now) {
         guard !isDraining else { return }
+        // Also where no call may go now, because the next deadline depends on what is parked.
+        if permits.gate.changes != gateChanges {
+            gateChanges = permits.gate.changes
+            coalescer.unpark()
+        }
         expireWhatIsTooLate(now)
         // A call shows more about the credential than a read.
         if permits.gate.state == .accepted { dispatchReads(now) }
@@ -34,10 +39,6 @@ extension Pipeline {
     }
 
     private mutating func nextAllowed(_ now: Now) -> Batch? {
-        if permits.gate.changes != gateChanges {
-            gateChanges = permits.gate.changes
-            coalescer.unpark()
-        }
         let (gate, reads) = (permits.gate, reads)
         return coalescer.next(now.uptime, permits.load(at: now.uptime)) { Self.earliest($0, gate, reads, now.uptime) }
     }
@@ -45,9 +46,9 @@ extension Pipeline {
     /// The next call while it is not known whether the credential is good.
     private mutating func nextProbe(_ now: Now) -> Batch? {
         let (gate, reads, load) = (permits.gate, reads, permits.load(at: now.uptime))
-        func next(_ isTried: (AuthGate.Subject) -> Bool) -> Batch? {
+        func next(_ isCandidate: (AuthGate.Subject) -> Bool) -> Batch? {
             coalescer.scan(now.uptime, load) { scope in
-                isTried(scope.subject())
+                isCandidate(scope.subject())
                     && Self.earliest(scope, gate, reads, now.uptime).map { $0 <= now.uptime } ?? false
             }
         }
@@ -196,7 +197,7 @@ extension Pipeline {
     mutating func putBack(
         _ batch: Batch, _ failure: Failure, notBefore: Uptime, failures: Int, _ now: Now
     ) {
-        var parts: [(part: Batch.Part, priority: Priority, arrived: Uptime)] = []
+        var parts: [Coalescer.Return] = []
         var notBefore = notBefore
         for part in batch.parts {
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else { continue }
@@ -213,7 +214,9 @@ extension Pipeline {
                 // The last attempt is at the end of the budget, so that no outage shorter
                 // than the budget fails a request.
                 notBefore = min(notBefore, max(now.uptime, budgetEnds))
-                parts.append((part, request.priority, entry.admittedAt))
+                parts.append(
+                    .init(
+                        part: part, priority: request.priority, arrived: entry.admittedAt, latest: entry.expiresBy))
             }
         }
         guard !parts.isEmpty else { return }

@@ -44,7 +44,8 @@ extension Pipeline {
                 let request = entry.request
             else { continue }
             coalescer.add(
-                part.request, scope: target, priority: request.priority, hosts: hosts, arrived: entry.admittedAt)
+                part.request, scope: target, priority: request.priority, hosts: hosts, arrived: entry.admittedAt,
+                latest: entry.expiresBy)
         }
     }
 
@@ -56,11 +57,11 @@ extension Pipeline {
 
     /// Puts a batch back at the front of the line, each request in its class.
     mutating func requeue(_ batch: Batch) {
-        let parts = batch.parts.compactMap { part -> (part: Batch.Part, priority: Priority, arrived: Uptime)? in
+        let parts = batch.parts.compactMap { part -> Coalescer.Return? in
             guard let entry = open[part.request], let request = entry.request, entry.stage == .calling else {
                 return nil
             }
-            return (part, request.priority, entry.admittedAt)
+            return .init(part: part, priority: request.priority, arrived: entry.admittedAt, latest: entry.expiresBy)
         }
         if !parts.isEmpty { coalescer.putBack(parts, scope: batch.scope) }
     }
@@ -72,7 +73,10 @@ extension Pipeline {
         var (tree, index) = (0, 1)
         if case .half(let grown, let at) = batch.scope.lane { (tree, index) = (grown, at) }
         // Once a request is alone, a tree of its own shows whether the whole request is refused.
-        if tree == 0 || (batch.parts.count == 1 && !isolation.isOwner(batch.parts.first?.request, of: tree)) {
+        // A chain of halves that grows on one side only would run out of numbers.
+        if tree == 0 || index >= 1 << 20
+            || (batch.parts.count == 1 && !isolation.isOwner(batch.parts.first?.request, of: tree))
+        {
             (tree, index) = (isolation.grow(batch, failure), 1)
         }
         if batch.parts.count == 1, let part = batch.parts.first {
@@ -84,6 +88,7 @@ extension Pipeline {
         for (half, place) in zip(halves(of: batch), [2 * index, 2 * index + 1]) {
             var half = half
             half.scope.lane = .half(tree: tree, index: place)
+            isolation.plan(tree: tree, index: place, hosts: half.hosts.count, failure)
             requeue(half)
         }
     }
@@ -107,8 +112,10 @@ extension Pipeline {
         var halves = [batch, batch]
         halves[0].parts = []
         var count = 0
+        // Requests may share hosts.
+        let total = batch.parts.reduce(0) { $0 + $1.hosts.count }
         for part in batch.parts.dropLast()
-        where halves[0].parts.isEmpty || count + part.hosts.count <= batch.hosts.count / 2 {
+        where halves[0].parts.isEmpty || count + part.hosts.count <= total / 2 {
             halves[0].parts.append(part)
             count += part.hosts.count
         }

@@ -15,7 +15,10 @@ extension Pipeline {
             var read = nextRead({ $0.notBefore <= now.uptime && $1.allows($0.subject, now: now.uptime) })
         {
             read.batch = withoutGivenUp(read.batch)
-            if read.batch.hosts.isEmpty { continue }
+            if read.batch.hosts.isEmpty {
+                coalescer.unpark(read.batch.scope.subject())
+                continue
+            }
             if read.toAsk.isEmpty { begin(&read, now) }
             nextCall += 1
             permits.acquireRead(nextCall, read.subject, now)

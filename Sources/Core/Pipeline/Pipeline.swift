@@ -69,7 +69,8 @@ package struct Pipeline {
         decoder = RequestDecoder(maximumBytes: configuration.maximumRequestBytes, policy: configuration.policy)
         retry = RetryPolicy(budget: configuration.retryFor)
         generator = SplitMix64(seed: configuration.seed)
-        coalescer = Coalescer(hostsPerCall: configuration.hostsPerCall, pacing: configuration.pacing)
+        coalescer = Coalescer(
+            hostsPerCall: configuration.hostsPerCall, pacing: configuration.quota == nil ? 0 : configuration.pacing)
         permits = Permits(configuration)
     }
 

@@ -102,7 +102,7 @@ package enum JSON: Equatable, Sendable {
         text.withUTF8 { bytes in
             // Whole runs are copied, because most texts have nothing to escape.
             var start = 0
-            for unsafe (index, byte) in unsafe bytes.enumerated()
+            for unsafe(index, byte) in unsafe bytes.enumerated()
             where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
                 unsafe out.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[start..<index]))
                 escape(byte, into: &out)

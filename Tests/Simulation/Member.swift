@@ -61,6 +61,10 @@ final class Member {
     var wokenAt: Uptime?
     /// When the pipeline asked to be woken after the last event, by the world's clock.
     private var deadline: Uptime?
+    private var handled = 0
+    private(set) var mayCallEarlier = false
+    /// One event in so many is followed by a check of the deadline, because the check copies the pipeline.
+    private static let checked = 11
 
     /// The member has watched its clock for long enough to trust it.
     init(_ pipeline: Pipeline, offset: Duration, skew: Duration, at time: Uptime) {
@@ -79,7 +83,27 @@ final class Member {
         let now = now(time)
         let effects = pipeline.handle(event, now: now)
         deadline = Self.deadline(&pipeline, now).map { $0 + offset }
+        handled += 1
+        if handled.isMultiple(of: Self.checked) { mayCallEarlier = Self.callsEarlier(pipeline, now) }
         return effects
+    }
+
+    /// Whether a call or read would go before the deadline, without another event. Then the deadline is too late.
+    private static func callsEarlier(_ pipeline: Pipeline, _ now: Now) -> Bool {
+        // Every call in flight is answered or given up sooner than that.
+        let longest = Duration.seconds(20)
+        let wait = pipeline.deadline(now).map { min(longest, $0 - now.uptime) } ?? longest
+        guard wait > .milliseconds(1) else { return false }
+        return [wait / 2, wait - .milliseconds(1)].contains { wait in
+            var copy = pipeline
+            let later = Now(uptime: now.uptime + wait, wall: now.wall + wait)
+            return copy.handle(.tick, now: later).contains { effect in
+                switch effect {
+                case .call, .query: true
+                default: false
+                }
+            }
+        }
     }
 
     func wantsRecords(beside count: Int = 0) -> Bool { Self.wantsRecords(&pipeline, beside: count) }

@@ -103,7 +103,9 @@ extension World {
         if case .answered(let call, let reply) = event {
             note("\(member) has \(reply.httpStatus.map(String.init) ?? "no answer") for \(call)")
         }
-        for effect in members[member].handle(event, at: time) {
+        let effects = members[member].handle(event, at: time)
+        if members[member].mayCallEarlier { broken("\(member) could call before its deadline") }
+        for effect in effects {
             switch effect {
             case .call(let call):
                 note("\(member) calls \(call.id) \(call.hostIDs)")

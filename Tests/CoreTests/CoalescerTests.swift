@@ -66,7 +66,8 @@ import Testing
         let taken = line.next(now: .zero)
         let batch = try #require(taken)
         line.putBack(
-            batch.parts.map { .init(part: $0, priority: .normal, arrived: .zero) }, scope: scope, notBefore: Uptime(.seconds(5)), failures: 1)
+            batch.parts.map { .init(part: $0, priority: .normal, arrived: .zero) }, scope: scope,
+            notBefore: Uptime(.seconds(5)), failures: 1)
         let tooSoon = line.next(now: Uptime(.seconds(4)))
         #expect(tooSoon == nil)
         #expect(line.nextTime(nil) == Uptime(.seconds(5)))

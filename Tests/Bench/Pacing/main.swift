@@ -68,7 +68,8 @@ where CommandLine.arguments.count < 2 || pattern.name.contains(CommandLine.argum
     print(
         padded(pattern.name, 41) + cell(paced.mean) + cell(unpaced.mean) + cell(paced.p99) + cell(unpaced.p99)
             + cell(paced.worst) + cell(paced.calls) + cell(paced.hosts / paced.calls) + cell(paced.least)
-            + cell(ratio) + cell(unpaced.mean > 0.05 ? paced.mean / unpaced.mean : nil, 5) + cell(paced.critical, 7) + cell(unpaced.critical, 8))
+            + cell(ratio) + cell(unpaced.mean > 0.05 ? paced.mean / unpaced.mean : nil, 5) + cell(paced.critical, 7)
+            + cell(unpaced.critical, 8))
     let limit = limits[pattern.name]
     if let most = limit?.mean, paced.mean > most { missed.append("\(pattern.name): a mean wait above \(most) s") }
     if let most = limit?.ratio, let ratio, ratio > most { missed.append("\(pattern.name): above \(most) x the bound") }

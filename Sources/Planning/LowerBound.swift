@@ -154,8 +154,7 @@ extension Plan {
         struct Key: Hashable { var project: String, enterprise: String?, plugin: String, all: Bool }
         var arrivals: [Key: [Double]] = [:]
         var hosts: [Key: [String]] = [:]
-        for (result, arrived) in called {
-            let fields = result.fields
+        for (fields, _, arrived, _) in waits {
             let key = Key(
                 project: fields.projectID ?? "", enterprise: fields.enterpriseProjectID,
                 plugin: fields.pluginCode ?? "", all: fields.operateAll ?? false)

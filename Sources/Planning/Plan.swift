@@ -21,9 +21,8 @@ package struct Plan {
     /// Requests that got no result. There should be none.
     package var unanswered: Int { arrivals.count - results.count }
     /// How long each request waited for its result, from its arrival. Only requests that were called are counted.
-    package private(set) var waits: [(priority: Priority, wait: Duration)] = []
-    /// The results of these requests, each with the time of the request's arrival.
-    private(set) var called: [(result: StartResult, arrived: Duration)] = []
+    package private(set) var waits: [(fields: RequestFields, priority: Priority, arrived: Duration, wait: Duration)] =
+        []
     private var pipeline: Pipeline
     private var hss: FakeHSS
     private var now: Now
@@ -118,7 +117,6 @@ package struct Plan {
         guard result.call != nil, let priority = result.priority, let arrived = arrivals[result.position] else {
             return
         }
-        waits.append((priority, ends - arrived))
-        called.append((result, arrived))
+        waits.append((result.fields, priority, arrived, ends - arrived))
     }
 }

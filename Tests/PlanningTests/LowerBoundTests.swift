@@ -25,20 +25,11 @@ import Testing
         return best
     }
 
+    /// Requests for one scope, each for another host.
     static func plan(_ arrivals: [Double], capacity: Int, _ limit: RateLimit, pacing: Double) -> Plan {
-        var configuration = Pipeline.Configuration(quota: limit)
-        configuration.hostsPerCall = capacity
-        configuration.pacing = pacing
-        let records = arrivals.enumerated().map { number, at in
-            Record(
-                position: Position(partition: 0, offset: Int64(number)),
-                timestamp: Timestamp(milliseconds: Int64(at * 1000)), key: nil,
-                value: Array(
-                    #"{"idempotency_key":"k\#(number)","project_id":"p","plugin_code":"ndr","host_id_list":["h\#(number)"]}"#
-                        .utf8))
+        PlanTests.plan(arrivals.enumerated().map { PlanTests.Request(at: $1, host: "h\($0)") }) {
+            ($0.quota, $0.hostsPerCall, $0.pacing) = (limit, capacity, pacing)
         }
-        let now = Now(uptime: Uptime(.seconds(1000)), wall: Timestamp(milliseconds: 0))
-        return Plan(records, configuration, hosts: nil, now: now, atOnce: false)
     }
 
     @Test func `no schedule beats the bound, and no rule beats the optimum`() throws {

@@ -33,7 +33,7 @@ extension Coalescer {
                 skipGone(line, rank, &places)
                 guard places[rank] < lines[line].waiting[rank].count else { continue }
                 let request = lines[line].waiting[rank][places[rank]]
-                guard let place = demands[request, line].map({ place(of: $0, request) }) else { continue }
+                guard let place = demands[request, line].map({ place(of: request, $0) }) else { continue }
                 if best.map({ place < $0.place }) ?? true { best = (rank, place) }
             }
             guard let (rank, place) = best, var demand = removeDemand(place.request, line) else { break }
@@ -55,8 +55,7 @@ extension Coalescer {
                 batch.add(covered + fresh.prefix(room), of: place.request)
                 demand.hosts = Array(fresh.dropFirst(room))
             }
-            demands.add(demand, of: place.request)
-            joined(place.request, demand)
+            join(place.request, demand)
         }
         return batch
     }

@@ -25,11 +25,13 @@ extension Coalescer {
         sweepAt = max(4096, 2 * numbers.count)
     }
 
-    mutating func joined(_ request: RequestID, _ demand: Demand) {
+    mutating func join(_ request: RequestID, _ demand: Demand) {
         let line = demand.line
+        demands.add(demand, of: request)
         lines[line].count += 1
         if lines[line].count == 1 { waitingLines += 1 }
         if demand.priority == .critical { lines[line].company.criticals += 1 }
+        guard pacing.factor > 0 else { return }
         count(demand.hosts, line, by: 1)
         if let latest = demand.latest { lines[line].company.latest.set(request, latest - Self.expiryMargin) }
     }
@@ -51,6 +53,7 @@ extension Coalescer {
         lines[line].count -= 1
         if lines[line].count == 0 { waitingLines -= 1 }
         if demand.priority == .critical { lines[line].company.criticals -= 1 }
+        guard pacing.factor > 0 else { return demand }
         count(demand.hosts, line, by: -1)
         lines[line].company.latest.remove(request)
         return demand
@@ -66,9 +69,9 @@ extension Coalescer {
             return
         }
         for rank in 0..<3 { dropGone(line, rank) }
-        if case .parked = lines[line].stop { return }
+        if lines[line].stop == .parked { return }
         if lines[line].notBefore > now {
-            leave(line, because: .resting(until: lines[line].notBefore))
+            leave(line, because: .resting)
             wakes.set(line, lines[line].notBefore)
             return
         }
@@ -89,21 +92,26 @@ extension Coalescer {
     }
 
     mutating func setPlace(_ line: Int) {
-        guard let place = place(of: line) else { return rises.remove(line) }
+        let heads = heads(of: line)
+        guard let place = heads.map({ place(of: $0.request, $0.demand) }).min(),
+            let rise = heads.map({ nextRise(of: $0.demand) }).min()
+        else {
+            return rises.remove(line)
+        }
         order.set(line, of: lines[line].scope.project, place)
-        rises.set(line, nextRise(of: line))
+        rises.set(line, rise)
         guard pacing.factor > 0 else { return }
         if isUrgent(line) {
             byAge.remove(line)
             byTime.set(line, .zero)
         } else {
-            byAge.set(line, oldest(line))
+            byAge.set(line, Self.oldest(heads) ?? now)
             if let early = early(line) { byTime.set(line, early) } else { byTime.remove(line) }
         }
     }
 
     mutating func leave(_ line: Int, because stop: Line.Stop) {
-        if case .parked = lines[line].stop { forgetParked(line) }
+        if lines[line].stop == .parked { forgetParked(line) }
         lines[line].stop = stop
         order.remove(line, of: lines[line].scope.project)
         rises.remove(line)
@@ -113,13 +121,13 @@ extension Coalescer {
     }
 
     mutating func park(_ line: Int, until: Uptime?) {
-        leave(line, because: .parked(until: until))
+        leave(line, because: .parked)
         parked[lines[line].scope.subject(), default: []].insert(line)
         if let until { wakes.set(line, until) }
     }
 
     mutating func wake(_ line: Int) {
-        if case .parked = lines[line].stop {
+        if lines[line].stop == .parked {
             forgetParked(line)
             lines[line].stop = .empty
         }
@@ -144,7 +152,7 @@ extension Coalescer {
 
     /// The effective priority of a demand: its class, raised by waiting, then its time of arrival. A demand in a last
     /// lane (`Lane.isLast`) rises no further than `critical`.
-    func place(of demand: Demand, _ request: RequestID) -> CallOrder.Place {
+    func place(of request: RequestID, _ demand: Demand) -> CallOrder.Place {
         let raised = raised(since: demand.arrived)
         let lane = lines[demand.line].scope.lane
         let rank =
@@ -152,15 +160,11 @@ extension Coalescer {
         return CallOrder.Place(rank: rank, arrived: demand.arrived, request: request)
     }
 
-    /// The place of the request with the best effective priority.
-    func place(of line: Int) -> CallOrder.Place? {
-        var best: CallOrder.Place?
-        for rank in 0..<3 {
-            guard let request = lines[line].waiting[rank].first, let demand = demands[request, line] else { continue }
-            let place = place(of: demand, request)
-            best = best.map { min($0, place) } ?? place
+    /// The first request of each queue of a line.
+    func heads(of line: Int) -> [(request: RequestID, demand: Demand)] {
+        lines[line].waiting.compactMap { queue in
+            queue.first.flatMap { request in demands[request, line].map { (request, $0) } }
         }
-        return best
     }
 
     /// By how many classes a request is raised.
@@ -169,14 +173,8 @@ extension Coalescer {
         return waited < Self.agingStep ? 0 : Int(waited.components.seconds / Self.agingStep.components.seconds)
     }
 
-    func nextRise(of line: Int) -> Uptime {
-        var next: Uptime?
-        for rank in 0..<3 {
-            guard let request = lines[line].waiting[rank].first, let demand = demands[request, line] else { continue }
-            let rise = demand.arrived + Self.agingStep * (raised(since: demand.arrived) + 1)
-            next = next.map { min($0, rise) } ?? rise
-        }
-        return next ?? now + Self.agingStep
+    func nextRise(of demand: Demand) -> Uptime {
+        demand.arrived + Self.agingStep * (raised(since: demand.arrived) + 1)
     }
 
     // MARK: Pacing
@@ -190,14 +188,7 @@ extension Coalescer {
         !lines[line].isPaced || lines[line].company.hosts.count >= capacity(of: lines[line].scope)
     }
 
-    func oldest(_ line: Int) -> Uptime {
-        var oldest: Uptime?
-        for rank in 0..<3 {
-            guard let request = lines[line].waiting[rank].first, let demand = demands[request, line] else { continue }
-            oldest = min(oldest ?? demand.arrived, demand.arrived)
-        }
-        return oldest ?? now
-    }
+    static func oldest(_ heads: [(request: RequestID, demand: Demand)]) -> Uptime? { heads.map(\.demand.arrived).min() }
 
     func early(_ line: Int) -> Uptime? {
         [lines[line].company.quietAt, lines[line].company.latest.first?.key].compactMap { $0 }.min()
@@ -206,7 +197,7 @@ extension Coalescer {
     /// When a line is due.
     func due(_ line: Int, _ hold: Pacing.Hold?) -> Uptime {
         guard let hold, !isUrgent(line) else { return .zero }
-        return hold.due(oldest(line), early: early(line))
+        return hold.due(Self.oldest(heads(of: line)) ?? now, early: early(line))
     }
 
     /// When the first of the lines in the order is due.

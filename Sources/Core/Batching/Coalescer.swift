@@ -48,21 +48,21 @@ struct Coalescer {
 
     // MARK: Requests. Each is O(log n) in the number of lines.
 
-    /// Adds a request, or adds hosts to a request that already waits. `latest`: when it must have been called.
+    /// Adds a request, or adds hosts to a request that already waits. `latest`: when it must have been called. `window`: the
+    /// quota's.
     mutating func add(
         _ request: RequestID, scope: Scope, priority: Priority, hosts: [String], arrived: Uptime,
-        latest: Uptime? = nil, gap: Duration = .zero
+        latest: Uptime? = nil, window: Duration = .zero
     ) {
         let line = number(of: scope)
         if demands.update(request, line, { $0.hosts.append(contentsOf: hosts) }) {
             count(hosts, line, by: 1)
             return refresh(line)
         }
-        lines[line].company.arrived(at: max(arrived, now), isFirst: lines[line].count == 0, gap: gap)
+        lines[line].company.arrived(at: max(arrived, now), isFirst: lines[line].count == 0, window: window)
         let demand = Demand(line: line, priority: priority, arrived: arrived, latest: latest, hosts: hosts)
-        demands.add(demand, of: request)
         lines[line].waiting[priority.rank].append(request)
-        joined(request, demand)
+        join(request, demand)
         // The line's place stays where an earlier request of the class is in it.
         if lines[line].stop == nil, lines[line].waiting[priority.rank].count > 1, pacing.factor == 0 { return }
         refresh(line)
@@ -87,13 +87,10 @@ struct Coalescer {
                     count(hosts, line, by: 1)
                     continue
                 }
-                // Requests that come back are one arrival.
-                lines[line].company.arrived(
-                    at: back.arrived, isFirst: lines[line].count == 0, gap: .seconds(86_400))
+                lines[line].company.returned(at: back.arrived, isFirst: lines[line].count == 0)
                 let demand = Demand(
                     line: line, priority: back.priority, arrived: back.arrived, latest: back.latest, hosts: hosts)
-                demands.add(demand, of: request)
-                joined(request, demand)
+                join(request, demand)
                 fresh.append(request)
             }
             if !fresh.isEmpty { lines[line].waiting[rank].prepend(contentsOf: fresh) }
@@ -199,7 +196,9 @@ struct Coalescer {
         var best: (line: Int, place: CallOrder.Place)?
         for line in lines.indices where lines[line].count > 0 && lines[line].notBefore <= now {
             let scope = lines[line].scope
-            guard due(line, hold) <= now, isAllowed(scope), let place = place(of: line) else { continue }
+            guard due(line, hold) <= now, isAllowed(scope),
+                let place = heads(of: line).map({ place(of: $0.request, $0.demand) }).min()
+            else { continue }
             if let best, !order.isBefore(place, of: scope.project, best.place, of: lines[best.line].scope.project) {
                 continue
             }
@@ -232,8 +231,7 @@ struct Coalescer {
     /// A call of this scope was sent.
     mutating func sent(_ batch: Batch, _ time: Uptime, _ load: Pacing.Load?) {
         guard let load, pacing.factor > 0 else { return }
-        let hosts = max(batch.hosts.count, batch.parts.isEmpty ? 0 : 1)
-        pacing.sent(batch.scope, hosts: hosts, time, window: load.limit.window)
+        pacing.sent(batch.scope, hosts: max(1, batch.hosts.count), time, window: load.limit.window)
     }
 
     /// The parked lines of this subject, or of all, may be allowed now.

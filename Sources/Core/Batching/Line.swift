@@ -1,13 +1,13 @@
 /// What waits for one scope.
 struct Line {
     /// Why a line gets no call now.
-    enum Stop: Equatable {
+    enum Stop {
         /// Nothing waits.
         case empty
-        /// Its next call is due after this time, because of failures.
-        case resting(until: Uptime)
-        /// Something else does not allow the scope, until this time; nil until an answer comes.
-        case parked(until: Uptime?)
+        /// Calls have failed, and the next one is not due yet.
+        case resting
+        /// Something else does not allow the scope.
+        case parked
     }
 
     var scope: Scope

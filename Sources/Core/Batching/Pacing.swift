@@ -28,12 +28,16 @@ struct Pacing {
         private var pulses = 0
         private var lastPulse: Uptime = .zero
 
-        mutating func arrived(at time: Uptime, isFirst: Bool, gap: Duration) {
-            if isFirst {
-                (first, newest, lastPulse, pulses) = (time, time, time, 1)
-            } else if time >= lastPulse + gap {
-                (lastPulse, pulses) = (time, pulses + 1)
-            }
+        /// A request came. Arrivals within a 3,000th of the window are one pulse.
+        mutating func arrived(at time: Uptime, isFirst: Bool, window: Duration) {
+            let isPulse = time >= lastPulse + window / 3000
+            returned(at: time, isFirst: isFirst)
+            if isPulse && !isFirst { (lastPulse, pulses) = (time, pulses + 1) }
+        }
+
+        /// A request came back from a call. It is no pulse of its own.
+        mutating func returned(at time: Uptime, isFirst: Bool) {
+            if isFirst { (first, newest, lastPulse, pulses) = (time, time, time, 1) }
             newest = max(newest, time)
         }
 

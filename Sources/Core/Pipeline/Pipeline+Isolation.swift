@@ -162,7 +162,7 @@ extension Pipeline {
             scope.lane = lane
             coalescer.add(
                 id, scope: scope, priority: request.priority, hosts: hosts, arrived: entry.admittedAt,
-                latest: entry.expiresBy, gap: (permits.calls.limit?.window ?? .zero) / 3000)
+                latest: entry.expiresBy, window: permits.calls.limit?.window ?? .zero)
         }
         guard !faulty.isEmpty else { return add(hosts, scope.lane) }
         let apart = hosts.filter { faulty.contains(ExactText($0)) }

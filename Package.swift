@@ -91,7 +91,7 @@ let package = Package(
         tests("SettingsTests", ["Settings", "Core"]),
         tests("PlanningTests", ["Planning", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
-        tests("WorkerTests", ["Worker", "Core", "HSS", "HTTP"]),
+        tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
         tests("IntegrationTests", ["Core", "Crypto", "HTTP", "Kafka", "CLinux"]),
     ] + fuzz(["Core", "HSS", "HTTP", "Settings", "Sandbox"]),

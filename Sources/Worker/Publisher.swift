@@ -15,7 +15,7 @@ final class Publisher {
     private let topic: String
     private let writer: ResultWriter
     private let status: StatusReporter
-    private var producer: Producer
+    private(set) var producer: Producer
     /// Whether the producer's queue may hold more events. librdkafka signals only when the queue becomes non-empty.
     private var hasMore = true
     private var backlog: [(request: RequestID, result: StartResult)] = []

@@ -20,9 +20,10 @@ extension OnABroker {
             #expect(try run("curl", ["-s", "\(admin)/metrics"]).contains("plugin_starter_intake_paused 1"))
             try eventually("twenty seconds are over", seconds: 30) { Date() >= back }
             try bench.broker.start()
-            try bench.waitForResults(4_000, seconds: 120, worker)
+            // A worker whose session timed out waits until the broker, which counts anew, has given up its old member.
+            try bench.waitForResults(4_000, seconds: 240, worker)
             try eventually(
-                "readyz is well again", seconds: 30, otherwise: { (try? run("curl", ["-s", "\(admin)/readyz"])) ?? "" }
+                "readyz is well again", seconds: 90, otherwise: { (try? run("curl", ["-s", "\(admin)/readyz"])) ?? "" }
             ) {
                 try run("curl", ["-s", "\(admin)/readyz"]) == "ok\n"
             }

@@ -2,11 +2,30 @@ internal import CCrypto
 
 /// SHA-256, HMAC-SHA256 and constant-time comparison, by libcrypto (OpenSSL 3). Pure functions from bytes to bytes.
 package enum Digest {
+    /// Fetched once, because OpenSSL otherwise looks the algorithm up for each digest.
+    nonisolated(unsafe) private static let algorithm = unsafe EVP_MD_fetch(nil, "SHA256", nil)
+
     /// The 32-byte SHA-256 of `bytes` (FIPS 180-4).
     package static func sha256(_ bytes: [UInt8]) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: 32) { out, count in
-            unsafe bytes.withUnsafeBufferPointer { unsafe _ = SHA256($0.baseAddress, $0.count, out.baseAddress) }
+            unsafe bytes.withUnsafeBytes {
+                unsafe _ = EVP_Digest($0.baseAddress, $0.count, out.baseAddress, nil, algorithm, nil)
+            }
             count = 32
+        }
+    }
+
+    /// The first 16 bytes of the SHA-256 of `bytes`, as two big-endian numbers.
+    package static func sha256Start(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { out in
+            unsafe bytes.withUnsafeBytes {
+                unsafe _ = EVP_Digest(
+                    $0.baseAddress, $0.count, out.baseAddress?.assumingMemoryBound(to: UInt8.self), nil, algorithm, nil)
+            }
+            return unsafe (
+                UInt64(bigEndian: out.load(as: UInt64.self)),
+                UInt64(bigEndian: out.load(fromByteOffset: 8, as: UInt64.self))
+            )
         }
     }
 

@@ -15,7 +15,9 @@
             headers: [Header(LedgerEntry.header, Array(line))])
         guard let entry = LedgerEntry(record) else { continue }
         try hold(LedgerEntry(record) == entry, "reading twice gives the same result")
-        try hold(LedgerEntry(Array(entry.text.utf8)) == entry, "\(entry.text) is read as it was written")
+        try hold(
+            LedgerEntry(entry.bytes) == entry,
+            "\(String(decoding: entry.bytes, as: UTF8.self)) is read as it was written")
         try hold(entry.position.partition >= 0 && entry.position.offset >= 0, "the position is valid")
         try hold((entry.code ?? "").utf8.count <= 1024 && (entry.call ?? "").utf8.count <= 1024, "texts are bounded")
         ledger.restore(entry)

@@ -53,13 +53,13 @@ private func check(_ request: StartRequest) throws {
             && fields.pluginCode == request.pluginCode && fields.hostIDs == request.hostIDs
             && fields.enterpriseProjectID == request.enterpriseProjectID && fields.operateAll == request.operateAll,
         "the result repeats what the request asks for")
-    var turned = request
-    turned.hostIDs.reverse()
-    turned.fields.reason = "another"
-    try hold(turned.fingerprint == request.fingerprint, "the order of hosts makes no other action")
+    let turned = Fingerprint(
+        ofActionIn: request.projectID, request.enterpriseProjectID, request.pluginCode,
+        operateAll: request.operateAll, request.hostIDs.reversed())
+    try hold(turned == request.fingerprint, "the order of hosts makes no other action")
     // Project and key share a hash. The border between them must not move.
-    let one = StartRequest.scopedKey("\(request.projectID)\0x", request.idempotencyKey)
-    let other = StartRequest.scopedKey(request.projectID, "x\0\(request.idempotencyKey)")
+    let one = Fingerprint(scoping: request.idempotencyKey, to: "\(request.projectID)\0x")
+    let other = Fingerprint(scoping: "x\0\(request.idempotencyKey)", to: request.projectID)
     try hold(one != other, "another project's key is another key")
 }
 

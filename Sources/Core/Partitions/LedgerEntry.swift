@@ -45,10 +45,39 @@ package struct LedgerEntry: Equatable, Sendable {
         completedAt = result.completedAt
     }
 
-    var text: String {
-        (source.map { "2;\($0.topic);\($0.record);" } ?? "1;")
-            + "\(position);\(status.rawValue);\(key?.description ?? "");\(fingerprint?.description ?? "");\(code ?? "");"
-            + "\(isRetryable ? 1 : 0);\(httpStatus.map(String.init) ?? "");\(call ?? "");\(completedAt.milliseconds)"
+    /// The header's value.
+    var bytes: [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(256)
+        func put(_ text: some StringProtocol) { out.append(contentsOf: text.utf8) }
+        func end() { out.append(UInt8(ascii: ";")) }
+        if let source {
+            put("2;")
+            put(source.topic)
+            end()
+            source.record.append(to: &out)
+            end()
+        } else {
+            put("1;")
+        }
+        put(String(position.partition))
+        put("/")
+        put(String(position.offset))
+        end()
+        put(status.rawValue)
+        end()
+        key?.append(to: &out)
+        end()
+        fingerprint?.append(to: &out)
+        end()
+        put(code ?? "")
+        put(isRetryable ? ";1;" : ";0;")
+        put(httpStatus.map(String.init) ?? "")
+        end()
+        put(call ?? "")
+        end()
+        put(String(completedAt.milliseconds))
+        return out
     }
 
     /// Reads the value of a header; nil for text that this worker did not write.

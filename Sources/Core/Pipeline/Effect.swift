@@ -38,7 +38,7 @@ package struct Now: Equatable, Sendable {
 package enum Effect: Equatable {
     case call(StartCall)
     case query(StatusQuery)
-    case publish(RequestID, StartResult)
+    indirect case publish(RequestID, StartResult)
     /// The next offset to commit for a partition.
     case store(partition: Int32, offset: Int64)
     case pause([Int32])
@@ -50,7 +50,7 @@ package enum Effect: Equatable {
     case release(Int32, isLost: Bool, handover: Handover?)
     /// Nothing is open and nothing will be started.
     case drained
-    case log(LogEvent)
+    indirect case log(LogEvent)
 }
 
 /// Something that an operator wants to know. The shell writes the message and counts the event.

@@ -96,7 +96,8 @@ package enum JSON: Equatable, Sendable {
         }
     }
 
-    private static func write(_ text: String, into out: inout [UInt8]) {
+    /// Appends the text as a JSON string.
+    static func write(_ text: String, into out: inout [UInt8]) {
         var text = text
         out.append(UInt8(ascii: "\""))
         text.withUTF8 { bytes in

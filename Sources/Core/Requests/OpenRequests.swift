@@ -7,7 +7,7 @@ struct OpenRequest {
         case waitingForOrder
         /// In the coalescer, in a call, or partly in both.
         case calling
-        case publishing(StartResult)
+        indirect case publishing(StartResult)
     }
 
     var position: Position
@@ -66,7 +66,10 @@ struct OpenRequests {
 
     private static let maximumSaved = 10_000
 
-    private var entries: [RequestID: OpenRequest] = [:]
+    /// The requests, each at the place that `places` names, so that a request is changed where it lies.
+    private var entries: [OpenRequest?] = []
+    private var free: [Int] = []
+    private var places: [RequestID: Int] = [:]
     private var lastID: RequestID = 0
     private var byPartition: [Int32: Set<RequestID>] = [:]
     private var keyOwners: [Key: RequestID] = [:]
@@ -74,11 +77,15 @@ struct OpenRequests {
     /// Bytes of the open requests' records.
     private(set) var bytes = 0
 
-    var count: Int { entries.count }
-    var isEmpty: Bool { entries.isEmpty }
-    var ids: some Sequence<RequestID> { entries.keys }
+    var count: Int { places.count }
+    var isEmpty: Bool { places.isEmpty }
+    var ids: some Sequence<RequestID> { places.keys }
     /// Nil once the request has left.
-    subscript(_ id: RequestID) -> OpenRequest? { entries[id] }
+    subscript(_ id: RequestID) -> OpenRequest? {
+        _read {
+            if let place = places[id] { yield entries[place] } else { yield nil }
+        }
+    }
     func ids(of partition: Int32) -> Set<RequestID> { byPartition[partition] ?? [] }
 
     /// Adds a request. A request that was abandoned before continues with its saved attempts.
@@ -89,7 +96,13 @@ struct OpenRequests {
             (request.failure, request.call) = (saved.failure, saved.call)
         }
         lastID += 1
-        entries[lastID] = request
+        if let place = free.popLast() {
+            entries[place] = request
+            places[lastID] = place
+        } else {
+            places[lastID] = entries.count
+            entries.append(request)
+        }
         byPartition[request.partition, default: []].insert(lastID)
         bytes += request.size
         return lastID
@@ -97,8 +110,8 @@ struct OpenRequests {
 
     /// Changes an open request. Nothing changes where the request has left, although its hosts may still be in a call.
     mutating func update(_ id: RequestID, _ change: (inout OpenRequest) -> Void) {
-        guard let index = entries.index(forKey: id) else { return }
-        change(&entries.values[index])
+        guard let place = places[id] else { return }
+        entries[place]?.apply(change)
     }
 
     /// The request whose outcome decides the outcome of the other requests with this key.
@@ -107,25 +120,25 @@ struct OpenRequests {
     }
 
     func ownsKey(_ id: RequestID) -> Bool {
-        guard let request = entries[id], let key = request.scopedKey else { return false }
+        guard let request = self[id], let key = request.scopedKey else { return false }
         return owner(of: key, in: request.partition) == id
     }
 
     /// Makes the request the owner of its key.
     mutating func occupyKey(_ id: RequestID) {
-        guard let request = entries[id], let key = request.scopedKey else { return }
+        guard let request = self[id], let key = request.scopedKey else { return }
         keyOwners[Key(partition: request.partition, key: key)] = id
     }
 
     /// The request's result is acknowledged.
     mutating func complete(_ id: RequestID) -> (request: OpenRequest, result: StartResult, ownedKey: Bool)? {
-        guard let entry = entries[id], case .publishing(let result) = entry.stage else { return nil }
+        guard let entry = self[id], case .publishing(let result) = entry.stage else { return nil }
         return (entry, result, remove(id, entry))
     }
 
     /// Removes the request here without a result.
     mutating func abandon(_ id: RequestID) -> OpenRequest? {
-        guard let entry = entries[id] else { return nil }
+        guard let entry = self[id] else { return nil }
         if entry.attempts > 0 || entry.failingSince != nil {
             if saved.count >= Self.maximumSaved { saved = [:] }
             saved[entry.position] = SavedAttempts(
@@ -144,10 +157,17 @@ struct OpenRequests {
         let key = entry.scopedKey.map { Key(partition: entry.partition, key: $0) }
         let ownedKey = key.map { keyOwners[$0] == id } ?? false
         if ownedKey, let key { keyOwners[key] = nil }
-        entries[id] = nil
+        if let place = places.removeValue(forKey: id) {
+            entries[place] = nil
+            free.append(place)
+        }
         bytes -= entry.size
         byPartition[entry.partition]?.remove(id)
         if byPartition[entry.partition]?.isEmpty ?? false { byPartition[entry.partition] = nil }
         return ownedKey
     }
+}
+
+extension OpenRequest {
+    fileprivate mutating func apply(_ change: (inout OpenRequest) -> Void) { change(&self) }
 }

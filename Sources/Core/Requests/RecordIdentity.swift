@@ -9,24 +9,21 @@ extension Record {
         bytes.reserveCapacity(size + 64 + topic.utf8.count + headers.count * 16)
         // Each length is written before its text, so that different records have different encodings.
         func put(_ number: Int64) {
-            var rest = UInt64(bitPattern: number)
-            for _ in 0..<8 {
-                bytes.append(UInt8(truncatingIfNeeded: rest))
-                rest >>= 8
-            }
+            unsafe withUnsafeBytes(of: number.littleEndian) { unsafe bytes.append(contentsOf: $0) }
         }
-        func put(_ text: [UInt8]?) {
-            put(Int64(text?.count ?? -1))
-            if let text { bytes += text }
+        func put(_ text: some Collection<UInt8>) {
+            put(Int64(text.count))
+            bytes.append(contentsOf: text)
         }
-        put(Array(topic.utf8))
+        func put(_ text: [UInt8]?) { if let text { put(text) } else { put(-1) } }
+        put(topic.utf8)
         put(Int64(position.partition))
         put(position.offset)
         put(timestamp?.milliseconds ?? .min)
         put(key)
         put(value)
         for header in headers {
-            put(Array(header.name.utf8))
+            put(header.name.utf8)
             put(header.value)
         }
         return Fingerprint(of: bytes)

@@ -83,8 +83,7 @@ package struct RequestDecoder: Sendable {
         try checkPolicy(project, enterpriseProject, plugin, operateAll: operateAll, hosts: hosts.count)
         return StartRequest(
             idempotencyKey: key, projectID: project, enterpriseProjectID: enterpriseProject, pluginCode: plugin,
-            operateAll: operateAll, hostIDs: hosts, expiresAt: expiresAt, priority: priority,
-            scopedKey: StartRequest.scopedKey(project, key), fields: reading.fields)
+            operateAll: operateAll, hostIDs: hosts, expiresAt: expiresAt, priority: priority, fields: reading.fields)
     }
 
     /// A key outside the body: the header, or else the event's source and id. A source is a URI reference and contains

@@ -32,21 +32,47 @@ package struct RequestFields: Equatable, Sendable {
     package init() {}
 }
 
-/// A request that passed validation (the contract's "Start request").
-package struct StartRequest: Equatable, Sendable {
-    package var idempotencyKey: String
-    package var projectID: String
-    package var enterpriseProjectID: String?
-    package var pluginCode: String
-    package var operateAll: Bool
+/// A request that passed validation (the contract's "Start request"). It never changes, so that all who hold it share
+/// one copy.
+package final class StartRequest: Equatable, Sendable {
+    package let idempotencyKey: String
+    package let projectID: String
+    package let enterpriseProjectID: String?
+    package let pluginCode: String
+    package let operateAll: Bool
     /// Without repeats, in the order given. Empty with `operateAll`.
-    package var hostIDs: [String]
-    package var expiresAt: Timestamp?
-    package var priority: Priority
+    package let hostIDs: [String]
+    package let expiresAt: Timestamp?
+    package let priority: Priority
     /// The key within its project, in 128 bits.
-    package var scopedKey: Fingerprint
+    package let scopedKey: Fingerprint
+    /// What the request does.
+    package let fingerprint: Fingerprint
     /// All fields that the result repeats.
-    package var fields: RequestFields
+    package let fields: RequestFields
+
+    init(
+        idempotencyKey: String, projectID: String, enterpriseProjectID: String?, pluginCode: String, operateAll: Bool,
+        hostIDs: [String], expiresAt: Timestamp?, priority: Priority, fields: RequestFields
+    ) {
+        self.idempotencyKey = idempotencyKey
+        self.projectID = projectID
+        self.enterpriseProjectID = enterpriseProjectID
+        self.pluginCode = pluginCode
+        self.operateAll = operateAll
+        self.hostIDs = hostIDs
+        self.expiresAt = expiresAt
+        self.priority = priority
+        self.fields = fields
+        scopedKey = Fingerprint(scoping: idempotencyKey, to: projectID)
+        fingerprint = Fingerprint(
+            ofActionIn: projectID, enterpriseProjectID, pluginCode, operateAll: operateAll, hostIDs)
+    }
+
+    /// `fields` repeats all that is not compared here.
+    package static func == (a: StartRequest, b: StartRequest) -> Bool {
+        a.fields == b.fields && a.expiresAt == b.expiresAt && a.priority == b.priority && a.hostIDs == b.hostIDs
+    }
 }
 
 /// Why a request gets a result without a call: the field, and the rule that it breaks.

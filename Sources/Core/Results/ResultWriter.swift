@@ -8,9 +8,13 @@ package struct ResultRecord: Equatable, Sendable {
 
 /// Writes results as binary-mode CloudEvents. The value is complete without the headers (the contract's "Result").
 package struct ResultWriter: Sendable {
-    package var requestsTopic: String
+    package let requestsTopic: String
+    private let source: Header
 
-    package init(requestsTopic: String) { self.requestsTopic = requestsTopic }
+    package init(requestsTopic: String) {
+        self.requestsTopic = requestsTopic
+        source = Header("ce_source", "/plugin-starter/\(requestsTopic)")
+    }
 
     /// The result's `ce_id`. It is built from the request's position and the status alone, so that a result that is
     /// published twice has the same id.
@@ -19,107 +23,102 @@ package struct ResultWriter: Sendable {
     }
 
     package func record(_ result: StartResult) -> ResultRecord {
-        // A compacted topic refuses a record without a key, and the whole batch with it.
-        let key =
-            result.fields.idempotencyKey.map { Array($0.utf8) } ?? result.recordKey
-            ?? Array(id(result.position, result.status).utf8)
+        let id = Array(id(result.position, result.status).utf8)
+        let completedAt = result.completedAt.description
+        let idempotencyKey = result.fields.idempotencyKey.map { Array($0.utf8) }
         return ResultRecord(
-            partition: result.position.partition, key: key, value: value(result).bytes, headers: headers(result))
+            partition: result.position.partition,
+            // A compacted topic refuses a record without a key, and the whole batch with it.
+            key: idempotencyKey ?? result.recordKey ?? id, value: value(result, completedAt),
+            headers: headers(result, id, completedAt, idempotencyKey))
     }
 
-    private func value(_ result: StartResult) -> JSON {
-        let fields = result.fields
-        var members: [JSON.Member] = []
-        members.reserveCapacity(20)
-        func add(_ name: String, _ value: String?) {
-            if let value { members.append(.init(name, .string(value))) }
+    private func value(_ result: StartResult, _ completedAt: String) -> [UInt8] {
+        let writer = JSONWriter { value in
+            value.member("status", result.status.rawValue)
+            write(result.fields, &value)
+            value.member("request") {
+                $0.member("topic", requestsTopic)
+                $0.member("partition", Int64(result.position.partition))
+                $0.member("offset", result.position.offset)
+                $0.member("timestamp", result.requestTimestamp?.description)
+            }
+            value.member("completed_at", completedAt)
+            value.member("attempts", Int64(result.attempts))
+            if let call = result.call { value.member("call") { write(call, &$0) } }
+            value.member("failed_hosts", result.failedHosts) { value, host in
+                value.object {
+                    $0.member("host_id", host.hostID)
+                    $0.member("error") { write(host.failure, &$0) }
+                }
+            }
+            if let failure = result.failure { value.member("error") { write(failure, &$0) } }
+            value.member("evidence", result.evidence)
+            if let original = result.original {
+                let position = Position(partition: result.position.partition, offset: original.offset)
+                value.member("original") {
+                    $0.member("id", id(position, original.status))
+                    $0.member("status", original.status.rawValue)
+                    $0.member("offset", original.offset)
+                }
+            }
         }
-        add("status", result.status.rawValue)
-        add("idempotency_key", fields.idempotencyKey)
-        add("project_id", fields.projectID)
-        add("enterprise_project_id", fields.enterpriseProjectID)
-        add("plugin_code", fields.pluginCode)
-        if let operateAll = fields.operateAll { members.append(.init("operate_all", .bool(operateAll))) }
-        if !fields.hostIDs.isEmpty {
-            members.append(.init("host_id_list", .array(fields.hostIDs.map(JSON.string))))
-        }
-        add("correlation_id", fields.correlationID)
-        add("requested_by", fields.requestedBy)
-        add("reason", fields.reason)
-        members.append(.init("request", request(result)))
-        add("completed_at", result.completedAt.description)
-        members.append(.init("attempts", .integer(Int64(result.attempts))))
-        if let call = result.call { members.append(.init("call", self.call(call))) }
-        if !result.failedHosts.isEmpty {
-            members.append(
-                .init(
-                    "failed_hosts",
-                    .array(
-                        result.failedHosts.map {
-                            .object([.init("host_id", .string($0.hostID)), .init("error", error($0.failure))])
-                        })))
-        }
-        if let failure = result.failure { members.append(.init("error", error(failure))) }
-        add("evidence", result.evidence)
-        if let original = result.original {
-            let position = Position(partition: result.position.partition, offset: original.offset)
-            members.append(
-                .init(
-                    "original",
-                    .object([
-                        .init("id", .string(id(position, original.status))),
-                        .init("status", .string(original.status.rawValue)),
-                        .init("offset", .integer(original.offset)),
-                    ])))
-        }
-        return .object(members)
+        return writer.bytes
     }
 
-    private func request(_ result: StartResult) -> JSON {
-        var members: [JSON.Member] = [
-            .init("topic", .string(requestsTopic)), .init("partition", .integer(Int64(result.position.partition))),
-            .init("offset", .integer(result.position.offset)),
-        ]
-        if let time = result.requestTimestamp { members.append(.init("timestamp", .string(time.description))) }
-        return .object(members)
+    private func write(_ fields: RequestFields, _ value: inout JSONWriter) {
+        value.member("idempotency_key", fields.idempotencyKey)
+        value.member("project_id", fields.projectID)
+        value.member("enterprise_project_id", fields.enterpriseProjectID)
+        value.member("plugin_code", fields.pluginCode)
+        value.member("operate_all", fields.operateAll)
+        value.member("host_id_list", fields.hostIDs) { $0.text($1) }
+        value.member("correlation_id", fields.correlationID)
+        value.member("requested_by", fields.requestedBy)
+        value.member("reason", fields.reason)
     }
 
-    private func call(_ call: StartResult.CallSummary) -> JSON {
-        var members: [JSON.Member] = [.init("id", .string(call.id))]
-        if let status = call.httpStatus { members.append(.init("http_status", .integer(Int64(status)))) }
-        if let id = call.requestID { members.append(.init("request_id", .string(id))) }
-        members.append(.init("requests", .integer(Int64(call.requests))))
-        members.append(.init("hosts", .integer(Int64(call.hosts))))
-        members.append(.init("latency_ms", .integer(call.latency.milliseconds)))
-        return .object(members)
+    private func write(_ call: StartResult.CallSummary, _ value: inout JSONWriter) {
+        value.member("id", call.id)
+        value.member("http_status", call.httpStatus.map { Int64($0) })
+        value.member("request_id", call.requestID)
+        value.member("requests", Int64(call.requests))
+        value.member("hosts", Int64(call.hosts))
+        value.member("latency_ms", call.latency.milliseconds)
     }
 
     /// The members of RFC 9457, plus the code, its category and whether sending the request again can help.
-    private func error(_ failure: Failure) -> JSON {
-        var members: [JSON.Member] = [
-            .init("type", .string("urn:plugin-starter:error:\(failure.category.rawValue)")),
-            .init("title", .string(failure.title)),
-        ]
-        if let status = failure.httpStatus { members.append(.init("status", .integer(Int64(status)))) }
-        if let detail = failure.detail { members.append(.init("detail", .string(detail))) }
-        members.append(.init("code", .string(failure.code)))
-        members.append(.init("category", .string(failure.category.rawValue)))
-        members.append(.init("retryable", .bool(failure.isRetryable)))
-        return .object(members)
+    private func write(_ failure: Failure, _ value: inout JSONWriter) {
+        value.member("type", "urn:plugin-starter:error:\(failure.category.rawValue)")
+        value.member("title", failure.title)
+        value.member("status", failure.httpStatus.map { Int64($0) })
+        value.member("detail", failure.detail)
+        value.member("code", failure.code)
+        value.member("category", failure.category.rawValue)
+        value.member("retryable", failure.isRetryable)
     }
 
-    private func headers(_ result: StartResult) -> [Header] {
-        let time = result.completedAt.description
-        var headers = [
-            Header("content-type", "application/json"), Header("ce_specversion", "1.0"),
-            Header("ce_id", id(result.position, result.status)),
-            Header("ce_source", "/plugin-starter/\(requestsTopic)"),
-            Header("ce_type", "hss.plugin.start.\(result.status.rawValue).v1"), Header("ce_time", time),
-        ]
+    // Made once, because every result has them.
+    private static let contentType = Header("content-type", "application/json")
+    private static let version = Header("ce_specversion", "1.0")
+    private static let types = Dictionary(
+        uniqueKeysWithValues: Status.allCases.map { ($0, Header("ce_type", "hss.plugin.start.\($0.rawValue).v1")) })
+
+    private func headers(
+        _ result: StartResult, _ id: [UInt8], _ completedAt: String, _ idempotencyKey: [UInt8]?
+    ) -> [Header] {
+        var headers: [Header] = []
+        headers.reserveCapacity(12)
+        headers.append(Self.contentType)
+        headers.append(Self.version)
+        headers.append(Header("ce_id", id))
+        headers.append(source)
+        if let type = Self.types[result.status] { headers.append(type) }
+        headers.append(Header("ce_time", completedAt))
+        if let idempotencyKey { headers.append(Header("ce_subject", idempotencyKey)) }
         func add(_ name: String, _ value: String?) {
             if let value { headers.append(Header(name, value)) }
         }
-        add("ce_subject", result.fields.idempotencyKey)
         add("ce_correlationid", result.fields.correlationID)
         add("ce_causationid", "\(requestsTopic)/\(result.position)")
         add("traceparent", result.fields.traceparent)
@@ -130,6 +129,6 @@ package struct ResultWriter: Sendable {
 
     /// The header from which a ledger is restored.
     package func ledgerHeader(_ result: StartResult) -> Header {
-        Header(LedgerEntry.header, LedgerEntry(result, topic: requestsTopic).text)
+        Header(LedgerEntry.header, LedgerEntry(result, topic: requestsTopic).bytes)
     }
 }

@@ -11,7 +11,7 @@ package enum ProducerEvent {
     case log(LibraryLog)
 }
 
-/// Writes records to one topic, idempotent and with `acks=all`. It has no time limit, because no record is ever given
+/// Writes records to one or more topics, idempotent and with `acks=all`. It has no time limit, because no record is ever given
 /// up.
 @safe package final class Producer {
     package enum Outcome: Equatable {
@@ -22,10 +22,14 @@ package enum ProducerEvent {
     }
 
     private let client: Client
-    private let topic: OpaquePointer
+    private let topics: [OpaquePointer]
     package private(set) var isBroken = false
 
-    package init(_ configuration: ClientConfiguration, topic: String) throws(KafkaError) {
+    package convenience init(_ configuration: ClientConfiguration, topic: String) throws(KafkaError) {
+        try self.init(configuration, topics: [topic])
+    }
+
+    package init(_ configuration: ClientConfiguration, topics names: [String]) throws(KafkaError) {
         let conf = unsafe try configuration.make(
             defaults: [
                 ("linger.ms", "2"), ("queue.buffering.max.messages", "100000"),
@@ -33,22 +37,28 @@ package enum ProducerEvent {
             ],
             required: [("enable.idempotence", "true"), ("acks", "all"), ("message.timeout.ms", "0")])
         client = unsafe try Client(.producer, conf: conf, events: RD_KAFKA_EVENT_DR)
-        guard let topic = unsafe rd_kafka_topic_new(client.handle, topic, nil) else {
-            throw KafkaError(rd_kafka_last_error())
+        var topics: [OpaquePointer] = unsafe []
+        for name in names {
+            guard let topic = unsafe rd_kafka_topic_new(client.handle, name, nil) else {
+                let error = KafkaError(rd_kafka_last_error())
+                unsafe topics.forEach { unsafe rd_kafka_topic_destroy($0) }
+                throw error
+            }
+            unsafe topics.append(topic)
         }
-        unsafe self.topic = unsafe topic
+        unsafe self.topics = unsafe topics
     }
 
-    deinit { unsafe rd_kafka_topic_destroy(topic) }
+    deinit { unsafe topics.forEach { unsafe rd_kafka_topic_destroy($0) } }
 
     package var descriptor: Int32 { client.descriptor }
     package func acknowledge() { client.acknowledge() }
     /// Records that are neither acknowledged nor refused yet, plus events that are not taken yet.
     package var pending: Int { unsafe Int(rd_kafka_outq_len(client.handle)) }
 
-    /// Queues one record. If `partition` is nil, librdkafka chooses it by the key.
+    /// Queues one record for the topic with this index. If `partition` is nil, librdkafka chooses it by the key.
     package func produce(
-        id: UInt64, partition: Int32?, key: [UInt8]?, value: [UInt8]?, headers: [Header]
+        id: UInt64, topic index: Int = 0, partition: Int32?, key: [UInt8]?, value: [UInt8]?, headers: [Header]
     ) -> Outcome {
         guard !isBroken else { return .full }
         let list = unsafe rd_kafka_headers_new(headers.count)
@@ -59,7 +69,8 @@ package enum ProducerEvent {
                     list, header.name, -1, header.value == nil ? nil : value.baseAddress ?? Self.empty, size)
             }
         }
-        let error = unsafe send(id: id, partition: partition, key: key, value: value, headers: list)
+        let error = unsafe send(
+            id: id, topic: topics[index], partition: partition, key: key, value: value, headers: list)
         guard let error = unsafe error else { return .queued }
         // librdkafka takes ownership of the headers only if it accepts the record.
         unsafe rd_kafka_headers_destroy(list)
@@ -72,7 +83,7 @@ package enum ProducerEvent {
     private static var empty: UnsafeRawPointer { unsafe UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped }
 
     private func send(
-        id: UInt64, partition: Int32?, key: [UInt8]?, value: [UInt8]?, headers: OpaquePointer?
+        id: UInt64, topic: OpaquePointer, partition: Int32?, key: [UInt8]?, value: [UInt8]?, headers: OpaquePointer?
     ) -> OpaquePointer? {
         unsafe (key ?? []).withUnsafeBytes { keyBytes in
             unsafe (value ?? []).withUnsafeBytes { valueBytes in

@@ -102,7 +102,7 @@ package struct Plan {
                 case .query(let query):
                     reads += 1
                     replies.append((query.id, hss.answer(query)))
-                case .publish(let id, let result):
+                case .publish(let id, let result, _):
                     ended(result)
                     events.append(.published(id))
                 case .store, .pause, .resume, .takeAnew, .release, .drained, .log: break

@@ -11,6 +11,12 @@ package enum SettingTable {
     package static let resultsTopic = Setting(
         "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .audit],
         "topic of the results, with at least as many partitions as the requests topic")
+    package static let deadLetterTopic = Setting(
+        "dead-letter-topic", .text, [.run],
+        "topic that the records of failed and rejected requests are also written to; default: none")
+    package static let deadLetterStatus = Setting(
+        "dead-letter-status", .choice(["failed", "rejected", "partially_succeeded", "conflict"]), [.run],
+        repeatable: true, "status whose requests go to the dead-letter topic; default: failed and rejected")
     package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
     package static let kafkaProperty = Setting(
         "kafka-property", .property, kafka, repeatable: true, secret: true,
@@ -172,7 +178,8 @@ package enum SettingTable {
         "bootstrap-file", .file, [.broker], "file that the bootstrap address is also written to")
 
     package static let rows: [SettingRow] = [
-        bootstrapServers.row, requestsTopic.row, resultsTopic.row, group.row, kafkaProperty.row, region.row,
+        bootstrapServers.row, requestsTopic.row, resultsTopic.row, deadLetterTopic.row, deadLetterStatus.row,
+        group.row, kafkaProperty.row, region.row,
         endpoint.row,
         iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, pacing.row, concurrency.row, callTimeout.row,
         connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,

@@ -12,6 +12,7 @@ package struct Metrics: Sendable {
     var kafkaErrors = 0
     var commitFailures = 0
     var publishFailures = 0
+    var deadLetters = 0
     var leftBehind = 0
     var restored = 0
     var lostRecords = 0
@@ -88,6 +89,7 @@ package struct Metrics: Sendable {
         one(
             "publish_failures_total", "counter",
             "Results that the results topic did not accept at first; each is sent again.", publishFailures)
+        one("dead_letters_total", "counter", "Records that were written to the dead-letter topic.", deadLetters)
         one("left_behind_total", "counter", "Open requests left to the partition's next owner.", leftBehind)
         one(
             "lost_records_total", "counter",

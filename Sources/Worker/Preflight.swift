@@ -46,6 +46,7 @@ struct Preflight {
     let kafka: ClientConfiguration
     let requestsTopic: String
     let resultsTopic: String
+    var deadLetterTopic: String?
     let dedupeWindow: Duration
     /// How long to wait for a broker that does not answer.
     static let patience: Duration = .seconds(30)
@@ -72,10 +73,20 @@ struct Preflight {
         for (topic, _) in topics where unreadable.contains(topic) {
             throw Right(.read, .topic(topic), kafka).failure
         }
-        let mayWrite = try ask { () throws(KafkaError) in
-            try cluster.mayWrite(resultsTopic, milliseconds: Self.followUp, isStopped: isStopped)
+        if let deadLetterTopic {
+            guard let state = try state(of: deadLetterTopic, cluster, isStopped) else { return nil }
+            if state == .missing {
+                throw WorkerFailure(
+                    64, "--dead-letter-topic: \(Self.missing(deadLetterTopic, kafka.bootstrapServers))")
+            }
+            if state == .hidden { throw Right(.write, .topic(deadLetterTopic), kafka).failure }
         }
-        if mayWrite == false { throw Right(.write, .topic(resultsTopic), kafka).failure }
+        for topic in [resultsTopic, deadLetterTopic].compactMap({ $0 }) {
+            let mayWrite = try ask { () throws(KafkaError) in
+                try cluster.mayWrite(topic, milliseconds: Self.followUp, isStopped: isStopped)
+            }
+            if mayWrite == false { throw Right(.write, .topic(topic), kafka).failure }
+        }
         return isStopped() ? nil : counts.requests
     }
 

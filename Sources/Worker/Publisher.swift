@@ -1,37 +1,46 @@
 internal import Core
 internal import Kafka
 
-/// Writes results to their topic. Results wait here, in order, while the producer has no room. A broken producer is
-/// replaced once it has no pending records.
+/// Writes results to their topic, each after its dead letter, if it has one, is acknowledged. What waits for room in the
+/// producer waits here, in order. A broken producer is replaced once it has no pending records.
 final class Publisher {
     enum Outcome {
         case acknowledged(RequestID)
-        /// The topic did not take the result.
-        case refused(RequestID, KafkaError)
+        /// The topic did not take the result, or its dead letter.
+        case refused(RequestID, KafkaError, topic: String)
         case failed(KafkaError)
     }
 
     private let kafka: ClientConfiguration
-    private let topic: String
+    private let topics: [String]
     private let writer: ResultWriter
     private let status: StatusReporter
     private(set) var producer: Producer
     /// Whether the producer's queue may hold more events. librdkafka signals only when the queue becomes non-empty.
     private var hasMore = true
-    private var backlog: [(request: RequestID, result: StartResult)] = []
+    private var backlog: [(request: RequestID, result: StartResult, letter: DeadLetter?)] = []
+    /// Results whose dead letter is not acknowledged yet.
+    private var held: [RequestID: StartResult] = [:]
+    /// Requests whose dead letter is acknowledged, with their partitions, until their result is too.
+    private var buried: [RequestID: Int32] = [:]
     private var refused: [(RequestID, KafkaError)] = []
+    private var refusedLetters: [(RequestID, KafkaError)] = []
     private var rebuilding = Backoff()
     private var events: [ProducerEvent] = []
     private static let eventsPerPoll = 64
 
-    init(_ kafka: ClientConfiguration, topic: String, requestsTopic: String, _ status: StatusReporter)
-        throws(KafkaError)
-    {
+    /// Marks the number of a dead letter's record. Requests' numbers never get so high.
+    private static let letterMark: RequestID = 1 << 63
+
+    init(
+        _ kafka: ClientConfiguration, topic: String, deadLetterTopic: String? = nil, requestsTopic: String,
+        _ status: StatusReporter
+    ) throws(KafkaError) {
         self.kafka = kafka
-        self.topic = topic
+        topics = [topic] + (deadLetterTopic.map { [$0] } ?? [])
         self.status = status
         writer = ResultWriter(requestsTopic: requestsTopic)
-        producer = try Producer(kafka, topic: topic)
+        producer = try Producer(kafka, topics: topics)
     }
 
     /// Changes when the producer is replaced.
@@ -43,7 +52,7 @@ final class Publisher {
 
     /// The latest time for the next `poll`.
     func deadline(_ now: Uptime) -> Uptime? {
-        if hasMore || !refused.isEmpty { return now }
+        if hasMore || !refused.isEmpty || !refusedLetters.isEmpty { return now }
         return backlog.isEmpty ? nil : now + .milliseconds(10)
     }
 
@@ -52,22 +61,31 @@ final class Publisher {
         hasMore = true
     }
 
-    func publish(_ request: RequestID, _ result: StartResult) {
-        if !backlog.isEmpty || !send(request, result) { backlog.append((request, result)) }
+    func publish(_ request: RequestID, _ result: StartResult, _ letter: DeadLetter? = nil) {
+        // The core sends a result again that was refused, but its dead letter is written once.
+        let letter = topics.count < 2 || buried[request] != nil ? nil : letter
+        if !backlog.isEmpty || !send(request, result, letter) { backlog.append((request, result, letter)) }
     }
 
     /// Drops the waiting results of lost partitions. The next owner answers their requests.
-    func drop(_ partitions: [Int32]) { backlog.removeAll { partitions.contains($0.result.position.partition) } }
+    func drop(_ partitions: [Int32]) {
+        backlog.removeAll { partitions.contains($0.result.position.partition) }
+        held = held.filter { !partitions.contains($0.value.position.partition) }
+        buried = buried.filter { !partitions.contains($0.value) }
+    }
 
     /// Takes the producer's events, and sends results that waited for room.
     func poll(_ now: Uptime) -> [Outcome] {
         var outcomes: [Outcome] = []
         takeEvents(&outcomes)
         if producer.isBroken && producer.pending == 0 && rebuilding.allows(now) { rebuild(now) }
-        let sent = backlog.prefix { send($0.request, $0.result) }.count
+        let sent = backlog.prefix { send($0.request, $0.result, $0.letter) }.count
         backlog.removeFirst(sent)
-        outcomes += refused.map { .refused($0, $1) }
+        outcomes += refused.map { .refused($0, $1, topic: topics[0]) }
         refused.removeAll()
+        let letters = refusedLetters
+        refusedLetters.removeAll()
+        for (request, error) in letters { letterRefused(request, error, &outcomes) }
         return outcomes
     }
 
@@ -81,26 +99,63 @@ final class Publisher {
         }
         for event in events {
             switch event {
+            case .acknowledged(let number, _) where number & Self.letterMark != 0:
+                rebuilding.worked()
+                status.deadLetterWritten()
+                bury(number ^ Self.letterMark)
             case .acknowledged(let request, _):
                 rebuilding.worked()
+                buried[request] = nil
                 outcomes.append(.acknowledged(request))
-            case .refused(let request, let error): outcomes.append(.refused(request, error))
+            case .refused(let number, let error) where number & Self.letterMark != 0:
+                letterRefused(number ^ Self.letterMark, error, &outcomes)
+            case .refused(let request, let error): outcomes.append(.refused(request, error, topic: topics[0]))
             case .failed(let error): outcomes.append(.failed(error))
             case .log(let line): status.pass(line)
             }
         }
     }
 
+    /// The dead letter is done with, so its result is sent.
+    private func bury(_ request: RequestID) {
+        guard let result = held.removeValue(forKey: request) else { return }
+        buried[request] = result.position.partition
+        publish(request, result)
+    }
+
+    private func letterRefused(_ request: RequestID, _ error: KafkaError, _ outcomes: inout [Outcome]) {
+        guard let result = held[request] else { return }
+        guard error.isTooLarge else {
+            held[request] = nil
+            outcomes.append(.refused(request, error, topic: topics[1]))
+            return
+        }
+        // It would be refused for ever. The request's own record still holds it.
+        status.log(
+            .error, "dead letter is too large for its topic: result written without it",
+            [(.topic, .string(topics[1])), (.position, .string(result.position.description))])
+        bury(request)
+    }
+
     /// Returns false if there was no room.
-    private func send(_ request: RequestID, _ result: StartResult) -> Bool {
-        let record = writer.record(result)
-        switch producer.produce(
-            id: request, partition: record.partition, key: record.key, value: record.value, headers: record.headers)
-        {
+    private func send(_ request: RequestID, _ result: StartResult, _ letter: DeadLetter?) -> Bool {
+        let outcome: Producer.Outcome
+        if let letter {
+            held[request] = result
+            outcome = producer.produce(
+                id: request | Self.letterMark, topic: 1, partition: nil, key: letter.record.key,
+                value: letter.record.value, headers: writer.headers(letter))
+        } else {
+            let record = writer.record(result)
+            outcome = producer.produce(
+                id: request, partition: record.partition, key: record.key, value: record.value,
+                headers: record.headers)
+        }
+        switch outcome {
         case .queued: return true
         case .full: return false
         case .refused(let error):
-            refused.append((request, error))
+            if letter == nil { refused.append((request, error)) } else { refusedLetters.append((request, error)) }
             return true
         }
     }
@@ -110,7 +165,7 @@ final class Publisher {
         status.attempt { () throws(KafkaError) in
             // Create the new producer before the old one is released, so that its descriptor does not reuse the old
             // number.
-            let fresh = try Producer(kafka, topic: topic)
+            let fresh = try Producer(kafka, topics: topics)
             var old: Producer? = producer
             producer = fresh
             hasMore = true

@@ -65,6 +65,7 @@ final class StatusReporter {
     func lost(_ partition: Int32, _ offsets: Range<Int64>) { telemetry.lost(partition, offsets) }
     func restored(_ count: Int) { telemetry.metrics.restored = count }
     func readSent() { telemetry.metrics.reads += 1 }
+    func deadLetterWritten() { telemetry.metrics.deadLetters += 1 }
 
     func commitFailed(_ error: KafkaError) {
         telemetry.metrics.commitFailures += 1

@@ -10,8 +10,8 @@ extension Worker {
             case .acknowledged(let request):
                 status.worked(.results)
                 apply(.published(request))
-            case .refused(let request, let error):
-                if error.right != nil { status.report(error, .write, options.resultsTopic) }
+            case .refused(let request, let error, let topic):
+                if error.right != nil { status.report(error, .write, topic) }
                 apply(.publishFailed(request, reason: error.description, isTooLarge: error.isTooLarge))
             case .failed(let error):
                 status.report(error, .write, options.resultsTopic)

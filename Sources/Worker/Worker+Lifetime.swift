@@ -8,6 +8,7 @@ extension Worker {
     func isFitToStart() throws(WorkerFailure) -> Bool {
         let preflight = Preflight(
             kafka: options.kafka, requestsTopic: options.requestsTopic, resultsTopic: options.resultsTopic,
+            deadLetterTopic: options.deadLetterTopic,
             dedupeWindow: options.pipeline.dedupeWindow)
         var number: Int32?
         let partitions = try preflight.check(

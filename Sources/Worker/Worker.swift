@@ -42,7 +42,8 @@ package final class Worker {
                 sessionTimeout: options.sessionTimeout, longestValue: options.pipeline.maximumRequestBytes)
             ownership = PartitionOwnership(options, consumer, status)
             publisher = try Publisher(
-                options.kafka, topic: options.resultsTopic, requestsTopic: options.requestsTopic, status)
+                options.kafka, topic: options.resultsTopic, deadLetterTopic: options.deadLetterTopic,
+                requestsTopic: options.requestsTopic, status)
         } catch {
             throw WorkerFailure(error, servers: options.kafka.bootstrapServers)
         }
@@ -143,7 +144,7 @@ package final class Worker {
             case .query(let query):
                 status.readSent()
                 hss.status(query, now: Clock.now)
-            case .publish(let request, let result): publisher.publish(request, result)
+            case .publish(let request, let result, let letter): publisher.publish(request, result, letter)
             case .store(let partition, let offset): ownership.store(partition, offset)
             case .takeAnew(let partition, let offset): ownership.takeAnew(partition, from: offset, now)
             case .pause(let partitions): ownership.pause(partitions)

@@ -6,6 +6,8 @@ extension Worker {
         package var kafka: ClientConfiguration
         package var requestsTopic: String
         package var resultsTopic: String
+        /// Nil where no dead letters are written.
+        package var deadLetterTopic: String?
         package var group: String
         package var pipeline: Pipeline.Configuration
         package var shutdownTimeout: Duration
@@ -13,12 +15,14 @@ extension Worker {
         package var sessionTimeout: Duration
 
         package init(
-            kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, group: String,
+            kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, deadLetterTopic: String? = nil,
+            group: String,
             pipeline: Pipeline.Configuration, shutdownTimeout: Duration, sessionTimeout: Duration
         ) {
             self.kafka = kafka
             self.requestsTopic = requestsTopic
             self.resultsTopic = resultsTopic
+            self.deadLetterTopic = deadLetterTopic
             self.group = group
             self.pipeline = pipeline
             self.shutdownTimeout = shutdownTimeout

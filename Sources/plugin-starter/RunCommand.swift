@@ -15,9 +15,15 @@ nonisolated enum RunCommand {
         var pipeline = try pipeline(settings)
         let hss = try client(settings, environment, instance: pipeline.callPrefix)
         pipeline.transit = hss.transit
+        let deadLetterTopic = try deadLetterTopic(settings)
+        if deadLetterTopic != nil {
+            let statuses = settings.all(SettingTable.deadLetterStatus).compactMap(Status.init(rawValue:))
+            pipeline.deadLetters = statuses.isEmpty ? [.failed, .rejected] : Set(statuses)
+        }
         let options = Worker.Options(
             kafka: try settings.kafka(), requestsTopic: settings.value(SettingTable.requestsTopic),
-            resultsTopic: settings.value(SettingTable.resultsTopic), group: settings.value(SettingTable.group),
+            resultsTopic: settings.value(SettingTable.resultsTopic), deadLetterTopic: deadLetterTopic,
+            group: settings.value(SettingTable.group),
             pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout),
             sessionTimeout: settings[SettingTable.sessionTimeout]
                 ?? (pipeline.quota == nil ? .seconds(45) : .seconds(10)))
@@ -32,6 +38,19 @@ nonisolated enum RunCommand {
         } catch {
             throw CommandFailure(error.exitCode, error.message)
         }
+    }
+
+    private static func deadLetterTopic(_ settings: Settings) throws(CommandFailure) -> String? {
+        guard let topic = settings[SettingTable.deadLetterTopic] else {
+            guard settings.all(SettingTable.deadLetterStatus).isEmpty else {
+                throw CommandFailure(64, "dead-letter-status: needs --dead-letter-topic")
+            }
+            return nil
+        }
+        for other in [SettingTable.requestsTopic, SettingTable.resultsTopic] where settings.value(other) == topic {
+            throw CommandFailure(64, "dead-letter-topic: \(topic) is also the --\(other.row.name)")
+        }
+        return topic
     }
 
     /// Raises the limit of open files as far as allowed, and requires enough of them. With too few, nothing works and

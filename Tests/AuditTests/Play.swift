@@ -168,7 +168,7 @@ struct Play {
             switch effect {
             case .call(let call): calls.append(call)
             case .query(let query): queries.append(query)
-            case .publish(let id, let result):
+            case .publish(let id, let result, _):
                 let made = ResultWriter(requestsTopic: History.topic).record(result)
                 history.append(
                     Record(

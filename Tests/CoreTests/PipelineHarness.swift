@@ -8,6 +8,7 @@ struct PipelineHarness {
     var calls: [StartCall] = []
     var queries: [StatusQuery] = []
     var results: [StartResult] = []
+    var deadLetters: [DeadLetter] = []
     var unacknowledged: [RequestID] = []
     var stored: [Int32: Int64] = [:]
     var paused: Set<Int32> = []
@@ -37,8 +38,9 @@ struct PipelineHarness {
                 switch effect {
                 case .call(let call): calls.append(call)
                 case .query(let query): queries.append(query)
-                case .publish(let id, let result):
+                case .publish(let id, let result, let letter):
                     results.append(result)
+                    if let letter { deadLetters.append(letter) }
                     if acknowledges { events.append(.published(id)) } else { unacknowledged.append(id) }
                 case .store(let partition, let offset): stored[partition] = offset
                 case .pause(let numbers): paused.formUnion(numbers)

@@ -64,6 +64,41 @@ import Testing
         #expect(bench.paused.isEmpty && bench.pipeline.wantsRecords())
     }
 
+    @Test func `the record of a failed or rejected request becomes a dead letter, and no other`() throws {
+        var bench = PipelineHarness {
+            $0.deadLetters = [.failed, .rejected]
+            $0.hostsPerCall = 1
+            $0.retryFor = .zero
+        }
+        bench.receive("not JSON", key: "x", headers: [Header("h", "1"), Header("null", nil)])
+        for (key, reply) in [("good", 200), ("bad", 403), ("later", 503)] {
+            bench.receive(key: key, plugin: key)
+            bench.answer(reply)
+        }
+        bench.receive(key: "bad", plugin: "bad")
+        #expect(bench.results.map(\.status) == [.rejected, .succeeded, .failed, .failed, .duplicate])
+        #expect(bench.deadLetters.map(\.disposition) == [.poison, .poison, .outage])
+        let letter = try #require(bench.deadLetters.first)
+        #expect(letter.record.value == Array("not JSON".utf8) && letter.record.key == Array("x".utf8))
+        let headers = ResultWriter(requestsTopic: "r").headers(letter)
+        #expect(headers.prefix(2) == [Header("h", "1"), Header("null", nil)])
+        let written = Dictionary(
+            headers.map { ($0.name, String(decoding: $0.value ?? [], as: UTF8.self)) }, uniquingKeysWith: { $1 })
+        #expect(written["dlq-code"] == "invalid" && written["dlq-disposition"] == "poison")
+        #expect(written["dlq-topic"] == "r" && written["dlq-partition"] == "0" && written["dlq-offset"] == "0")
+        #expect(written["dlq-result-id"] == "r/0/0/rejected" && written["dlq-attempts"] == "0")
+        #expect(written["dlq-timestamp"] == "2026-01-01T00:00:00.000Z" && written["dlq-version"] == Version.text)
+        #expect(written["dlq-reason"]?.hasPrefix("Not a valid request: value must be JSON") ?? false)
+    }
+
+    @Test func `a request that expired while it was throttled is no dead letter`() {
+        var bench = PipelineHarness { $0.deadLetters = [.failed, .rejected] }
+        bench.receive(key: "late", more: #","expires_at":"2026-01-01T00:01:00Z""#)
+        bench.answer(429)
+        bench.pass(.seconds(61))
+        #expect(bench.results.count == 1 && bench.deadLetters.isEmpty)
+    }
+
     @Test func `a result that is too large keeps its failed hosts for as long as possible`() throws {
         var result = try #require(ResultExampleTests.results().first { $0.status == .partiallySucceeded })
         result.failedHosts[0].failure.detail = String(repeating: "x", count: 1000)

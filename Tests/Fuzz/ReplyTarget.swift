@@ -55,7 +55,7 @@ private func check(_ reply: Reply) throws {
             switch effect {
             case .call(let call): next += pipeline.handle(.answered(call.id, reply), now: now)
             case .query(let query): next += pipeline.handle(.answered(query.id, rows), now: now)
-            case .publish(let id, let result):
+            case .publish(let id, let result, _):
                 try check(result)
                 let record = ResultWriter(requestsTopic: "t").record(result)
                 try hold(record.value.count <= 16 << 10, "a result of one request is bounded")

@@ -86,7 +86,7 @@ private func follow(_ record: Record, _ decoded: Result<StartRequest, Rejection>
         effects += pipeline.handle(.answered(call.id, reply), now: now)
     }
     let results = effects.compactMap { effect -> (RequestID, StartResult)? in
-        if case .publish(let id, let result) = effect { (id, result) } else { nil }
+        if case .publish(let id, let result, _) = effect { (id, result) } else { nil }
     }
     try hold(results.count == 1, "one record has one result")
     for (id, result) in results {

@@ -10,6 +10,7 @@ extension World {
         configuration.pacing = settings.pacing
         configuration.maximumOpen = settings.maximumOpen
         configuration.concurrency = 3
+        configuration.deadLetters = Self.deadLetters
         configuration.retryFor = .seconds(240)
         configuration.dedupeWindow = settings.dedupeWindow
         configuration.callPrefix = "m\(members.count)"

@@ -115,7 +115,11 @@ extension World {
                 members[member].inFlight[call.id] = call.hostIDs
                 send(member, .start(call))
             case .query(let query): send(member, .status(query))
-            case .publish(let request, let result):
+            case .publish(let request, let result, let letter):
+                let isMeant = Self.deadLetters.contains(result.status) && result.failure?.category != .throttled
+                if isMeant != (letter != nil) || letter.map({ $0.record.position != result.position }) ?? false {
+                    broken("\(result.position) is \(result.status) with\(letter == nil ? "out its" : " a") dead letter")
+                }
                 if members[member].ended.insert(request).inserted {
                     compareAttempts(member, result)
                     if abs((result.completedAt - Self.wall(time)).milliseconds) > 1000 {

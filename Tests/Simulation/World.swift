@@ -65,6 +65,7 @@ package final class World {
 
     /// How long the group waits for a silent member.
     static let session: Duration = .seconds(10)
+    static let deadLetters: Set<Status> = [.failed, .rejected]
     static let start = Uptime(.seconds(1000))
 
     package let settings: Settings

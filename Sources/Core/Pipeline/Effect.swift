@@ -38,7 +38,8 @@ package struct Now: Equatable, Sendable {
 package enum Effect: Equatable {
     case call(StartCall)
     case query(StatusQuery)
-    indirect case publish(RequestID, StartResult)
+    /// Write the dead letter first, if there is one, and the result once it is acknowledged.
+    indirect case publish(RequestID, StartResult, DeadLetter?)
     /// The next offset to commit for a partition.
     case store(partition: Int32, offset: Int64)
     case pause([Int32])

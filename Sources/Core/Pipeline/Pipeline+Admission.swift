@@ -36,8 +36,7 @@ extension Pipeline {
         }
         var entry = OpenRequest(
             position: record.position, identity: identity, timestamp: record.timestamp, recordKey: record.key,
-            size: record.size,
-            admittedAt: now.uptime)
+            record: configuration.deadLetters.isEmpty ? nil : record, size: record.size, admittedAt: now.uptime)
         if configuration.mutations.has(.losesTheRetryCountOnARebalance) { open.forgetAttempts() }
         switch decoded {
         case .failure(let rejection):

@@ -18,12 +18,24 @@ extension Pipeline {
             priority: entry.request?.priority, record: entry.identity)
         open.update(id) { $0.stage = .publishing(result) }
         outbox.send(id, now.uptime)
-        effects.append(.publish(id, result))
+        publish(id, result)
         if configuration.mutations.has(.remembersBeforeTheAcknowledgement), let key = entry.scopedKey,
             open.ownsKey(id), let outcome = outcome(of: result)
         {
             partitions[entry.position.partition]?.ledger.remember(outcome, for: key)
         }
+    }
+
+    private mutating func publish(_ id: RequestID, _ result: StartResult) {
+        effects.append(.publish(id, result, deadLetter(id, result)))
+    }
+
+    /// A request that failed only for want of quota is no dead letter.
+    private func deadLetter(_ id: RequestID, _ result: StartResult) -> DeadLetter? {
+        guard configuration.deadLetters.contains(result.status), result.failure?.category != .throttled else {
+            return nil
+        }
+        return open[id]?.record.map { DeadLetter(record: $0, result: result) }
     }
 
     mutating func published(_ id: RequestID, _ now: Now) {
@@ -68,7 +80,7 @@ extension Pipeline {
         guard let entry = open[id], case .publishing(let result) = entry.stage else { return }
         if isTooLarge, let shorter = result.shorter {
             open.update(id) { $0.stage = .publishing(shorter) }
-            effects.append(.publish(id, shorter))
+            publish(id, shorter)
             effects.append(.log(.publishFailed(entry.position, reason: reason)))
             return
         }
@@ -95,7 +107,7 @@ extension Pipeline {
 
     mutating func tick(_ now: Now) {
         for id in outbox.takeDue(now.uptime) {
-            if case .publishing(let result) = open[id]?.stage { effects.append(.publish(id, result)) }
+            if case .publishing(let result) = open[id]?.stage { publish(id, result) }
         }
         if now.uptime - lastLedgerExpiry >= .seconds(1) {
             lastLedgerExpiry = now.uptime

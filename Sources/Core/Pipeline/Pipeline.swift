@@ -27,6 +27,8 @@ package struct Pipeline {
         package var maximumRequestBytes = 256 << 10
         /// Whether requests with one Kafka key are called in order.
         package var keepsKeyOrder = false
+        /// Results with these statuses also make a dead letter of the request's record.
+        package var deadLetters: Set<Status> = []
         package var policy = Policy()
         /// The prefix of every call id, so that ids of different processes differ.
         package var callPrefix = "call"

@@ -14,6 +14,8 @@ struct OpenRequest {
     var identity: Fingerprint
     var timestamp: Timestamp?
     var recordKey: [UInt8]?
+    /// The whole record, where it may become a dead letter.
+    var record: Record?
     var size: Int
     var admittedAt: Uptime
     /// When it expires, as far as the clock can be trusted.

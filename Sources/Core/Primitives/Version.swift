@@ -1,0 +1,4 @@
+/// The program's version (semantic versioning).
+package enum Version {
+    package static let text = "0.1.0"
+}

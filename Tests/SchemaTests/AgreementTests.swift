@@ -3,7 +3,7 @@ import Testing
 
 @testable import Core
 
-/// The schemas and the worker's code say the same, with PyPI's jsonschema as the judge.
+/// The schemas and the worker's code agree, with PyPI's jsonschema as the judge.
 @Suite(.needsPython) struct AgreementTests {
     @Test func `decoder and schema agree on a hundred thousand requests made from the schema`() throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("requests-\(UUID().uuidString)")
@@ -18,19 +18,20 @@ import Testing
         for line in try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")) {
             let parts = [UInt8](line).split(
                 separator: UInt8(ascii: "\t"), maxSplits: 3, omittingEmptySubsequences: false)
-            let told = parts[..<3].map { String(decoding: $0, as: UTF8.self) }
+            let expected = parts[..<3].map { String(decoding: $0, as: UTF8.self) }
             // The schema does not require a key, because it can be outside the value.
             let record = Record(
                 position: Position(partition: 0, offset: 0), timestamp: nil, key: nil, value: Array(parts[3]),
                 headers: [Header("idempotency-key", "k")])
             let found: [String]
             switch decoder.decode(record) {
-            case .success: found = ["valid", "", told[2]]
-            case .failure(let rejection): found = ["invalid", rejection.field, told[2]]
+            case .success: found = ["valid", "", expected[2]]
+            case .failure(let rejection): found = ["invalid", rejection.field, expected[2]]
             }
-            counts[told[0] + told[2], default: 0] += 1
-            if found != told {
-                disagreements.append("\(told) and \(found): \(String(decoding: parts[3].prefix(500), as: UTF8.self))")
+            counts[expected[0] + expected[2], default: 0] += 1
+            if found != expected {
+                let body = String(decoding: parts[3].prefix(500), as: UTF8.self)
+                disagreements.append("\(expected) and \(found): \(body)")
             }
         }
         #expect(counts.values.reduce(0, +) == 100_000)

@@ -31,9 +31,9 @@ deps: ## installs the C libraries that are missing (apt, with sudo where not roo
 test-deps: deps
 	$(call install,$(TEST_APT))
 	@[ -x .build/venv/bin/python ] || python3 -m venv .build/venv
-	@.build/venv/bin/python -c 'import huaweicloudsdkcore, confluent_kafka' 2>/dev/null \
+	@.build/venv/bin/python -c 'import huaweicloudsdkcore, jsonschema, cloudevents.core, confluent_kafka' 2>/dev/null \
 		|| .build/venv/bin/pip install -q --disable-pip-version-check \
-			huaweicloudsdkcore==3.1.219 check-jsonschema confluent-kafka==2.16.1 \
+			huaweicloudsdkcore==3.1.219 check-jsonschema cloudevents==2.2.0 confluent-kafka==2.16.1 \
 		|| echo "SKIPPED: PyPI cannot be reached, so checks with the vendor's SDK and of the schemas are skipped"
 
 build: swift deps ## builds the program for debugging
@@ -70,10 +70,14 @@ fuzz: swift deps ## fuzzes everything that reads bytes from outside: RUNS=200000
 lint: swift ## checks the code's format
 	swift format lint -s -r Package.swift Sources Tests
 
-schemas: test-deps ## checks the schemas and their examples
+# All but the one that has to be rejected.
+VALID := $(filter-out %-for-rejected.json, $(wildcard schemas/examples/request-*.data.json schemas/examples/request-for-*.json))
+schemas: test-deps ## checks the schemas and their examples; with ASYNCAPI_SCHEMA=FILE (github.com/asyncapi/spec-json-schemas) the AsyncAPI document too
 	.build/venv/bin/check-jsonschema --check-metaschema schemas/*.schema.json
-	.build/venv/bin/check-jsonschema --schemafile schemas/start-request.schema.json schemas/examples/request-*.data.json
+	.build/venv/bin/check-jsonschema --schemafile schemas/start-request.schema.json $(VALID)
+	! .build/venv/bin/check-jsonschema --schemafile schemas/start-request.schema.json schemas/examples/request-for-rejected.json
 	.build/venv/bin/check-jsonschema --schemafile schemas/start-result.schema.json schemas/examples/result-*.json
+	$(if $(ASYNCAPI_SCHEMA),.build/venv/bin/check-jsonschema --schemafile $(ASYNCAPI_SCHEMA) schemas/asyncapi.json)
 
 compose-check: test-deps ## checks docker-compose.yml
 	.build/venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml

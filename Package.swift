@@ -61,13 +61,15 @@ let package = Package(
         target("HSS", ["Core", "Crypto", "HTTP"]),
         target("Settings", ["Core", "CYaml"]),
         target("Audit", ["Core", "Crypto"]),
+        target("Schemas", []),
         target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         target("Planning", ["Core", "Sandbox"]),
         .executableTarget(
             name: "plugin-starter",
             dependencies: [
-                "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "CLinux",
+                "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "Schemas",
+                "CLinux",
             ],
             swiftSettings: strict),
 
@@ -93,6 +95,7 @@ let package = Package(
         tests("AuditTests", ["Audit", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
+        tests("SchemaTests", ["Schemas", "Core", "Settings"], exclude: ["Fixtures"]),
         tests("IntegrationTests", ["Core", "Crypto", "HTTP", "Kafka", "CLinux"]),
     ] + fuzz(["Core", "HSS", "HTTP", "Settings", "Sandbox"]),
     swiftLanguageModes: [.v6]

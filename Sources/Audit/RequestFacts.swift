@@ -48,6 +48,7 @@ struct RequestFacts: Sendable {
     /// The digest of each field, in the order of `Field.allCases`.
     var fields: [TextDigest?]
     var recordKey: TextDigest?
+    /// What the result's headers of these names must hold, with and without `ce_`.
     var traceparent: TextDigest?
     var tracestate: TextDigest?
 
@@ -71,8 +72,15 @@ struct RequestFacts: Sendable {
         }
         key = read.idempotencyKey
         fields = Field.allCases.map { $0.value(in: read).map { TextDigest($0) } }
-        traceparent = read.traceparent.map { TextDigest($0) }
-        tracestate = read.tracestate.map { TextDigest($0) }
+        let trace = read.trace.headers(for: identity)
+        traceparent = Self.digest("traceparent") { name in trace.first { $0.name == name }?.value }
+        tracestate = Self.digest("tracestate") { name in trace.first { $0.name == name }?.value }
+    }
+
+    /// The digest of a header and of the same header with `ce_`; nil where there is neither.
+    private static func digest(_ name: String, _ value: (String) -> [UInt8]?) -> TextDigest? {
+        let (plain, attribute) = (value(name), value("ce_\(name)"))
+        return plain == nil && attribute == nil ? nil : TextDigest((plain ?? []) + [0] + (attribute ?? []))
     }
 
     init(identity: Fingerprint, key: String?, size: Int, fields: [TextDigest?]) {
@@ -122,7 +130,7 @@ extension RequestFacts {
             found.append("the record's key differs from the request")
         }
         for (name, digest) in [("traceparent", traceparent), ("tracestate", tracestate)] where !isUnread {
-            if result.header(name).map({ TextDigest($0) }) != digest {
+            if Self.digest(name, { result.header($0).map { Array($0.utf8) } }) != digest {
                 found.append("\(name) differs from the request")
             }
         }

@@ -90,9 +90,10 @@ extension ResultReading {
         check("ce_type", header("ce_type"), "hss.plugin.start.\(status.rawValue).v1")
         check("ce_specversion", header("ce_specversion"), "1.0")
         check("content-type", header("content-type"), "application/json")
-        check("ce_subject", header("ce_subject"), key)
+        check("ce_subject", header("ce_subject"), ResultWriter.attribute(key))
         check("ce_time", header("ce_time"), value["completed_at"]?.string)
-        check("ce_correlationid", header("ce_correlationid"), value["correlation_id"]?.string)
+        check(
+            "ce_correlationid", header("ce_correlationid"), ResultWriter.attribute(value["correlation_id"]?.string))
         check("ce_causationid", header("ce_causationid"), "\(topic)/\(request)")
         if header("ce_source")?.isEmpty ?? true { found.append("ce_source is absent") }
         return found + shape

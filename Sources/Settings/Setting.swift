@@ -1,6 +1,6 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, audit, plan, errors, sandbox, broker
+    case run, demo, request, results, audit, plan, errors, schema, sandbox, broker
 
     package var summary: String {
         switch self {
@@ -12,12 +12,20 @@ package enum Command: String, CaseIterable, Sendable {
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
+        case .schema:
+            "prints the JSON Schema of requests or of results, or the AsyncAPI document; default: all three as one object"
         case .sandbox: "runs a stand-in for HSS and IAM on this machine"
         case .broker: "runs an embedded broker without durability, for trying things out"
         }
     }
 
-    package var operand: String? { [.request, .plan].contains(self) ? "FILE" : nil }
+    package var operand: String? {
+        switch self {
+        case .request, .plan: "FILE"
+        case .schema: "request|result|asyncapi"
+        default: nil
+        }
+    }
 }
 
 /// One row of the settings table, without the value's type.

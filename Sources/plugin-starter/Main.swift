@@ -49,6 +49,7 @@ nonisolated enum Main {
             case .audit: return try AuditCommand.run(settings)
             case .plan: return try PlanCommand.run(settings)
             case .errors: return ErrorsCommand.run(settings)
+            case .schema: return try SchemaCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)
             }

@@ -56,7 +56,7 @@ import Testing
         ("ce_id", "x"), ("ce_type", "hss.plugin.start.failed.v2"), ("ce_specversion", "0.3"), ("ce_source", ""),
         ("ce_subject", "other"), ("ce_time", "2026-01-01T00:00:00Z"), ("ce_correlationid", "other"),
         ("ce_causationid", "other"), ("content-type", "text/plain"), ("traceparent", "00-other"),
-        ("tracestate", "other"),
+        ("tracestate", "other"), ("ce_traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ]) func `an altered header is found`(_ name: String, _ text: String) {
         var history = Self.history
         history.setHeader(history.places(.succeeded)[1], name, text)

@@ -80,10 +80,15 @@ struct Play {
             position: Position(partition: 0, offset: offset), timestamp: now.wall,
             key: chance(5) == 0 ? nil : Array("record-key-\(offset % 7)".utf8),
             value: (json ?? randomRequest()).map { Array($0.utf8) },
-            headers: headers + (chance(4) == 0 ? [Header("traceparent", "00-\(offset)")] : []))
+            headers: headers + (chance(4) == 0 ? [Header("traceparent", Self.traceparent(offset))] : []))
         history.requests.append(record)
         fetched.append(record)
         if chance(2) == 0 { take() }
+    }
+
+    private static func traceparent(_ offset: Int64) -> String {
+        let digits = String(offset + 1, radix: 16)
+        return "00-4bf92f3577b34da6a3ce929d0e0e4736-\(String(repeating: "0", count: 16 - digits.count))\(digits)-01"
     }
 
     private mutating func take() {

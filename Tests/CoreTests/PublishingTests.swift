@@ -118,7 +118,7 @@ import Testing
         var result = StartResult(
             status: .rejected, fields: RequestFields(), position: Position(partition: 0, offset: 0),
             recordKey: Array(repeating: 65, count: 1_000_000), completedAt: Timestamp(milliseconds: 0))
-        result.fields.tracestate = String(repeating: "x", count: 1_000_000)
+        result.fields.trace.state = String(repeating: "x", count: 1_000_000)
         while let shorter = result.shorter { result = shorter }
         let record = ResultWriter(requestsTopic: "r").record(result)
         #expect(record.key.count + record.value.count < 2_000)

@@ -172,7 +172,7 @@ import Testing
     @Test func `a structured event gives key, correlation and expiry`() throws {
         let event = #"""
             {"specversion":"1.0","id":"e1","source":"/siem","type":"t","correlationid":"c","expirytime":"2026-01-02T03:04:05Z",
-             "traceparent":"00-a-b-01","data":{"project_id":"p","plugin_code":"ndr","host_id_list":["a"]}}
+             "data":{"project_id":"p","plugin_code":"ndr","host_id_list":["a"]}}
             """#
         let request = try Self.decode(
             event, headers: [Header("Content-Type", "Application/CloudEvents+JSON; charset=utf-8")]
@@ -180,7 +180,6 @@ import Testing
         #expect(request.idempotencyKey == "/siem e1")
         #expect(request.fields.correlationID == "c")
         #expect(request.expiresAt == Timestamp(rfc3339: "2026-01-02T03:04:05Z"))
-        #expect(request.fields.traceparent == "00-a-b-01")
     }
 
     @Test func `a binary event takes its key from source and id, unless the field is set`() throws {

@@ -137,6 +137,13 @@ func check(_ result: StartResult) throws {
         position: Position(partition: record.partition, offset: 0), timestamp: nil, key: record.key,
         value: record.value,
         headers: record.headers)
+    for name in ["traceparent", "ce_traceparent"] {
+        let text = stored.header(name)
+        try hold(text.map { TraceParent($0)?.description == $0 } ?? true, "\(name) of a result is valid")
+    }
+    for header in record.headers where header.name.hasPrefix("ce_") && header.name != "ce_tracestate" {
+        try hold(!(stored.header(header.name) ?? "").holdsControls, "\(header.name) is text that CloudEvents allows")
+    }
     let entry = try need(LedgerEntry(stored), "a restore reads the result")
     try hold(entry == LedgerEntry(result, topic: "topic"), "a restore reads what was written")
     var ledger = Ledger(topic: "topic")

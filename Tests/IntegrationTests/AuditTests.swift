@@ -25,7 +25,10 @@ extension OnABroker {
             try bench.publish(all)
             try bench.publish(
                 bytes: Data(#"{"project_id":"p","plugin_code":"ndr","host_id_list":["h"]}"#.utf8),
-                headers: ["ce_specversion=1.0", "ce_id=1", "ce_source=/soar", "traceparent=00-1", "ce_type=start"])
+                headers: [
+                    "ce_specversion=1.0", "ce_id=1", "ce_source=/soar", "ce_type=start",
+                    "traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                ])
             try bench.waitForResults(all.count + 1, worker)
             worker.signal(SIGTERM)
             #expect(try worker.wait() == 0, "\(worker.errors)")

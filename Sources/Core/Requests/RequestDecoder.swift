@@ -30,8 +30,7 @@ package struct RequestDecoder: Sendable {
     private func read(_ record: Record, into reading: inout Reading) throws(Envelope.Fault) -> StartRequest {
         let envelope = try Envelope(opening: record, maximumBytes: maximumBytes)
         let data = envelope.data
-        reading.fields.traceparent = envelope.traceparent
-        reading.fields.tracestate = envelope.tracestate
+        reading.fields.trace = envelope.trace
 
         // Fields that are only copied are read first, so that the sender can recognise the rejection of its request.
         var key = try text("idempotency_key", in: data, 1...256)

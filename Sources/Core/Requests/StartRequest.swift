@@ -25,9 +25,7 @@ package struct RequestFields: Equatable, Sendable {
     package var correlationID: String?
     package var requestedBy: String?
     package var reason: String?
-    /// The W3C trace context, which is copied to the result.
-    package var traceparent: String?
-    package var tracestate: String?
+    package var trace = TraceContext()
 
     package init() {}
 }

@@ -115,16 +115,28 @@ package struct ResultWriter: Sendable {
         headers.append(source)
         if let type = Self.types[result.status] { headers.append(type) }
         headers.append(Header("ce_time", completedAt))
-        if let idempotencyKey { headers.append(Header("ce_subject", idempotencyKey)) }
+        if let idempotencyKey, Self.attribute(result.fields.idempotencyKey) != nil {
+            headers.append(Header("ce_subject", idempotencyKey))
+        }
         func add(_ name: String, _ value: String?) {
             if let value { headers.append(Header(name, value)) }
         }
-        add("ce_correlationid", result.fields.correlationID)
+        add("ce_correlationid", Self.attribute(result.fields.correlationID))
         add("ce_causationid", "\(requestsTopic)/\(result.position)")
-        add("traceparent", result.fields.traceparent)
-        add("tracestate", result.fields.tracestate)
+        if let record = result.record { headers += result.fields.trace.headers(for: record) }
         headers.append(ledgerHeader(result))
         return headers
+    }
+
+    /// The text as the value of a CloudEvents attribute. Nil where it cannot be one, because it is empty or holds
+    /// control characters or noncharacters (CloudEvents 1.0.2, "Type System"). The result's value has it all the same.
+    package static func attribute(_ text: String?) -> String? {
+        guard let text, !text.isEmpty else { return nil }
+        if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return text }
+        let isAllowed = text.unicodeScalars.allSatisfy {
+            $0.properties.generalCategory != .control && !$0.properties.isNoncharacterCodePoint
+        }
+        return isAllowed ? text : nil
     }
 
     /// The header from which a ledger is restored.

@@ -77,7 +77,7 @@ package struct StartResult: Equatable, Sendable {
         result.failedHosts = []
         if result != self { return result }
         result.recordKey = nil
-        (result.fields.traceparent, result.fields.tracestate, result.fields.correlationID) = (nil, nil, nil)
+        (result.fields.trace, result.fields.correlationID) = (TraceContext(), nil)
         return result == self ? nil : result
     }
 }

@@ -7,7 +7,7 @@ package enum Command: String, CaseIterable, Sendable {
         case .run: "runs the worker, which consumes requests, calls HSS and publishes results"
         case .demo: "runs the worker with an embedded broker and a sandbox, and prints a table that must add up"
         case .request: "publishes one request, from flags or from FILE (- is standard input)"
-        case .results: "shows results from the results topic"
+        case .results: "shows results from the results topic, or counts them"
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
@@ -17,13 +17,21 @@ package enum Command: String, CaseIterable, Sendable {
         }
     }
 
-    package var operand: String? { [.request, .plan].contains(self) ? "FILE" : nil }
+    /// The placeholder of the one argument that is not a flag: `FILE`, or the words that it can be, as `a|b`.
+    package var operand: String? {
+        switch self {
+        case .request, .plan: "FILE"
+        default: nil
+        }
+    }
 }
 
 /// One row of the settings table, without the value's type.
 package struct SettingRow: Sendable {
     package let name: String
     package let placeholder: String
+    /// All valid texts; empty where there are too many.
+    package let choices: [String]
     /// The default as a user would type it; nil if there is none.
     package let defaultText: String?
     package let commands: [Command]
@@ -58,7 +66,8 @@ package struct Setting<Value: Sendable>: Sendable {
     ) {
         let parse = type.parse
         row = SettingRow(
-            name: name, placeholder: type.placeholder, defaultText: text, commands: commands, isRepeatable: repeatable,
+            name: name, placeholder: type.placeholder, choices: type.choices, defaultText: text, commands: commands,
+            isRepeatable: repeatable,
             isSecret: secret, bareText: type.placeholder.isEmpty ? "true" : bare, help: help,
             commandDefaults: overrides,
             check: { (text) throws(ValueError) in try parse(text) })

@@ -6,7 +6,7 @@ package enum Command: String, CaseIterable, Sendable {
         switch self {
         case .run: "runs the worker, which consumes requests, calls HSS and publishes results"
         case .demo: "runs the worker with an embedded broker and a sandbox, and prints a table that must add up"
-        case .request: "publishes one request, from flags or from FILE (- is standard input)"
+        case .request: "publishes requests: one from flags, or those of FILE, one per line (- is standard input)"
         case .results: "shows results from the results topic, or counts them"
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:

@@ -114,7 +114,10 @@ package enum SettingTable {
     package static let reason = Setting("reason", .text, [.request], "copied to the result")
     package static let wait = Setting(
         "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
-        "how long to wait for the result; exit 0 if it succeeded, 1 with the error if not")
+        "how long to wait for the results after the last request is sent; exit 0 if all succeeded, 1 with the errors if "
+            + "not, 75 if one is missing")
+    package static let file = Setting(
+        "file", .file, [.request], "the same as the argument FILE: requests as JSON objects, one per line")
     package static let json = Setting(
         "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object per line")
 
@@ -201,7 +204,7 @@ package enum SettingTable {
         logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
-        wait.row, follow.row, key.row, status.row, code.row, category.row, atOnce.row, since.row, until.row,
+        wait.row, file.row, follow.row, key.row, status.row, code.row, category.row, atOnce.row, since.row, until.row,
         limit.row, summary.row, format.row, olderThan.row,
         allowRepeats.row, state.row, json.row, listen.row, accessKey.row,
         secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,

@@ -1,6 +1,6 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, audit, plan, errors, sandbox, broker
+    case run, demo, request, results, audit, plan, errors, sandbox, broker, completion, man
 
     package var summary: String {
         switch self {
@@ -14,6 +14,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
         case .sandbox: "runs a stand-in for HSS and IAM on this machine"
         case .broker: "runs an embedded broker without durability, for trying things out"
+        case .completion: "prints a completion script for a shell"
+        case .man: "prints the manual page (roff)"
         }
     }
 
@@ -21,6 +23,7 @@ package enum Command: String, CaseIterable, Sendable {
     package var operand: String? {
         switch self {
         case .request, .plan: "FILE"
+        case .completion: Shell.allCases.map(\.rawValue).joined(separator: "|")
         default: nil
         }
     }

@@ -52,6 +52,8 @@ nonisolated enum Main {
             case .errors: return ErrorsCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)
+            case .completion: return try CompletionCommand.run(settings)
+            case .man: return ManCommand.run()
             }
         } catch {
             Console.complain(error.message, code: error.exitCode, json: settings.logsJSON)

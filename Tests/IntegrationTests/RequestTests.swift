@@ -250,4 +250,13 @@ extension WithoutABroker {
             #expect(try JSON(parsing: Array(line.utf8))["remedy"]?.string?.isEmpty == false)
         }
     }
+
+    @Test func `completion and man print a script and a page`() throws {
+        #expect(
+            try run(Executable.binary.path, ["completion", "bash"]).contains(
+                "complete -F _plugin_starter plugin-starter"))
+        #expect(try run(Executable.binary.path, ["completion", "zsh"]).hasPrefix("#compdef plugin-starter\n"))
+        #expect(try run(Executable.binary.path, ["completion", "fish"]).contains("complete -c plugin-starter"))
+        #expect(try run(Executable.binary.path, ["man"]).hasPrefix(".TH PLUGIN\\-STARTER 1\n"))
+    }
 }

@@ -88,7 +88,7 @@ import Testing
         (["results", "--status", "done"], "must be one of: succeeded"), (["request", "a", "b"], "is not expected"),
         (["results", "--category", "hosts"], "must be one of: invalid"),
         (["results", "--format", "xml"], "must be one of: table, json, ocsf"),
-        (["results", "--until", "1"], "must be a duration"),
+        (["results", "--until", "1"], "must be a duration"), (["man", "page"], "is not expected"),
     ]) func `an error is named with its rule`(_ arguments: [String], _ says: String) { Self.fails(arguments, says) }
 
     @Test(arguments: [

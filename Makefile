@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := librdkafka-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libyaml-dev pkg-config
-TEST_APT := kcat jq python3-venv
+TEST_APT := kcat jq python3-venv zsh fish groff-base
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-storm \
+.PHONY: help deps test-deps swift build release man demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-storm \
 	bench-ledger bench-pacing bench-restore clean
 
 help: ## lists these commands
@@ -41,6 +41,10 @@ build: swift deps ## builds the program for debugging
 
 release: swift deps ## builds the program for release: .build/release/plugin-starter
 	swift build -c release --static-swift-stdlib --product plugin-starter $(FLAGS)
+
+man: build ## writes the manual page: .build/man/man1/plugin-starter.1 (man -l shows it)
+	@mkdir -p .build/man/man1
+	$(BINARY) man > .build/man/man1/plugin-starter.1
 
 demo: build ## runs the worker with an embedded broker and a sandbox; prints a table that must add up
 	$(BINARY) demo

@@ -65,11 +65,12 @@ let package = Package(
         target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         target("Planning", ["Core", "Sandbox"]),
+        target("Reporting", ["Core"]),
         .executableTarget(
             name: "plugin-starter",
             dependencies: [
                 "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "Schemas",
-                "CLinux",
+                "Reporting", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -92,6 +93,7 @@ let package = Package(
         tests("HSSTests", ["HSS", "HTTP", "Core", "Crypto"], exclude: ["Fixtures"]),
         tests("SettingsTests", ["Settings", "Core"]),
         tests("PlanningTests", ["Planning", "Core"]),
+        tests("ReportingTests", ["Reporting", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),

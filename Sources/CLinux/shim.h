@@ -2,6 +2,7 @@
 #pragma once
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -20,3 +21,9 @@ static inline int64_t pstime_nanoseconds(clockid_t clock) {
 
 // A wrapper, because prctl is variadic and Swift cannot import variadic C functions.
 static inline int psprctl_parent_death_signal(int number) { return prctl(PR_SET_PDEATHSIG, number, 0, 0, 0); }
+
+// Also a wrapper of a variadic function. The columns of a terminal; 0 where the descriptor is none, or does not know.
+static inline int psterminal_columns(int descriptor) {
+    struct winsize size;
+    return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}

@@ -3,14 +3,19 @@ package enum Help {
     package static var overview: String {
         var out = "plugin-starter starts Huawei Cloud HSS plugins on hosts, as requested through Kafka.\n\n"
         out += "Usage: plugin-starter COMMAND [FLAGS]\n\nCommands:\n"
-        for command in Command.allCases { out += "  \(pad(command.rawValue, 9)) \(command.summary)\n" }
+        for command in Command.allCases { out += "  \(pad(command.rawValue, 10)) \(command.summary)\n" }
         out += "\nRun 'plugin-starter COMMAND --help' for its flags.\n"
         out +=
             "A setting is read from its flag, else PLUGIN_STARTER_NAME, else --config FILE (YAML), else its default.\n"
-        out += "Exit codes: 0 done; 1 the thing asked for did not succeed; 64 wrong usage or settings;\n"
-        out += "69 a needed service cannot be reached; 70 a bug; 75 try again; 77 not permitted.\n"
+        out += "\nExit codes:\n"
+        for (code, meaning) in exitCodes { out += "  \(pad("\(code)", 3)) \(meaning)\n" }
         return out
     }
+
+    static let exitCodes: [(code: Int, meaning: String)] = [
+        (0, "done"), (1, "the thing asked for did not succeed"), (64, "wrong usage or settings"),
+        (69, "a needed service cannot be reached"), (70, "a bug"), (75, "try again"), (77, "not permitted"),
+    ]
 
     package static func command(_ command: Command) -> String {
         let rows = SettingTable.rows.filter { $0.commands.contains(command) }
@@ -50,7 +55,7 @@ package enum Help {
         return out
     }
 
-    private static func flag(_ row: SettingRow) -> String {
+    static func flag(_ row: SettingRow) -> String {
         if row.placeholder.isEmpty { return "--\(row.name)" }
         return row.bareText == nil ? "--\(row.name) \(row.placeholder)" : "--\(row.name) [\(row.placeholder)]"
     }

@@ -1,13 +1,13 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, audit, plan, errors, schema, sandbox, broker
+    case run, demo, request, results, audit, plan, errors, schema, sandbox, broker, completion, man
 
     package var summary: String {
         switch self {
         case .run: "runs the worker, which consumes requests, calls HSS and publishes results"
         case .demo: "runs the worker with an embedded broker and a sandbox, and prints a table that must add up"
-        case .request: "publishes one request, from flags or from FILE (- is standard input)"
-        case .results: "shows results from the results topic"
+        case .request: "publishes requests: one from flags, or those of FILE, one per line (- is standard input)"
+        case .results: "shows results from the results topic, or counts them"
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
@@ -16,13 +16,17 @@ package enum Command: String, CaseIterable, Sendable {
             "prints the JSON Schema of requests or of results, or the AsyncAPI document; default: all three as one object"
         case .sandbox: "runs a stand-in for HSS and IAM on this machine"
         case .broker: "runs an embedded broker without durability, for trying things out"
+        case .completion: "prints a completion script for a shell"
+        case .man: "prints the manual page (roff)"
         }
     }
 
+    /// The placeholder of the one argument that is not a flag: `FILE`, or the words that it can be, as `a|b`.
     package var operand: String? {
         switch self {
         case .request, .plan: "FILE"
         case .schema: "request|result|asyncapi"
+        case .completion: Shell.allCases.map(\.rawValue).joined(separator: "|")
         default: nil
         }
     }
@@ -32,6 +36,8 @@ package enum Command: String, CaseIterable, Sendable {
 package struct SettingRow: Sendable {
     package let name: String
     package let placeholder: String
+    /// All valid texts; empty where there are too many.
+    package let choices: [String]
     /// The default as a user would type it; nil if there is none.
     package let defaultText: String?
     package let commands: [Command]
@@ -66,7 +72,8 @@ package struct Setting<Value: Sendable>: Sendable {
     ) {
         let parse = type.parse
         row = SettingRow(
-            name: name, placeholder: type.placeholder, defaultText: text, commands: commands, isRepeatable: repeatable,
+            name: name, placeholder: type.placeholder, choices: type.choices, defaultText: text, commands: commands,
+            isRepeatable: repeatable,
             isSecret: secret, bareText: type.placeholder.isEmpty ? "true" : bare, help: help,
             commandDefaults: overrides,
             check: { (text) throws(ValueError) in try parse(text) })

@@ -1,3 +1,5 @@
+internal import Core
+
 /// Every setting. Flags, environment variables, YAML keys, defaults, help and docs/settings.md are made from this
 /// table.
 package enum SettingTable {
@@ -93,11 +95,16 @@ package enum SettingTable {
     package static let seed = Setting(
         "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox, .plan], "random seed")
 
-    package static let projectID = Setting("project-id", .text, [.request], "project_id of the request")
+    package static let projectID = Setting(
+        "project-id", .text, [.request, .results], "project_id of the request; results: only results of this project")
     package static let enterpriseProjectID = Setting(
         "enterprise-project-id", .text, [.request], "enterprise_project_id; default: not sent")
-    package static let pluginCode = Setting("plugin-code", .text, [.request], "plugin_code, such as ndr")
-    package static let host = Setting("host", .text, [.request], repeatable: true, "a host id")
+    package static let pluginCode = Setting(
+        "plugin-code", .text, [.request, .results],
+        "plugin_code of the request, such as ndr; results: only results of this plugin")
+    package static let host = Setting(
+        "host", .text, [.request, .results], repeatable: true,
+        "a host id of the request; results: only results of requests that name one of these hosts")
     package static let operateAll = Setting(
         "operate-all", .flag, default: "false", [.request], "all hosts of the project, in place of --host")
     package static let idempotencyKey = Setting(
@@ -113,7 +120,10 @@ package enum SettingTable {
     package static let reason = Setting("reason", .text, [.request], "copied to the result")
     package static let wait = Setting(
         "wait", .duration(.milliseconds(1)...(.seconds(86_400))), [.request], bare: "60s",
-        "how long to wait for the result; exit 0 if it succeeded, 1 with the error if not")
+        "how long to wait for the results after the last request is sent; exit 0 if all succeeded, 1 with the errors if "
+            + "not, 75 if one is missing")
+    package static let file = Setting(
+        "file", .file, [.request], "the same as the argument FILE: requests as JSON objects, one per line")
     package static let json = Setting(
         "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object per line")
 
@@ -124,6 +134,20 @@ package enum SettingTable {
         "status",
         .choice(["succeeded", "partially_succeeded", "failed", "rejected", "duplicate", "conflict", "expired"]),
         [.results], repeatable: true, "only results with this status")
+    package static let code = Setting(
+        "code", .text, [.results], repeatable: true,
+        "only results with this error code, of the request or of one of its hosts, such as HSS.1001")
+    package static let category = Setting(
+        "category", .choice(Failure.Category.allCases.map(\.rawValue)), [.results], repeatable: true,
+        "only results whose error has this category")
+    package static let until = Setting(
+        "until", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results], "only records older than this")
+    package static let summary = Setting(
+        "summary", .flag, default: "false", [.results],
+        "counts by status, error code and plugin, and over time, in place of the results")
+    package static let format = Setting(
+        "format", .choice(["table", "json", "ocsf"]), [.results],
+        "json: as --json; ocsf: one OCSF event per line (class 7001, Remediation Activity); default: table")
     package static let atOnce = Setting(
         "at-once", .flag, default: "false", [.plan], "all requests arrive at the start, not at their times")
     package static let since = Setting(
@@ -187,7 +211,8 @@ package enum SettingTable {
         logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
-        wait.row, follow.row, key.row, status.row, atOnce.row, since.row, limit.row, olderThan.row,
+        wait.row, file.row, follow.row, key.row, status.row, code.row, category.row, atOnce.row, since.row, until.row,
+        limit.row, summary.row, format.row, olderThan.row,
         allowRepeats.row, state.row, json.row, listen.row, accessKey.row,
         secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,
         maxClockSkew.row, clockOffset.row, topic.row, bootstrapFile.row, config.row,

@@ -10,6 +10,8 @@ package struct ValueError: Error {
 package struct ValueType<Value: Sendable>: Sendable {
     /// The placeholder that `--help` shows, such as `DURATION`.
     package let placeholder: String
+    /// All valid texts; empty where there are too many.
+    var choices: [String] = []
     let parse: @Sendable (String) throws(ValueError) -> Value
 }
 
@@ -31,7 +33,7 @@ extension ValueType where Value == String {
         return text
     }
     package static func choice(_ names: [String]) -> ValueType {
-        ValueType(placeholder: names.joined(separator: "|")) { (text) throws(ValueError) in
+        ValueType(placeholder: names.joined(separator: "|"), choices: names) { (text) throws(ValueError) in
             guard names.contains(text) else {
                 throw ValueError(rule: "must be one of: \(names.joined(separator: ", "))")
             }

@@ -1,5 +1,6 @@
 internal import Audit
 internal import Core
+internal import Reporting
 internal import Settings
 
 /// What an audit prints: violations as it finds them, then the counts.

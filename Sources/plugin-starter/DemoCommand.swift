@@ -140,25 +140,3 @@ nonisolated enum DemoCommand {
         }
     }
 }
-
-/// A progress bar on a terminal, and nothing elsewhere.
-nonisolated struct Progress {
-    let total: Int
-    private var shown = -1
-
-    init(total: Int) { self.total = total }
-
-    mutating func show(_ count: Int) {
-        guard Console.errorIsTerminal, count != shown else { return }
-        shown = count
-        let filled = total > 0 ? count * 40 / total : 40
-        let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 40 - filled)
-        Console.error("\r[\(bar)] \(count)/\(total)", terminator: "")
-    }
-
-    mutating func finish(_ count: Int) {
-        guard Console.errorIsTerminal else { return }
-        show(count)
-        Console.error("")
-    }
-}

@@ -13,6 +13,10 @@ nonisolated enum ErrorsCommand {
         }
         Console.print(line(["CODE", "HTTP", "CATEGORY", "WORKER", "SCOPE", "MEANING"]))
         for row in rows { Console.print(line(cells(row))) }
+        Console.print("\n" + line(["CATEGORY", "WHAT TO DO"], [10, 0]))
+        for category in Failure.Category.allCases {
+            Console.print(line([category.rawValue, category.remedy], [10, 0]))
+        }
         return 0
     }
 
@@ -26,8 +30,8 @@ nonisolated enum ErrorsCommand {
         ]
     }
 
-    private static func line(_ cells: [String]) -> String {
-        zip(cells, [11, 5, 10, 7, 11, 0]).map { cell, width in
+    private static func line(_ cells: [String], _ widths: [Int] = [11, 5, 10, 7, 11, 0]) -> String {
+        zip(cells, widths).map { cell, width in
             cell + String(repeating: " ", count: max(0, width - cell.count))
         }.joined(separator: " ")
     }
@@ -38,6 +42,7 @@ nonisolated enum ErrorsCommand {
         members += [
             .init("category", .string(row.category.rawValue)), .init("disposition", .string(row.disposition.rawValue)),
             .init("scope", .string(row.scope.rawValue)), .init("title", .string(row.title)),
+            .init("remedy", .string(row.category.remedy)),
         ]
         return .object(members)
     }

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Core
 internal import Glibc
 internal import Settings
@@ -52,6 +53,8 @@ nonisolated enum Main {
             case .schema: return try SchemaCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)
+            case .completion: return try CompletionCommand.run(settings)
+            case .man: return ManCommand.run()
             }
         } catch {
             Console.complain(error.message, code: error.exitCode, json: settings.logsJSON)
@@ -97,6 +100,17 @@ nonisolated enum Console {
         log.finish()
     }
     static var errorIsTerminal: Bool { isatty(2) == 1 }
+    /// The width of the terminal that standard output is; nil where it is none.
+    static var width: Int? {
+        let columns = Int(psterminal_columns(1))
+        return columns > 0 ? columns : nil
+    }
+    /// Whether tables have colours: on a terminal, unless NO_COLOR is set (https://no-color.org) or it has none.
+    static var hasColours: Bool {
+        let isRefused = unsafe getenv("NO_COLOR").map { unsafe $0.pointee != 0 } ?? false
+        let isDumb = unsafe getenv("TERM").map { unsafe String(cString: $0) == "dumb" } ?? false
+        return isatty(1) == 1 && !isRefused && !isDumb
+    }
 
     private static func write(_ descriptor: Int32, _ text: String) {
         let bytes = Array(text.utf8)
@@ -171,12 +185,4 @@ nonisolated enum File {
 extension Settings {
     /// Whether every line on standard error has to be JSON, because the worker's log format was set to it.
     nonisolated var logsJSON: Bool { self[SettingTable.logFormat] == "json" }
-}
-
-extension String {
-    /// The text without characters that would move a terminal's cursor or reverse the text, because a key can be any
-    /// text.
-    nonisolated var printable: String {
-        String(String.UnicodeScalarView(unicodeScalars.map { $0.isDeceptive ? "?" : $0 }))
-    }
 }

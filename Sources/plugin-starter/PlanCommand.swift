@@ -1,6 +1,7 @@
 internal import Core
 internal import Kafka
 internal import Planning
+internal import Reporting
 internal import Settings
 internal import Worker
 

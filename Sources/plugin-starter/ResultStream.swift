@@ -41,27 +41,40 @@ nonisolated struct ResultStream {
         }
     }
 
+    enum Event {
+        case result(Record, LedgerEntry)
+        /// The partition was read to the end that it had at that moment.
+        case end(Int32)
+    }
+
+    /// The next result or end, within that time. Records that are not results of the worker are left out.
+    func next(milliseconds: Int32) throws(CommandFailure) -> Event? {
+        switch reader.next(milliseconds: milliseconds) {
+        case .record(let record):
+            if let since, let time = record.timestamp, time < since { return nil }
+            return LedgerEntry(record).map { .result(record, $0) }
+        case .end(let partition): return .end(partition)
+        case .failed(let error):
+            if [.notPermitted, .insecure, .missing].contains(error.kind) {
+                throw Topics.failure(error, kafka, topic: topic)
+            }
+            return nil
+        case nil: return nil
+        }
+    }
+
     /// Passes every result on until `isOver`, or (`toEnd`) until each partition was read to its end.
     func read(
         toEnd: Bool = false, until isOver: () -> Bool, _ take: (Record, JSON) -> Void
     ) throws(CommandFailure) {
         var ended: Set<Int32> = []
         while !isOver() {
-            switch reader.next(milliseconds: 50) {
-            case .record(let record):
-                // Records that are not results of the worker are skipped.
-                if let since, let time = record.timestamp, time < since { continue }
-                guard LedgerEntry(record) != nil,
-                    let json = record.value.flatMap({ try? JSON(parsing: $0) })
-                else { continue }
-                take(record, json)
+            switch try next(milliseconds: 50) {
+            case .result(let record, _):
+                if let json = record.value.flatMap({ try? JSON(parsing: $0) }) { take(record, json) }
             case .end(let partition):
                 ended.insert(partition)
                 if toEnd && ended.count == partitions.count { return }
-            case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) {
-                    throw Topics.failure(error, kafka, topic: topic)
-                }
             case nil: break
             }
         }

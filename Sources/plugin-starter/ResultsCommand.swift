@@ -1,50 +1,97 @@
 internal import Core
 internal import Kafka
+internal import Reporting
 internal import Settings
 internal import Worker
 
-/// `results`: prints a table, or one JSON object per line.
+/// `results`: prints results as a table, as JSON or as OCSF events, or counts them.
 nonisolated enum ResultsCommand {
+    private enum Format: String { case table, json, ocsf }
+
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
+        let format = try format(settings)
         let follow = settings.value(SettingTable.follow)
-        let json = settings.value(SettingTable.json)
-        let statuses = settings.all(SettingTable.status)
+        let filter = filter(settings)
+        let until = try until(settings)
         let limit = settings[SettingTable.limit] ?? .max
+        let topic = settings.value(SettingTable.resultsTopic)
+        let table = ResultTable(width: Console.width, isColoured: Console.hasColours)
         let signals = Signals()
         let stream = try ResultStream(
             settings, try settings.kafka(), start: .beginning, since: settings[SettingTable.since])
-        var shown = 0
-        try stream.read(toEnd: !follow, until: { shown >= limit || signals.next() != nil }) { _, result in
-            guard shown < limit else { return }
-            if let key = settings[SettingTable.key], result["idempotency_key"]?.string != key { return }
-            if !statuses.isEmpty && !statuses.contains(result["status"]?.string ?? "") { return }
-            if shown == 0 && !json { Console.print(header) }
+        var summary = settings.value(SettingTable.summary) ? ResultSummary() : nil
+        var (read, shown) = (0, 0)
+        var wasStopped = false
+        func isOver() -> Bool {
+            if signals.next() != nil { wasStopped = true }
+            return wasStopped || shown >= limit
+        }
+        try stream.read(toEnd: !follow, until: isOver) { record, result in
+            if let until, let time = record.timestamp, time > until { return }
+            read += 1
+            guard shown < limit, filter.matches(result) else { return }
             shown += 1
-            Console.print(json ? String(decoding: result.bytes, as: UTF8.self) : row(result))
+            guard summary == nil else {
+                summary?.add(result)
+                return
+            }
+            switch format {
+            case .json: Console.print(result.text)
+            case .ocsf: Console.print(OCSFEvent.event(result, resultsTopic: topic).text)
+            case .table:
+                if shown == 1 { Console.print(table.header) }
+                Console.print(table.row(result))
+            }
         }
-        return 0
+        if let summary, shown > 0 {
+            Console.print(
+                format == .json ? summary.json.text : summary.text(width: Console.width ?? 80),
+                terminator: format == .json ? "\n" : "")
+        }
+        if wasStopped && !follow { Console.error("plugin-starter: stopped before the end") }
+        if shown == 0 && !wasStopped {
+            Console.error(
+                "plugin-starter: " + (read == 0 ? "\(topic) has no results" : "none of \(read) results matches"))
+        }
+        return wasStopped && !follow ? 75 : 0
     }
 
-    private static let header = line(["COMPLETED", "STATUS", "KEY", "PROJECT", "PLUGIN", "HOSTS", "TRIES", "ERROR"])
-
-    private static func row(_ result: JSON) -> String {
-        let hosts = result["operate_all"]?.bool == true ? "all" : "\(result["host_id_list"]?.array?.count ?? 0)"
-        let error = result["error"]
-        let why = [error?["code"]?.string, error?["detail"]?.string ?? error?["title"]?.string].compactMap { $0 }
-        return line([
-            result["completed_at"]?.string ?? "", result["status"]?.string ?? "",
-            result["idempotency_key"]?.string ?? "-",
-            result["project_id"]?.string ?? "-", result["plugin_code"]?.string ?? "-", hosts,
-            "\(result["attempts"]?.integer ?? 0)", why.joined(separator: " "),
-        ])
+    private static func format(_ settings: Settings) throws(CommandFailure) -> Format {
+        let isJSON = settings.value(SettingTable.json)
+        let format = settings[SettingTable.format].flatMap(Format.init)
+        if isJSON, let format, format != .json {
+            throw CommandFailure(64, "format: \"\(format.rawValue)\" cannot be combined with --json")
+        }
+        if format == .ocsf && settings.value(SettingTable.summary) {
+            throw CommandFailure(64, "format: \"ocsf\" cannot be combined with --summary")
+        }
+        return format ?? (isJSON ? .json : .table)
     }
 
-    private static func line(_ cells: [String]) -> String {
-        let widths = [24, 19, 32, 32, 8, 5, 5, 0]
-        let padded = zip(cells, widths).map { cell, width in
-            let clean = cell.printable
-            return clean + String(repeating: " ", count: max(0, width - clean.count))
+    /// The time of the last record to show.
+    private static func until(_ settings: Settings) throws(CommandFailure) -> Timestamp? {
+        guard let until = settings[SettingTable.until] else { return nil }
+        if settings.value(SettingTable.follow) {
+            throw CommandFailure(64, "until: cannot be combined with --follow, which shows new results")
         }
-        return padded.joined(separator: " ")
+        if let since = settings[SettingTable.since], since <= until {
+            throw CommandFailure(
+                64,
+                "until: \"\(until.unitText)\" must be shorter than --since \(since.unitText), both counted back from now"
+            )
+        }
+        return Clock.wall + (.zero - until)
+    }
+
+    private static func filter(_ settings: Settings) -> ResultFilter {
+        var filter = ResultFilter()
+        filter.key = settings[SettingTable.key]
+        filter.statuses = settings.all(SettingTable.status)
+        filter.codes = settings.all(SettingTable.code)
+        filter.categories = settings.all(SettingTable.category)
+        filter.projectID = settings[SettingTable.projectID]
+        filter.pluginCode = settings[SettingTable.pluginCode]
+        filter.hosts = settings.all(SettingTable.host).flatMap { $0.split(separator: ",").map(String.init) }
+        return filter
     }
 }

@@ -172,6 +172,7 @@ extension OnABroker {
             #expect(try request.wait() == 1)
             #expect(request.output.contains("mine failed"))
             #expect(request.errors.contains("HSS.0011"))
+            #expect(request.errors.hasSuffix("Then send it again with a new key.\n"))
             let table = try run(Executable.binary.path, ["results", "--key", "mine"] + common)
             #expect(table.contains("mine") && table.contains("failed"))
             let json = try run(

@@ -55,7 +55,7 @@ struct Playback {
                 switch effect {
                 case .call(let call): open.append((call.id, call.hostIDs, false))
                 case .query(let query): open.append((query.id, query.hostIDs, true))
-                case .publish(let id, let result):
+                case .publish(let id, let result, _):
                     results.append(result)
                     events.append(.published(id))
                 default: break

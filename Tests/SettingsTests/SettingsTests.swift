@@ -86,6 +86,9 @@ import Testing
         (["run", "--max-open-bytes", "64MB"], "must be a size"), (["run", "extra"], "is not expected"),
         (["run", "--kafka-property", "x"], "must be NAME=VALUE"), (["broker", "--topic", "x"], "partitions"),
         (["results", "--status", "done"], "must be one of: succeeded"), (["request", "a", "b"], "is not expected"),
+        (["results", "--category", "hosts"], "must be one of: invalid"),
+        (["results", "--format", "xml"], "must be one of: table, json, ocsf"),
+        (["results", "--until", "1"], "must be a duration"), (["man", "page"], "is not expected"),
     ]) func `an error is named with its rule`(_ arguments: [String], _ says: String) { Self.fails(arguments, says) }
 
     @Test(arguments: [

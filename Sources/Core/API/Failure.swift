@@ -1,6 +1,6 @@
 /// What a failed call means. The meaning is decided once, here, from a table.
 package struct Failure: Error, Equatable, Sendable {
-    package enum Category: String, Sendable {
+    package enum Category: String, CaseIterable, Sendable {
         case invalid, policy, expired, throttled, transient, auth, host, request, unknown
     }
 

@@ -30,6 +30,8 @@ package struct ServerResponse: Sendable {
 package enum ServerAction: Sendable {
     case respond(ServerResponse)
     case respondLater(ServerResponse, after: Duration)
+    /// Makes the answer when the time is over, on the server's thread.
+    case respondWith(@Sendable () -> ServerResponse, after: Duration)
     /// Sends no answer until the client disconnects or the server stops.
     case hang
     /// Closes the connection without an answer.

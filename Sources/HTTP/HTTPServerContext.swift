@@ -168,6 +168,7 @@ func handleRequest(
     if let held = exchange.held {
         // The connection was resumed. A hanging request is resumed only when the server stops.
         if case .respondLater(let response, _) = held { return unsafe queue(response, on: connection) }
+        if case .respondWith(let make, _) = held { return unsafe queue(make(), on: connection) }
         return .NO
     }
     if exchange.isTooLarge { return unsafe queue(ServerResponse(status: 413), on: connection) }
@@ -175,7 +176,7 @@ func handleRequest(
     let action = server.handle(exchange.request)
     switch action {
     case .respond(let response): return unsafe queue(response, on: connection)
-    case .respondLater(_, let time):
+    case .respondLater(_, let time), .respondWith(_, let time):
         exchange.held = action
         unsafe server.suspend(connection, for: time)
         return .YES

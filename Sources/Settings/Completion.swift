@@ -27,7 +27,7 @@ package enum Completion {
 
     private static func values(ofOperandOf command: Command) -> Values {
         switch command.operand {
-        case nil: .nothing
+        case nil, "KEY": .nothing
         case "FILE": .files
         case let words?: .words(words.split(separator: "|").map(String.init))
         }

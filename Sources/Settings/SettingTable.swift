@@ -3,7 +3,7 @@ internal import Core
 /// Every setting. Flags, environment variables, YAML keys, defaults, help and docs/settings.md are made from this
 /// table.
 package enum SettingTable {
-    private static let kafka: [Command] = [.run, .request, .results, .audit, .plan]
+    private static let kafka: [Command] = [.run, .request, .results, .explain, .audit, .plan]
 
     package static let bootstrapServers = Setting(
         "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
@@ -11,15 +11,16 @@ package enum SettingTable {
     package static let requestsTopic = Setting(
         "requests-topic", .text, default: "plugin.start.requests", kafka, "topic of the requests")
     package static let resultsTopic = Setting(
-        "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .audit],
+        "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .explain, .audit],
         "topic of the results, with at least as many partitions as the requests topic")
     package static let deadLetterTopic = Setting(
-        "dead-letter-topic", .text, [.run],
+        "dead-letter-topic", .text, [.run, .explain],
         "topic that the records of failed and rejected requests are also written to; default: none")
     package static let deadLetterStatus = Setting(
         "dead-letter-status", .choice(["failed", "rejected", "partially_succeeded", "conflict"]), [.run],
         repeatable: true, "status whose requests go to the dead-letter topic; default: failed and rejected")
-    package static let group = Setting("group", .text, default: "plugin-starter", [.run], "consumer group")
+    package static let group = Setting(
+        "group", .text, default: "plugin-starter", [.run, .explain], "consumer group")
     package static let kafkaProperty = Setting(
         "kafka-property", .property, kafka, repeatable: true, secret: true,
         "a librdkafka property, such as security.protocol=SASL_SSL; properties that delivery depends on are refused; "
@@ -83,6 +84,9 @@ package enum SettingTable {
     package static let adminListen = Setting(
         "admin-listen", .listenOrOff, default: "127.0.0.1:8080", [.run], "where /livez, /readyz and /metrics are served"
     )
+    package static let admin = Setting(
+        "admin", .url, [.explain], repeatable: true,
+        "admin endpoint of a worker to ask what comes next, such as http://127.0.0.1:8080")
     package static let policy = Setting(
         "policy", .file, [.run, .plan],
         "YAML file: allow-operate-all, allow-all-granted-eps, projects, plugins, max-hosts")
@@ -125,7 +129,7 @@ package enum SettingTable {
     package static let file = Setting(
         "file", .file, [.request], "the same as the argument FILE: requests as JSON objects, one per line")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .audit, .errors, .plan], "one JSON object per line")
+        "json", .flag, default: "false", [.request, .results, .explain, .audit, .errors, .plan], "one JSON object per line")
 
     package static let follow = Setting(
         "follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
@@ -151,7 +155,7 @@ package enum SettingTable {
     package static let atOnce = Setting(
         "at-once", .flag, default: "false", [.plan], "all requests arrive at the start, not at their times")
     package static let since = Setting(
-        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .audit, .plan],
+        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .explain, .audit, .plan],
         "only records newer than this; audit: applies to requests, where --state has no position yet")
     package static let limit = Setting(
         "limit", .whole(1...Int(Int32.max)), [.results, .audit],
@@ -207,7 +211,7 @@ package enum SettingTable {
         endpoint.row,
         iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, pacing.row, concurrency.row, callTimeout.row,
         connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
-        maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, logLevel.row,
+        maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, admin.row, logLevel.row,
         logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,

@@ -16,11 +16,40 @@ package struct Snapshot: Sendable {
 
 package final class SnapshotBox: Sendable {
     private let value: Mutex<Snapshot>
+    private let request = Mutex(PipelineRequest())
+
+    private struct PipelineRequest: Sendable {
+        var isWanted = false
+        var copy: PipelineCopy?
+    }
 
     init(_ snapshot: Snapshot) { value = Mutex(snapshot) }
 
     func set(_ snapshot: Snapshot) { value.withLock { $0 = snapshot } }
     var current: Snapshot { value.withLock { $0 } }
+
+    // MARK: A copy of the pipeline, for the questions that a snapshot does not answer
+
+    /// Asks for a copy with the next snapshot, which is at most a second away.
+    func wantPipeline() { request.withLock { $0.isWanted = true } }
+
+    /// A copy is kept only while somebody wants one, because changing the pipeline beside its copy costs memory.
+    func offer(_ pipeline: Pipeline, _ now: Now) {
+        request.withLock {
+            if $0.isWanted {
+                $0 = PipelineRequest(copy: PipelineCopy(pipeline: pipeline, at: now))
+            } else if let copy = $0.copy, now.uptime - copy.at.uptime > .seconds(2) {
+                $0.copy = nil
+            }
+        }
+    }
+
+    var pipelineCopy: PipelineCopy? { request.withLock { $0.copy } }
+}
+
+struct PipelineCopy: Sendable {
+    var pipeline: Pipeline
+    var at: Now
 }
 
 /// Answers the admin endpoint's requests from the last snapshot.
@@ -28,6 +57,34 @@ package struct AdminRouter: Sendable {
     let box: SnapshotBox
     /// A loop that has not turned for this long is stuck.
     static let patience: Duration = .seconds(10)
+
+    /// How long an explanation takes: until the loop has surely passed on a copy of the pipeline.
+    package static let explanationDelay: Duration = .milliseconds(1200)
+
+    /// The idempotency key of a request for `/explain?key=KEY`; nil for any other request.
+    package func keyToExplain(method: String, target: String) -> String? {
+        guard method == "GET", target.hasPrefix("/explain?") else { return nil }
+        let fields = target.dropFirst("/explain?".count).split(separator: "&")
+        guard let field = fields.first(where: { $0.hasPrefix("key=") }) else { return nil }
+        return String(percentEncoded: field.dropFirst("key=".count))
+    }
+
+    /// Must be called before `explanation`, by `explanationDelay`.
+    package func beginExplanation() { box.wantPipeline() }
+
+    /// What this worker knows about the open requests with this key, as JSON; nil where the loop did not answer.
+    package func explanation(ofKey key: String) -> JSON? {
+        guard let copy = box.pipelineCopy else { return nil }
+        let snapshot = box.current
+        let requests = copy.pipeline.explanations(ofKey: key, now: copy.at)
+        return .object([
+            .init("at", .string(copy.at.wall.description)), .init("idempotency_key", .string(key)),
+            .init("standby", .bool(snapshot.isStandby)),
+            .init("not_ready", .array(snapshot.notReady.map(JSON.string))),
+            .init("open_requests", .integer(Int64(copy.pipeline.openCount))),
+            .init("requests", .array(requests.map(\.json))),
+        ])
+    }
 
     package func answer(method: String, path: String, uptime: Uptime) -> (status: Int, type: String, body: String) {
         guard method == "GET" || method == "HEAD" else {
@@ -52,7 +109,26 @@ package struct AdminRouter: Sendable {
                 )
                 : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined())
         case "/metrics": return (200, "text/plain; version=0.0.4; charset=utf-8", snapshot.metrics.text)
-        default: return (404, "text/plain; charset=utf-8", "try /livez, /readyz or /metrics\n")
+        default: return (404, "text/plain; charset=utf-8", "try /livez, /readyz, /metrics or /explain?key=KEY\n")
         }
+    }
+}
+
+extension String {
+    /// Nil where the text is not UTF-8 in percent-encoding (RFC 3986, section 2.1).
+    init?(percentEncoded text: Substring) {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap({ Character(Unicode.Scalar($0)).hexDigitValue }),
+                let low = rest.popFirst().flatMap({ Character(Unicode.Scalar($0)).hexDigitValue })
+            else { return nil }
+            bytes.append(UInt8(high << 4 | low))
+        }
+        self.init(validating: bytes, as: UTF8.self)
     }
 }

@@ -143,6 +143,7 @@ final class StatusReporter {
         let now = Clock.uptime
         (shownAt, isStale) = (now, false)
         measure(pipeline, state, now)
+        box.offer(pipeline, Clock.now)
         box.set(
             Snapshot(
                 turnedAt: now, notReady: notReady(pipeline, state), isStandby: state.isStandby, notes: notes(pipeline),

@@ -76,6 +76,10 @@ nonisolated enum RunCommand {
         limits.maximumBodyBytes = 1024
         do throws(HTTPError) {
             let server = try HTTPServer(address: listen.address, port: listen.port, limits: limits) { request in
+                if let key = router.keyToExplain(method: request.method, target: request.target) {
+                    router.beginExplanation()
+                    return .respondWith({ explanation(key, router) }, after: AdminRouter.explanationDelay)
+                }
                 let answer = router.answer(method: request.method, path: request.path, uptime: Clock.uptime)
                 return .respond(
                     ServerResponse(
@@ -97,6 +101,14 @@ nonisolated enum RunCommand {
         } catch {
             throw WorkerFailure(64, "admin-listen: \(error)")
         }
+    }
+
+    private static func explanation(_ key: String, _ router: AdminRouter) -> ServerResponse {
+        let json = router.explanation(ofKey: key)
+        return ServerResponse(
+            status: json == nil ? 503 : 200,
+            headers: [("Content-Type", json == nil ? "text/plain; charset=utf-8" : "application/json")],
+            body: json.map { $0.bytes + [UInt8(ascii: "\n")] } ?? Array("the main loop did not answer\n".utf8))
     }
 
     /// `instance`: the prefix of this process's call ids, so that HSS can tell the workers apart.

@@ -207,3 +207,8 @@ extension Coalescer {
         return byAge.first.map { hold.due($0.key, early: first) } ?? first ?? .zero
     }
 }
+
+extension Coalescer {
+    /// Until when the scope rests after a failed call; nil where nothing waits in it.
+    func restsUntil(_ scope: Scope) -> Uptime? { numbers[scope].map { lines[$0].notBefore } }
+}

@@ -3,7 +3,7 @@
 ///
 /// A request is *waiting* (in the coalescer, or behind an earlier request with its key), *called*, or *publishing*. It
 /// ends when its result is acknowledged. Only then is its offset done and its key remembered.
-package struct Pipeline {
+package struct Pipeline: Sendable {
     package struct Configuration: Equatable, Sendable {
         package var quota: RateLimit?
         /// Part of each record's identity.

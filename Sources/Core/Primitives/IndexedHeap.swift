@@ -59,3 +59,5 @@ struct IndexedHeap<ID: Hashable, Key: Comparable> {
         places[entries[other].id] = other
     }
 }
+
+extension IndexedHeap: Sendable where ID: Sendable, Key: Sendable {}

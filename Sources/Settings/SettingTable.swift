@@ -129,7 +129,8 @@ package enum SettingTable {
     package static let file = Setting(
         "file", .file, [.request], "the same as the argument FILE: requests as JSON objects, one per line")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .explain, .audit, .errors, .plan], "one JSON object per line")
+        "json", .flag, default: "false", [.request, .results, .explain, .audit, .errors, .plan],
+        "one JSON object per line")
 
     package static let follow = Setting(
         "follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
@@ -211,7 +212,8 @@ package enum SettingTable {
         endpoint.row,
         iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, pacing.row, concurrency.row, callTimeout.row,
         connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
-        maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, admin.row, logLevel.row,
+        maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, admin.row,
+        logLevel.row,
         logFormat.row,
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,

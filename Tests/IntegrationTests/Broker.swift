@@ -139,7 +139,7 @@ final class Broker: @unchecked Sendable {
         return try run("\(home)/bin/\(name)", ["--bootstrap-server", bootstrap] + arguments)
     }
 
-    private static func freePort() throws -> Int {
+    static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()

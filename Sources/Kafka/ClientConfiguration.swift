@@ -6,6 +6,11 @@ package struct ClientConfiguration: Sendable {
     /// librdkafka properties that are passed through: TLS, SASL, timeouts, fetch sizes.
     package var properties: [(name: String, value: String)]
 
+    /// The version of librdkafka: `0xMMmmrrpp`, and as text.
+    package static var libraryVersion: (number: Int, text: String) {
+        unsafe (Int(rd_kafka_version()), String(cString: rd_kafka_version_str()))
+    }
+
     package init(bootstrapServers: String, properties: [(name: String, value: String)] = []) {
         self.bootstrapServers = bootstrapServers
         self.properties = properties

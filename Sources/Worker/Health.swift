@@ -86,7 +86,10 @@ package struct AdminRouter: Sendable {
         ])
     }
 
-    package func answer(method: String, path: String, uptime: Uptime) -> (status: Int, type: String, body: String) {
+    /// `accept`: the header of that name.
+    package func answer(
+        method: String, path: String, accept: String? = nil, uptime: Uptime
+    ) -> (status: Int, type: String, body: String) {
         guard method == "GET" || method == "HEAD" else {
             return (405, "text/plain; charset=utf-8", "only GET\n")
         }
@@ -108,7 +111,15 @@ package struct AdminRouter: Sendable {
                     (snapshot.isStandby ? "standby\n" : "ok\n") + snapshot.notes.map { "note: \($0)\n" }.joined()
                 )
                 : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined())
-        case "/metrics": return (200, "text/plain; version=0.0.4; charset=utf-8", snapshot.metrics.text)
+        case "/metrics":
+            let isOpen = accept?.contains("application/openmetrics-text") ?? false
+            return (
+                200,
+                isOpen
+                    ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                    : "text/plain; version=0.0.4; charset=utf-8",
+                MetricTable.text(snapshot.metrics, .read(), isOpen ? .openMetrics : .prometheus)
+            )
         default: return (404, "text/plain; charset=utf-8", "try /livez, /readyz, /metrics or /explain?key=KEY\n")
         }
     }

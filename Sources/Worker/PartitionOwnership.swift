@@ -67,9 +67,11 @@ final class PartitionOwnership {
     func resume(_ partitions: [Int32]) { consumer.resume(partitions) }
     func subscribe() throws(KafkaError) { try consumer.subscribe() }
 
+    var isRestoring: Bool { restore != nil || awaited != nil }
+
     /// Why this worker has no work; nil if nothing prevents it.
     var waitsFor: String? {
-        if restore != nil || awaited != nil {
+        if isRestoring {
             let cause = restore?.failure.map { ": \($0.description)" } ?? ""
             return "reading results before taking requests\(cause)"
         }

@@ -12,6 +12,7 @@ final class StatusReporter {
         /// Whether the group has recently confirmed that this worker makes the calls. True if no confirmation is
         /// needed.
         var isConfirmed = true
+        var isRestoring = false
         var hasBacklog = false
         var lag: [Int32: Int64] = [:]
     }
@@ -23,6 +24,7 @@ final class StatusReporter {
     private var requestPartitions = 0
     private let box: SnapshotBox
     private var shownAt: Uptime = .zero
+    private var agesAt: Uptime = .zero
     /// Whether something may have changed since the last snapshot.
     private var isStale = true
     private static let interval: Duration = .milliseconds(200)
@@ -156,6 +158,15 @@ final class StatusReporter {
         telemetry.metrics.openBytes = pipeline.openBytes
         telemetry.metrics.waiting = pipeline.waitingCount
         telemetry.metrics.inFlight = pipeline.inFlight
+        telemetry.metrics.freeSlots = pipeline.freeSlots(now)
+        telemetry.metrics.ledgerKeys = pipeline.ledgerCount
+        telemetry.metrics.refusedProjects = pipeline.refusedProjects.count
+        telemetry.metrics.isRestoring = state.isRestoring
+        // This looks at every line, so it is done from time to time.
+        if now - agesAt >= .seconds(5) {
+            agesAt = now
+            telemetry.metrics.oldestWaiting = pipeline.oldestWaiting(now)
+        }
         telemetry.metrics.isPaused = !pipeline.wantsRecords()
         telemetry.metrics.unwrittenFor = pipeline.unwrittenFor(now)
         if case .closed = pipeline.gateState {

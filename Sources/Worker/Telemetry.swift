@@ -15,6 +15,7 @@ struct Telemetry {
         switch event {
         case .ended(let result, let took): ended(result, took, now)
         case .called(let call, let requests):
+            metrics.callsSent += 1
             metrics.requestsCalled += requests
             metrics.hostsCalled += call.hostIDs.count
             log.write(
@@ -180,7 +181,7 @@ struct Telemetry {
     }
 
     private mutating func ended(_ result: StartResult, _ took: Duration, _ now: Now) {
-        metrics.requests[result.status, default: 0] += 1
+        metrics.requests[.init(status: result.status, category: result.failure?.category), default: 0] += 1
         let seconds = result.requestTimestamp.map { (now.wall - $0).seconds } ?? took.seconds
         metrics.requestSeconds.observe(max(0, seconds))
         let isRoutine = [.succeeded, .duplicate].contains(result.status)

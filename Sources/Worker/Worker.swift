@@ -164,6 +164,7 @@ package final class Worker {
         state.isStopping = !shutdown.isRunning
         state.isStandby = ownership.isStandby
         state.waitsFor = ownership.waitsFor
+        state.isRestoring = ownership.isRestoring
         state.isConfirmed =
             !options.pipeline.needsLease || ownership.isStandby || pipeline.isLeased(Clock.uptime)
             || !ownership.hasBeenAssigned

@@ -80,7 +80,8 @@ nonisolated enum RunCommand {
                     router.beginExplanation()
                     return .respondWith({ explanation(key, router) }, after: AdminRouter.explanationDelay)
                 }
-                let answer = router.answer(method: request.method, path: request.path, uptime: Clock.uptime)
+                let answer = router.answer(
+                    method: request.method, path: request.path, accept: request.header("accept"), uptime: Clock.uptime)
                 return .respond(
                     ServerResponse(
                         status: answer.status, headers: [("Content-Type", answer.type)], body: Array(answer.body.utf8)))

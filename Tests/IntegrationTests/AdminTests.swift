@@ -16,8 +16,9 @@ extension OnABroker {
             try eventually("the metrics count what happened", seconds: 10) {
                 let text = try run("curl", ["-s", "\(admin)/metrics"])
                 return [
-                    #"requests_total{status="succeeded"} 1"#, #"requests_total{status="duplicate"} 1"#,
-                    #"requests_total{status="failed"} 1"#, #"calls_total{result="succeeded"} 1"#,
+                    #"requests_total{status="succeeded",category=""} 1"#,
+                    #"requests_total{status="duplicate",category=""} 1"#,
+                    #"requests_total{status="failed",category="host"} 1"#, #"calls_total{result="succeeded"} 1"#,
                     #"calls_total{result="host"} 1"#, "open_requests 0", "request_seconds_count 3",
                 ].allSatisfy { text.contains("plugin_starter_" + $0) }
             }

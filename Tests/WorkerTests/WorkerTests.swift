@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Core
@@ -62,14 +63,41 @@ import Testing
         #expect(working.answer(method: "GET", path: "/", uptime: .zero).status == 404)
     }
 
-    @Test func `every family of the metrics has help, type and the project's prefix`() {
+    @Test func `the metrics are in both formats, and the docs' table has each of them`() throws {
         var metrics = Metrics()
         metrics.requestSeconds.observe(0.02)
         metrics.requestSeconds.observe(7200)
-        let lines = metrics.text.split(separator: "\n")
-        for line in lines where !line.hasPrefix("#") { #expect(line.hasPrefix("plugin_starter_")) }
-        #expect(lines.filter { $0.hasPrefix("# HELP") }.count == lines.filter { $0.hasPrefix("# TYPE") }.count)
-        #expect(metrics.text.contains("plugin_starter_request_seconds_bucket{le=\"0.025\"} 1"))
-        #expect(metrics.text.contains("plugin_starter_request_seconds_bucket{le=\"+Inf\"} 2"))
+        metrics.requests[.init(status: .failed, category: .host)] = 3
+        (metrics.callsSent, metrics.requestsCalled, metrics.freeSlots) = (2, 9, 4)
+        let text = MetricTable.text(metrics, .read(), .prometheus)
+        let lines = text.split(separator: "\n")
+        for line in lines where !line.hasPrefix("#") {
+            #expect(line.hasPrefix("plugin_starter_") || line.hasPrefix("process_"))
+        }
+        #expect(lines.filter { $0.hasPrefix("# HELP") }.count == MetricTable.families.count)
+        for sample in [
+            #"request_seconds_bucket{le="0.025"} 1"#, #"request_seconds_bucket{le="+Inf"} 2"#,
+            #"requests_total{status="failed",category="host"} 3"#, "calls_saved_total 7", "quota_slots_free 4",
+            #"requests_total{status="succeeded",category=""} 0"#, #"oldest_waiting_seconds{priority="bulk"} 0.0"#,
+        ] { #expect(lines.contains("plugin_starter_\(sample)"), "\(sample)") }
+        let figures = ProcessFigures.read()
+        #expect(figures.residentBytes > 1 << 20 && figures.openFiles > 2 && figures.startedAt > 1_700_000_000)
+        let open = MetricTable.text(metrics, figures, .openMetrics)
+        #expect(open.contains("# TYPE plugin_starter_calls_saved counter\nplugin_starter_calls_saved_total 7\n"))
+        #expect(open.hasSuffix("# EOF\n"))
+    }
+
+    @Test func `the docs' table of metrics is up to date`() throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("docs/operations.md")
+        var text = try String(contentsOf: file, encoding: .utf8)
+        let start = try #require(text.range(of: "| name | type | is |\n")?.lowerBound)
+        let end = try #require(text.range(of: "\n\n", range: start..<text.endIndex)?.lowerBound)
+        if ProcessInfo.processInfo.environment["UPDATE_EXAMPLES"] == "1" {
+            text.replaceSubrange(start...end, with: MetricTable.markdown)
+            try text.write(to: file, atomically: true, encoding: .utf8)
+        } else {
+            #expect(text[start...end] == MetricTable.markdown)
+        }
     }
 }

@@ -211,4 +211,16 @@ extension Coalescer {
 extension Coalescer {
     /// Until when the scope rests after a failed call; nil where nothing waits in it.
     func restsUntil(_ scope: Scope) -> Uptime? { numbers[scope].map { lines[$0].notBefore } }
+
+    /// The arrival of the oldest request of each class that waits. O(lines).
+    func oldest() -> [Priority: Uptime] {
+        var found: [Priority: Uptime] = [:]
+        for line in lines.indices where lines[line].count > 0 {
+            for head in heads(of: line) {
+                found[head.demand.priority] = min(
+                    found[head.demand.priority] ?? head.demand.arrived, head.demand.arrived)
+            }
+        }
+        return found
+    }
 }

@@ -106,6 +106,12 @@ package struct Pipeline: Sendable {
     package var unansweredSince: Uptime? { permits.breaker.state == .closed ? nil : permits.breaker.since }
     package var openBytes: Int { open.bytes }
     package var waitingCount: Int { coalescer.waitingCount }
+    /// How long the oldest waiting request of each class has waited. Looks at every line.
+    package func oldestWaiting(_ now: Uptime) -> [Priority: Duration] { coalescer.oldest().mapValues { now - $0 } }
+    /// How many calls the quota allows now; nil where there is none.
+    package func freeSlots(_ now: Uptime) -> Int? { permits.calls.limit.map { $0.calls - permits.calls.used(at: now) } }
+    /// How many keys the ledgers remember.
+    package var ledgerCount: Int { partitions.values.reduce(0) { $0 + $1.ledger.count } }
     package var inFlight: Int { calls.count }
     /// Whether no other worker of the group can be calling.
     package func isLeased(_ now: Uptime) -> Bool { permits.isLeased(now) }

@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv zsh fish groff-base
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release man demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-storm \
+.PHONY: help deps test-deps swift build release man demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-copy bench-latency bench-storm \
 	bench-ledger bench-pacing bench-restore clean
 
 help: ## lists these commands
@@ -104,6 +104,13 @@ chaos-quota: build test-deps ## the same with a quota, so that one worker calls 
 	QUOTA=$(QUOTA) ACTIONS=kill,term,stop,join,cut-kafka,hole-kafka,kill-broker KILLS=$(or $(KILLS),8) \
 		REQUESTS=$(or $(REQUESTS),3000) SEED=$(or $(SEED),5) PLUGIN_STARTER=$${PLUGIN_STARTER:-$(BINARY)} \
 		.build/venv/bin/python -B Tests/Chaos/chaos.py
+
+bench-copy: release test-deps ## measures requests that are all repeats, next to a loop that only copies records, on a real broker (KAFKA_HOME)
+	swift build -c release --product bench-copy $(FLAGS)
+	Tests/Bench/copy
+
+bench-latency: release test-deps ## measures the time that the worker adds to a request, at RATE=500 requests a second, on a real broker (KAFKA_HOME)
+	Tests/Bench/latency
 
 bench-ledger: swift deps ## measures the ledger: memory per key, restore speed, time per request
 	swift build -c release --product bench-ledger $(FLAGS)

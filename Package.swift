@@ -87,6 +87,10 @@ let package = Package(
         .executableTarget(
             name: "bench-pacing", dependencies: ["Core", "Planning"], path: "Tests/Bench/Pacing", swiftSettings: strict),
 
+        // Not a product: `make bench-copy` runs it.
+        .executableTarget(
+            name: "bench-copy", dependencies: ["Core", "Kafka"], path: "Tests/Bench/Copy", swiftSettings: strict),
+
         tests("CoreTests", ["Core", "Crypto"]),
         tests("KafkaTests", ["Kafka", "Core", "CLinux"]),
         tests("HTTPTests", ["HTTP", "Core"]),

@@ -9,9 +9,28 @@ package struct ExactText: Hashable, Comparable, Sendable {
         // Texts are almost always native, and then their bytes are compared at once.
         unsafe a.text.utf8.withContiguousStorageIfAvailable { one in
             unsafe b.text.utf8.withContiguousStorageIfAvailable { other in
-                unsafe one.count == other.count && (one.baseAddress == other.baseAddress || one.elementsEqual(other))
+                unsafe one.count == other.count
+                    && (one.baseAddress == other.baseAddress
+                        || hasSameBytes(UnsafeRawBufferPointer(one), UnsafeRawBufferPointer(other)))
             }
         }.flatMap { $0 } ?? a.text.utf8.elementsEqual(b.text.utf8)
+    }
+
+    /// Eight bytes at a time, because each lookup of a project or host compares two texts. The lengths must be equal.
+    private static func hasSameBytes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+        var index = 0
+        while index + 8 <= a.count {
+            guard
+                unsafe a.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                    == b.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            else { return false }
+            index += 8
+        }
+        while index < a.count {
+            guard unsafe a[index] == b[index] else { return false }
+            index += 1
+        }
+        return true
     }
 
     package static func < (a: Self, b: Self) -> Bool { a.text.utf8.lexicographicallyPrecedes(b.text.utf8) }

@@ -38,6 +38,9 @@ package enum SettingTable {
     package static let endpoint = Setting("endpoint", .url, [.run], "HSS's address, in place of --region")
     package static let iamEndpoint = Setting(
         "iam-endpoint", .url, [.run], "IAM's address, for a user's token; default: the region's")
+    package static let allowPlainHTTP = Setting(
+        "allow-plain-http", .flag, default: "false", [.run],
+        "allow an endpoint with http:// on another machine, where calls and passwords can be read on their way")
     package static let projectName = Setting(
         "project-name", .text, [.run], "project that a user's token is for; default: the region")
     package static let concurrency = Setting(
@@ -210,7 +213,8 @@ package enum SettingTable {
         bootstrapServers.row, requestsTopic.row, resultsTopic.row, deadLetterTopic.row, deadLetterStatus.row,
         group.row, kafkaProperty.row, region.row,
         endpoint.row,
-        iamEndpoint.row, projectName.row, quota.row, hostsPerCall.row, pacing.row, concurrency.row, callTimeout.row,
+        iamEndpoint.row, allowPlainHTTP.row, projectName.row, quota.row, hostsPerCall.row, pacing.row, concurrency.row,
+        callTimeout.row,
         connectTimeout.row, retryFor.row, quarantine.row, dedupeWindow.row, ordering.row, maxOpen.row, maxOpenBytes.row,
         maxRequestBytes.row, shutdownTimeout.row, sessionTimeout.row, policy.row, adminListen.row, admin.row,
         logLevel.row,

@@ -143,6 +143,13 @@ nonisolated enum RunCommand {
                 region == nil ? "region: give --region, or --endpoint" : "region: give --region or --endpoint, not both"
             )
         }
+        for setting in [SettingTable.endpoint, SettingTable.iamEndpoint] {
+            guard let url = settings[setting], Endpoint(url: url)?.isExposed ?? false,
+                !settings.value(SettingTable.allowPlainHTTP)
+            else { continue }
+            throw CommandFailure(
+                64, "\(setting.row.name): \(url) must be https://, or give --allow-plain-http")
+        }
         let iam = settings[SettingTable.iamEndpoint].flatMap(Endpoint.init(url:))
         if let region {
             guard let hss = Endpoint.hss(region: region) else {

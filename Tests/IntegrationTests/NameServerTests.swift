@@ -39,7 +39,8 @@ extension OnABroker {
             try "nameserver \(Silent.address)\noptions timeout:15 attempts:2\n".write(
                 to: file, atomically: true, encoding: .utf8)
             let arguments = bench.arguments([
-                "--endpoint", "http://hss.silent.example", "--connect-timeout", "1s", "--call-timeout", "2s",
+                "--endpoint", "http://hss.silent.example", "--allow-plain-http", "--connect-timeout", "1s",
+                "--call-timeout", "2s",
                 "--admin-listen", "127.0.0.1:0",
             ])
             return try Executable(

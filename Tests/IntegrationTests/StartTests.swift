@@ -186,6 +186,25 @@ extension OnABroker {
 }
 
 @Suite struct WithoutABroker {
+    @Test(arguments: [
+        ("http://hss.example.com", true), ("http://10.0.0.1:8081", true), ("http://127.0.0.1.example.com", true),
+        ("http://[fe80::1]", true), ("https://hss.example.com", false), ("http://127.0.0.1:1", false),
+        ("http://localhost:1", false), ("http://[::1]:1", false),
+    ]) func `an endpoint without TLS is refused except on this machine`(_ url: String, _ isRefused: Bool) throws {
+        let arguments = ["run", "--bootstrap-servers", "127.0.0.1:1", "--admin-listen", "off", "--endpoint", url]
+        for allowed in [[], ["--allow-plain-http"]] {
+            let worker = try Executable.starter(arguments + allowed, environment: WorkerHarness.credentials)
+            if isRefused && allowed.isEmpty {
+                #expect(try worker.wait() == 64)
+                #expect(worker.errors.contains("endpoint: \(url) must be https://, or give --allow-plain-http"))
+            } else {
+                try worker.says("starting")
+                worker.signal(SIGKILL)
+                try worker.wait()
+            }
+        }
+    }
+
     @Test func `the demo adds up and exits 0`() throws {
         let demo = try Executable.starter(["demo", "--requests", "60"])
         #expect(try demo.wait(seconds: 90) == 0, "\(demo.errors)")

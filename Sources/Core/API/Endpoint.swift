@@ -6,6 +6,15 @@ package struct Endpoint: Equatable, Sendable {
     /// default port, as proxies and gateways write it.
     package let host: String
 
+    /// Whether what is sent there can be read on its way. Nothing leaves this machine on its way to a loopback address.
+    package var isExposed: Bool {
+        guard url.hasPrefix("http://") else { return false }
+        let name = host.hasPrefix("[") ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
+        if name == "localhost" || name == "[::1]" { return false }
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return !(parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil })
+    }
+
     /// A base URL without path, query or user.
     package init?(url: String) {
         let text = url.hasSuffix("/") ? String(url.dropLast()) : url

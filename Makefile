@@ -7,7 +7,7 @@ TEST_APT := kcat jq python3-venv zsh fish groff-base
 FLAGS := --explicit-target-dependency-import-check error
 BINARY := .build/debug/plugin-starter
 
-.PHONY: help deps test-deps swift build release man demo test kafka lint schemas compose-check simulate chaos chaos-quota fuzz bench bench-compare bench-copy bench-latency bench-storm \
+.PHONY: help deps test-deps swift systemd build release man demo test kafka lint schemas compose-check deploy-check simulate chaos chaos-quota fuzz bench bench-compare bench-copy bench-latency bench-storm \
 	bench-ledger bench-pacing bench-restore clean
 
 help: ## lists these commands
@@ -85,6 +85,36 @@ schemas: test-deps ## checks the schemas and their examples; with ASYNCAPI_SCHEM
 
 compose-check: test-deps ## checks docker-compose.yml
 	.build/venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+# promtool is in Debian's package prometheus. That package starts a server, so it is unpacked and not installed.
+PROMTOOL := $(or $(shell command -v promtool),.build/prometheus/usr/bin/promtool)
+.build/prometheus/usr/bin/promtool:
+	@echo "fetching promtool"
+	@rm -rf .build/prometheus && mkdir -p .build/prometheus
+	@$(SUDO) apt-get update -qq
+	@cd .build/prometheus && apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg -x prometheus_*.deb .
+
+# Prints nothing where the unit is right, and exits 0 also where it is wrong. The program need not be installed.
+VERIFY := sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' deploy/systemd/plugin-starter.service \
+	> .build/deploy/plugin-starter.service && systemd-analyze verify --man=no .build/deploy/plugin-starter.service 2>&1
+deploy-check: test-deps $(PROMTOOL) ## checks deploy/: alerts and their tests, dashboard, runbook, manifests, the systemd unit
+	@command -v systemd-analyze >/dev/null || $(MAKE) -s systemd
+	@.build/venv/bin/python -c 'import kubernetes_validate' 2>/dev/null \
+		|| .build/venv/bin/pip install -q --disable-pip-version-check kubernetes-validate==1.37.0
+	@mkdir -p .build/deploy
+	.build/venv/bin/python -B Tests/Deploy/test_check.py
+	.build/venv/bin/python -B Tests/Deploy/check.py
+	$(PROMTOOL) check config deploy/prometheus/prometheus.yml
+	$(PROMTOOL) test rules deploy/prometheus/alerts.test.yml
+	.build/venv/bin/python -B Tests/Deploy/check.py rules .build/deploy/dashboard.yml
+	$(PROMTOOL) check rules .build/deploy/dashboard.yml
+	.build/venv/bin/kubernetes-validate --strict deploy/kubernetes/*.yaml
+	found=$$($(VERIFY)) && echo "$$found" && [ -z "$$found" ]
+	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/plugin-starter.service | tail -1; \
+		exit $${PIPESTATUS[0]}
+
+systemd:
+	$(call install,systemd)
 
 bench: release test-deps ## measures requests per second end to end, on a real broker (KAFKA_HOME or KAFKA_BOOTSTRAP_SERVERS)
 	Tests/Bench/throughput

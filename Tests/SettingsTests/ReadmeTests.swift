@@ -117,7 +117,7 @@ private struct Document {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
     private static let extensions = [".swift", ".json", ".py", ".md", ".yml"]
-    private static let folders = ["Sources/", "Tests/", "schemas/", "docs/", ".ci/"]
+    private static let folders = ["Sources/", "Tests/", "schemas/", "docs/", "deploy/", ".ci/"]
 
     /// From the root of the repository.
     let path: String

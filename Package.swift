@@ -61,13 +61,15 @@ let package = Package(
         target("HSS", ["Core", "Crypto", "HTTP"]),
         target("Settings", ["Core", "CYaml"]),
         target("Audit", ["Core", "Crypto"]),
-        target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
+        target("Checking", ["Core"]),
+        target("Worker", ["Core", "Kafka", "HTTP", "HSS", "Checking", "CLinux"]),
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         target("Planning", ["Core", "Sandbox"]),
         .executableTarget(
             name: "plugin-starter",
             dependencies: [
-                "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "CLinux",
+                "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "Checking",
+                "CLinux",
             ],
             swiftSettings: strict),
 
@@ -91,6 +93,7 @@ let package = Package(
         tests("SettingsTests", ["Settings", "Core"]),
         tests("PlanningTests", ["Planning", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
+        tests("CheckingTests", ["Checking", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
         tests("IntegrationTests", ["Core", "Crypto", "HTTP", "Kafka", "CLinux"]),

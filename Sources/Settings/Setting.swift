@@ -1,6 +1,6 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, audit, plan, errors, sandbox, broker
+    case run, demo, request, results, audit, plan, check, errors, sandbox, broker
 
     package var summary: String {
         switch self {
@@ -11,6 +11,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
+        case .check:
+            "checks brokers, topics, rights, clocks, credential and policy before the first request, and names remedies"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
         case .sandbox: "runs a stand-in for HSS and IAM on this machine"
         case .broker: "runs an embedded broker without durability, for trying things out"

@@ -48,6 +48,7 @@ nonisolated enum Main {
             case .results: return try ResultsCommand.run(settings)
             case .audit: return try AuditCommand.run(settings)
             case .plan: return try PlanCommand.run(settings)
+            case .check: return try CheckCommand.run(settings, environment)
             case .errors: return ErrorsCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)
             case .broker: return try BrokerCommand.run(settings)

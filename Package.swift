@@ -62,7 +62,8 @@ let package = Package(
         target("Settings", ["Core", "CYaml"]),
         target("Audit", ["Core", "Crypto"]),
         target("Schemas", []),
-        target("Worker", ["Core", "Kafka", "HTTP", "HSS", "CLinux"]),
+        target("Checking", ["Core"]),
+        target("Worker", ["Core", "Kafka", "HTTP", "HSS", "Checking", "CLinux"]),
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         target("Planning", ["Core", "Sandbox"]),
         target("Reporting", ["Core"]),
@@ -70,7 +71,7 @@ let package = Package(
             name: "plugin-starter",
             dependencies: [
                 "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "Schemas",
-                "Reporting", "CLinux",
+                "Reporting", "Checking", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -99,6 +100,7 @@ let package = Package(
         tests("PlanningTests", ["Planning", "Core"]),
         tests("ReportingTests", ["Reporting", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
+        tests("CheckingTests", ["Checking", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),
         tests("SchemaTests", ["Schemas", "Core", "Settings"], exclude: ["Fixtures"]),

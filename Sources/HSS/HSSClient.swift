@@ -1,7 +1,7 @@
 package import Core
 package import HTTP
 
-/// A client for the used part of the HSS API: StartPlugin and ListPluginStatus (HSS API reference, "Plugin
+/// A client for the used part of the HSS API: StartPlugin, ListPluginStatus and ListPlugins (HSS API reference, "Plugin
 /// management"). Calls and replies are matched by id, on the loop's thread. The client does not decide which calls may
 /// be sent.
 package final class HSSClient {
@@ -22,11 +22,21 @@ package final class HSSClient {
     enum Operation {
         case start(StartCall)
         case status(StatusQuery)
+        case plugins(PluginQuery)
 
         var id: CallID {
             switch self {
             case .start(let call): call.id
             case .status(let query): query.id
+            case .plugins(let query): query.id
+            }
+        }
+
+        var list: ReplyParser.List? {
+            switch self {
+            case .start: nil
+            case .status: .hosts
+            case .plugins: .plugins
             }
         }
     }
@@ -67,6 +77,7 @@ package final class HSSClient {
 
     package func start(_ call: StartCall, now: Now) { begin(.start(call), now) }
     package func status(_ query: StatusQuery, now: Now) { begin(.status(query), now) }
+    package func plugins(_ query: PluginQuery, now: Now) { begin(.plugins(query), now) }
 
     /// Whether a credential file changed since the last check.
     package func credentialsChanged(now: Now) -> Bool {
@@ -98,8 +109,7 @@ package final class HSSClient {
                 continue
             }
             guard let (operation, token) = sent.removeValue(forKey: completion.id) else { continue }
-            let isStatus = if case .status = operation { true } else { false }
-            var reply = ReplyParser.reply(completion, isStatus: isStatus, redactor: redactor)
+            var reply = ReplyParser.reply(completion, list: operation.list, redactor: redactor)
             if let token { judge(token, by: &reply) }
             replies.append((completion.id, reply))
         }
@@ -187,6 +197,11 @@ package final class HSSClient {
             parameters += query.hostIDs.map { ("host_ids", $0) }
             message = Signer.Message(
                 method: "GET", path: ["v5", query.projectID, "plugins", "attachments"], query: parameters,
+                headers: headers(query.projectID))
+        case .plugins(let query):
+            message = Signer.Message(
+                method: "GET", path: ["v5", query.projectID, "plugins"],
+                query: query.enterpriseProjectID.map { [("enterprise_project_id", $0)] } ?? [],
                 headers: headers(query.projectID))
         }
         // Each segment is encoded separately, so that no text can become another segment, a query or a fragment.

@@ -3,8 +3,12 @@ package import HTTP
 
 /// Parses an HTTP answer into a `Reply`, in every observed format of HSS, IAM and the gateway in front of them.
 package enum ReplyParser {
-    /// `redactor` removes secrets from the server's texts before anything is cut.
-    package static func reply(_ completion: HTTPCompletion, isStatus: Bool = false, redactor: Redactor = Redactor())
+    /// What the rows of an answer's list are.
+    package enum List: Sendable { case hosts, plugins }
+
+    /// `list` is what the answer must hold a list of. `redactor` removes secrets from the server's texts before
+    /// anything is cut.
+    package static func reply(_ completion: HTTPCompletion, list: List? = nil, redactor: Redactor = Redactor())
         -> Reply
     {
         func cut(_ text: String, _ bytes: Int) -> String { Self.cut(redactor.clean(text), bytes) }
@@ -23,9 +27,13 @@ package enum ReplyParser {
         }
         let json = (try? JSON(parsing: completion.body)).flatMap { $0.isObject ? $0 : nil }
         if reply.isSuccess {
-            if isStatus && !(json.map { rows($0, into: &reply) } ?? false) {
+            switch list {
+            case .hosts where !(json.map { rows($0, into: &reply) } ?? false):
                 // Accepted as an answer, it would report every host as unknown.
                 reply.transport = .lost("no complete list of hosts in the answer")
+            case .plugins where !(json.map { plugins($0, into: &reply) } ?? false):
+                reply.transport = .lost("no list of plugins in the answer")
+            default: break
             }
             return reply
         }
@@ -71,6 +79,18 @@ package enum ReplyParser {
         }
         reply.totalHosts = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.hosts.count
         return reply.totalHosts <= reply.hosts.count
+    }
+
+    /// Returns false if there is no list. An unknown `display_mode` allows all operations.
+    private static func plugins(_ json: JSON, into reply: inout Reply) -> Bool {
+        guard let list = json["data_list"]?.array else { return false }
+        reply.plugins = list.prefix(1000).compactMap { row in
+            guard let code = row["code"]?.string else { return nil }
+            let display = row["display_mode"]?.integer.flatMap(ListedPlugin.Display.init(rawValue:))
+            return ListedPlugin(code: cut(code, 64), display: display ?? .allOperations)
+        }
+        reply.totalPlugins = json["total_num"]?.integer.map { Int(clamping: $0) } ?? reply.plugins.count
+        return true
     }
 
     /// Cuts the text to at most `bytes` bytes, at a character boundary. Replaces control and bidirectional characters

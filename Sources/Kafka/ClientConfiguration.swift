@@ -74,6 +74,18 @@ package struct ClientConfiguration: Sendable {
         }
     }
 
+    /// This configuration without credentials, for a look at the broker's certificate. The certificate's CA is
+    /// verified, and its host name is not.
+    package var ignoringHostName: ClientConfiguration {
+        var copy = self
+        copy.properties = properties.filter {
+            !$0.name.hasPrefix("sasl.") && $0.name != "security.protocol"
+                && $0.name != "ssl.endpoint.identification.algorithm"
+        }
+        copy.properties += [("security.protocol", "SSL"), ("ssl.endpoint.identification.algorithm", "none")]
+        return copy
+    }
+
     /// Observed: 2.0.2 crashes when it refreshes the token; 2.16 works.
     static var crashesOnOAuth: Bool { rd_kafka_version() < 0x0210_0000 }
 

@@ -4,6 +4,16 @@ extension ClientConfiguration {
     /// Whether the broker assigns partitions (KIP-848). The broker then also sets the strategy and the session timeout.
     private var isAssignedByBroker: Bool { value("group.protocol")?.lowercased() == "consumer" }
 
+    private static let sharingStrategy = "range"
+    private static let exclusiveStrategy = "roundrobin"
+
+    /// How a member shares the partitions, as the coordinator names it; nil if the broker assigns them.
+    package func strategy(isExclusive: Bool) -> String? {
+        if isAssignedByBroker { return nil }
+        if isExclusive { return Self.exclusiveStrategy }
+        return value("partition.assignment.strategy") ?? Self.sharingStrategy
+    }
+
     /// A group member's settings unless a property overrides them.
     func groupDefaults(_ membership: Membership, sessionTimeout: Duration) -> [(String, String)] {
         guard !isAssignedByBroker else { return [] }
@@ -13,7 +23,7 @@ extension ClientConfiguration {
             // A member learns about a rebalance from a heartbeat's response.
             ("heartbeat.interval.ms", "\(max(50, min(500, session / 6)))"),
             // Cooperative assignment has bugs in librdkafka before 2.6. Range moves partitions in one round.
-            ("partition.assignment.strategy", "range"),
+            ("partition.assignment.strategy", Self.sharingStrategy),
         ]
     }
 
@@ -26,6 +36,6 @@ extension ClientConfiguration {
         let digits = String(since.milliseconds)
         let id = String(repeating: "0", count: max(0, 14 - digits.count)) + digits
         return [("client.id", "\(id)-\(value("client.id") ?? "plugin-starter")")]
-            + (isAssignedByBroker ? [] : [("partition.assignment.strategy", "roundrobin")])
+            + (isAssignedByBroker ? [] : [("partition.assignment.strategy", Self.exclusiveStrategy)])
     }
 }

@@ -47,7 +47,7 @@ package final class TopicMetadata {
     var hasController: Bool { unsafe brokers.contains(rd_kafka_controllerid(client.handle, 0)) }
 
     /// The most informative error that the client reported meanwhile. Prefers an error that waiting cannot fix.
-    private func reason(for code: rd_kafka_resp_err_t) -> KafkaError {
+    func reason(for code: rd_kafka_resp_err_t) -> KafkaError {
         while let event = unsafe client.poll() {
             defer { unsafe rd_kafka_event_destroy(event) }
             guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR else { continue }

@@ -28,7 +28,16 @@ package enum Help {
             if row.bareText != "true", let value = row.defaultText(for: command) { text += " [\(value)]" }
             out += "  \(pad(flag(row), width))  \(text)\n"
         }
-        if command == .run {
+        if command == .check {
+            out += "\nEach line is ok, a warning or an error, with what was found, what is wanted and the remedy.\n"
+            out += "Exit codes: 0 no error; 1 an error; 64, 69 or 77 if neither a broker nor HSS could be asked.\n"
+            out +=
+                "\nNothing is written and nothing is started. HSS gets one read: with --project-id, or a project in\n"
+            out += "the policy, it is signed and lists the plugins. So a wrong key is refused once. Six refusals in a\n"
+            out += "row lock a key for five minutes, and a running worker uses up to three of them: correct the key\n"
+            out += "before the next check.\n"
+        }
+        if [.run, .check].contains(command) {
             out += "\nCredentials: HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK (and HUAWEICLOUD_SDK_SECURITY_TOKEN), or\n"
             out +=
                 "HUAWEICLOUD_SDK_USERNAME, HUAWEICLOUD_SDK_PASSWORD, HUAWEICLOUD_SDK_DOMAIN; each also as NAME_FILE, a\n"

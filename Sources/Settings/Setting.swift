@@ -1,6 +1,6 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, explain, audit, plan, errors, schema, sandbox, broker, completion, man
+    case run, demo, request, results, explain, audit, plan, check, errors, schema, sandbox, broker, completion, man
 
     package var summary: String {
         switch self {
@@ -12,6 +12,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"
+        case .check:
+            "checks brokers, topics, rights, clocks, credential and policy before the first request, and names remedies"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
         case .schema:
             "prints the JSON Schema of requests or of results, or the AsyncAPI document; default: all three as one object"

@@ -3,7 +3,7 @@ internal import Core
 /// Every setting. Flags, environment variables, YAML keys, defaults, help and docs/settings.md are made from this
 /// table.
 package enum SettingTable {
-    private static let kafka: [Command] = [.run, .request, .results, .explain, .audit, .plan]
+    private static let kafka: [Command] = [.run, .request, .results, .explain, .audit, .plan, .check]
 
     package static let bootstrapServers = Setting(
         "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
@@ -11,7 +11,7 @@ package enum SettingTable {
     package static let requestsTopic = Setting(
         "requests-topic", .text, default: "plugin.start.requests", kafka, "topic of the requests")
     package static let resultsTopic = Setting(
-        "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .explain, .audit],
+        "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .explain, .audit, .check],
         "topic of the results, with at least as many partitions as the requests topic")
     package static let deadLetterTopic = Setting(
         "dead-letter-topic", .text, [.run, .explain],
@@ -20,7 +20,7 @@ package enum SettingTable {
         "dead-letter-status", .choice(["failed", "rejected", "partially_succeeded", "conflict"]), [.run],
         repeatable: true, "status whose requests go to the dead-letter topic; default: failed and rejected")
     package static let group = Setting(
-        "group", .text, default: "plugin-starter", [.run, .explain], "consumer group")
+        "group", .text, default: "plugin-starter", [.run, .explain, .check], "consumer group")
     package static let kafkaProperty = Setting(
         "kafka-property", .property, kafka, repeatable: true, secret: true,
         "a librdkafka property, such as security.protocol=SASL_SSL; properties that delivery depends on are refused; "
@@ -34,20 +34,20 @@ package enum SettingTable {
         "config", .file, Command.allCases, "YAML file with settings as keys; flags and environment override it")
 
     package static let region = Setting(
-        "region", .text, [.run], "HSS's region, such as cn-north-4; either this or --endpoint is required")
-    package static let endpoint = Setting("endpoint", .url, [.run], "HSS's address, in place of --region")
+        "region", .text, [.run, .check], "HSS's region, such as cn-north-4; either this or --endpoint is required")
+    package static let endpoint = Setting("endpoint", .url, [.run, .check], "HSS's address, in place of --region")
     package static let iamEndpoint = Setting(
-        "iam-endpoint", .url, [.run], "IAM's address, for a user's token; default: the region's")
+        "iam-endpoint", .url, [.run, .check], "IAM's address, for a user's token; default: the region's")
     package static let allowPlainHTTP = Setting(
-        "allow-plain-http", .flag, default: "false", [.run],
+        "allow-plain-http", .flag, default: "false", [.run, .check],
         "allow an endpoint with http:// on another machine, where calls and passwords can be read on their way")
     package static let projectName = Setting(
-        "project-name", .text, [.run], "project that a user's token is for; default: the region")
+        "project-name", .text, [.run, .check], "project that a user's token is for; default: the region")
     package static let concurrency = Setting(
-        "concurrency", .whole(1...4096), default: "16", [.run, .plan],
+        "concurrency", .whole(1...4096), default: "16", [.run, .plan, .check],
         "maximum calls in flight; with a quota there are never more than three, so that a bad credential shows early")
     package static let quota = Setting(
-        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .plan], overrides: [.demo: "5/2s"],
+        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .plan, .check], overrides: [.demo: "5/2s"],
         "calls of one API that a user may make in any window of that length")
     package static let hostsPerCall = Setting(
         "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .plan], "maximum hosts in one call")
@@ -56,10 +56,11 @@ package enum SettingTable {
         "how long a call may wait for more hosts while quota is left: 0 is not at all; more helps storms, less helps "
             + "single requests")
     package static let dedupeWindow = Setting(
-        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h", [.run, .audit, .plan],
+        "dedupe-window", .duration(.seconds(1)...(.seconds(31 * 86_400))), default: "24h",
+        [.run, .audit, .plan, .check],
         "how long a key is remembered after its result")
     package static let retryFor = Setting(
-        "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run, .plan],
+        "retry-for", .duration(.zero...(.seconds(7 * 86_400))), default: "15m", [.run, .plan, .check],
         "how long a request is retried, from its first temporary failure; earlier waiting does not count")
     package static let quarantine = Setting(
         "quarantine", .duration(.zero...(.seconds(86_400))), default: "10m", [.run, .plan],
@@ -68,7 +69,7 @@ package enum SettingTable {
         "call-timeout", .duration(.milliseconds(10)...(.seconds(600))), default: "30s", [.run],
         "longest time for one call, from connecting to the last byte")
     package static let connectTimeout = Setting(
-        "connect-timeout", .duration(.milliseconds(10)...(.seconds(300))), default: "5s", [.run],
+        "connect-timeout", .duration(.milliseconds(10)...(.seconds(300))), default: "5s", [.run, .check],
         "longest time to connect to HSS")
     package static let maxOpen = Setting(
         "max-open", .whole(1...1_000_000), default: "10000", [.run, .plan],
@@ -76,7 +77,8 @@ package enum SettingTable {
     package static let maxOpenBytes = Setting(
         "max-open-bytes", .size(1024...(8 << 30)), default: "64MiB", [.run, .plan], "maximum bytes of the records held")
     package static let maxRequestBytes = Setting(
-        "max-request-bytes", .size(256...(16 << 20)), default: "256KiB", [.run, .plan], "a longer request is rejected")
+        "max-request-bytes", .size(256...(16 << 20)), default: "256KiB", [.run, .plan, .check],
+        "a longer request is rejected")
     package static let shutdownTimeout = Setting(
         "shutdown-timeout", .duration(.zero...(.seconds(3600))), default: "25s", [.run],
         "time for calls in flight to finish after SIGTERM or SIGINT")
@@ -91,7 +93,7 @@ package enum SettingTable {
         "admin", .url, [.explain], repeatable: true,
         "admin endpoint of a worker to ask what comes next, such as http://127.0.0.1:8080")
     package static let policy = Setting(
-        "policy", .file, [.run, .plan],
+        "policy", .file, [.run, .plan, .check],
         "YAML file: allow-operate-all, allow-all-granted-eps, projects, plugins, max-hosts")
     package static let ordering = Setting(
         "ordering", .choice(["none", "key"]), default: "none", [.run, .plan],
@@ -103,12 +105,14 @@ package enum SettingTable {
         "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox, .plan], "random seed")
 
     package static let projectID = Setting(
-        "project-id", .text, [.request, .results], "project_id of the request; results: only results of this project")
+        "project-id", .text, [.request, .results, .check],
+        "project_id of the request; results: only results of this project; check: whose plugins are listed")
     package static let enterpriseProjectID = Setting(
-        "enterprise-project-id", .text, [.request], "enterprise_project_id; default: not sent")
+        "enterprise-project-id", .text, [.request, .check], "enterprise_project_id; default: not sent")
     package static let pluginCode = Setting(
-        "plugin-code", .text, [.request, .results],
-        "plugin_code of the request, such as ndr; results: only results of this plugin")
+        "plugin-code", .text, [.request, .results, .check],
+        "plugin_code of the request, such as ndr; results: only results of this plugin; check: the project must list it"
+    )
     package static let host = Setting(
         "host", .text, [.request, .results], repeatable: true,
         "a host id of the request; results: only results of requests that name one of these hosts")
@@ -132,7 +136,7 @@ package enum SettingTable {
     package static let file = Setting(
         "file", .file, [.request], "the same as the argument FILE: requests as JSON objects, one per line")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .explain, .audit, .errors, .plan],
+        "json", .flag, default: "false", [.request, .results, .explain, .audit, .errors, .plan, .check],
         "one JSON object per line")
 
     package static let follow = Setting(

@@ -1,3 +1,4 @@
+package import Checking
 internal import Core
 internal import Glibc
 package import Kafka
@@ -8,35 +9,59 @@ package struct WorkerFailure: Error {
     package var message: String
 
     package init(_ error: KafkaError, servers: String) {
+        self.init(error, ClientConfiguration(bootstrapServers: servers), hint: "")
+    }
+
+    /// Also names what the listener may require, if no broker answered.
+    package init(_ error: KafkaError, _ kafka: ClientConfiguration) {
+        self.init(error, kafka, hint: kafka.connectionHint)
+    }
+
+    private init(_ error: KafkaError, _ kafka: ClientConfiguration, hint: String) {
         if error.isFatal && error.right == nil {
             self.init(
                 69, "the consumer has failed: \(error). Is another worker running with the same group.instance.id?")
             return
         }
-        switch error.kind {
-        case .configuration: self.init(64, "--kafka-property: \(error.text)")
-        case .notPermitted:
-            self.init(
-                77,
-                "authentication or authorization failed at the broker \(servers): \(error). "
-                    + "Check sasl.username, sasl.password and ACLs")
-        case .insecure:
-            self.init(
-                69, "TLS with the broker at \(servers) failed: \(error). Check ssl.ca.location and --bootstrap-servers")
-        case .missing, .unreachable, .other:
-            self.init(69, "the broker at \(servers) cannot be reached: \(error). Check --bootstrap-servers")
-        }
+        let deployment = Deployment(kafka, requestsTopic: "", resultsTopic: "", dedupeWindow: .zero)
+        self.init(deployment.failure(ConnectionFailure(error, hint: hint)))
     }
 
-    /// Also names what the listener may require, if no broker answered.
-    package init(_ error: KafkaError, _ kafka: ClientConfiguration) {
-        self.init(error, servers: kafka.bootstrapServers)
-        if [.unreachable, .insecure].contains(error.kind) { message += "; \(kafka.connectionHint)" }
-    }
+    package init(_ finding: Finding) { self.init(finding.exitCode, finding.sentence) }
 
     package init(_ exitCode: Int32, _ message: String) {
         self.exitCode = exitCode
         self.message = message
+    }
+}
+
+extension ConnectionFailure {
+    package init(_ error: KafkaError, hint: String) {
+        switch error.kind {
+        case .configuration: self.init(.configuration, error.text)
+        case .notPermitted: self.init(.notPermitted, error.description)
+        case .insecure: self.init(.insecure, error.description, hint: hint)
+        case .missing, .other: self.init(.unreachable, error.description)
+        case .unreachable: self.init(.unreachable, error.description, hint: hint)
+        }
+    }
+}
+
+extension Deployment {
+    package init(_ kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, dedupeWindow: Duration) {
+        self.init(
+            bootstrapServers: kafka.bootstrapServers, user: kafka.user, requestsTopic: requestsTopic,
+            resultsTopic: resultsTopic, dedupeWindow: dedupeWindow)
+    }
+}
+
+extension TopicState {
+    var found: TopicFacts.State {
+        switch self {
+        case .there(let partitions): .there(TopicLayout(partitions: partitions))
+        case .missing: .missing
+        case .hidden: .hidden
+        }
     }
 }
 
@@ -61,10 +86,10 @@ struct Preflight {
             let results = try state(of: resultsTopic, cluster, isStopped)
         else { return nil }
         let counts = try judge(requests: requests, results: results).get()
-        switch try settings(cluster, isStopped) {
+        switch Self.settings(of: resultsTopic, cluster, isStopped: isStopped) {
         case .success(let settings): for note in try judge(settings).get() { warn(note) }
         case .failure(let error):
-            warn("cleanup.policy and retention.ms of topic \(resultsTopic) cannot be checked: \(error)")
+            if let finding = deployment.unreadable(Answer<Never>(error), of: resultsTopic) { warn(finding.sentence) }
         }
         let topics = [(requestsTopic, counts.requests), (resultsTopic, counts.results)]
         let unreadable = try ask { () throws(KafkaError) in
@@ -77,7 +102,8 @@ struct Preflight {
             guard let state = try state(of: deadLetterTopic, cluster, isStopped) else { return nil }
             if state == .missing {
                 throw WorkerFailure(
-                    64, "--dead-letter-topic: \(Self.missing(deadLetterTopic, kafka.bootstrapServers))")
+                    64,
+                    "--dead-letter-topic: there is no topic \(deadLetterTopic) at \(kafka.bootstrapServers): create it")
             }
             if state == .hidden { throw Right(.write, .topic(deadLetterTopic), kafka).failure }
         }
@@ -122,13 +148,13 @@ struct Preflight {
     }
 
     /// A broker may not yet know a topic that was just created, so this retries.
-    private func settings(
-        _ cluster: TopicMetadata, _ isStopped: () -> Bool
-    ) throws(WorkerFailure) -> Result<[String: String], KafkaError> {
-        let deadline = Clock.uptime + .milliseconds(Int(Self.followUp))
+    static func settings(
+        of topic: String, _ cluster: TopicMetadata, isStopped: () -> Bool
+    ) -> Result<[String: String], KafkaError> {
+        let deadline = Clock.uptime + .milliseconds(Int(followUp))
         while true {
             do throws(KafkaError) {
-                guard let found = try cluster.settings(of: resultsTopic, milliseconds: 2000) else {
+                guard let found = try cluster.settings(of: topic, milliseconds: 2000) else {
                     return .failure(.unsupported("this cluster does not report topic settings"))
                 }
                 return .success(found)
@@ -139,63 +165,23 @@ struct Preflight {
         }
     }
 
-    /// Checks the contract's rule that a result has the same partition number as its request.
+    private var deployment: Deployment {
+        Deployment(kafka, requestsTopic: requestsTopic, resultsTopic: resultsTopic, dedupeWindow: dedupeWindow)
+    }
+
+    /// Whether both topics exist, with matching partitions.
     func judge(requests: TopicState, results: TopicState) -> Result<(requests: Int, results: Int), WorkerFailure> {
-        var counts: [Int] = []
-        for (setting, topic, state) in [
-            ("--requests-topic", requestsTopic, requests), ("--results-topic", resultsTopic, results),
-        ] {
-            switch state {
-            case .there(let partitions): counts.append(partitions)
-            case .missing:
-                return .failure(
-                    WorkerFailure(64, "\(setting): \(Self.missing(topic, kafka.bootstrapServers))"))
-            case .hidden:
-                return .failure(Right(.read, .topic(topic), kafka).failure)
-            }
-        }
-        guard counts[1] >= counts[0] else {
-            return .failure(
-                WorkerFailure(
-                    64,
-                    "--results-topic: \(resultsTopic) has \(counts[1]) partitions and \(requestsTopic) has \(counts[0]): "
-                        + "add partitions to \(resultsTopic), because a result goes to its request's partition number"))
-        }
-        return .success((counts[0], counts[1]))
+        let existence = deployment.existence(requests: requests.found, results: results.found)
+        if let finding = existence.first(where: { $0.level == .error }) { return .failure(WorkerFailure(finding)) }
+        let counts = (requests.found.layout?.partitions ?? 0, results.found.layout?.partitions ?? 0)
+        let agreement = deployment.agreement(requests: counts.0, results: counts.1)
+        return agreement.level == .error ? .failure(WorkerFailure(agreement)) : .success(counts)
     }
 
-    static func missing(_ topic: String, _ servers: String) -> String {
-        "there is no topic \(topic) at \(servers); create it: "
-            + "kafka-topics.sh --bootstrap-server \(servers) --create --topic \(topic) --partitions 12"
-    }
-
-    /// Checks the settings of the results topic. The topic is the ledger, so requests whose results it has lost are
-    /// called again. Returns warnings for what is no reason to stop.
+    /// Checks the settings of the results topic. Returns warnings for what is no reason to stop.
     func judge(_ settings: [String: String]) -> Result<[String], WorkerFailure> {
-        func fail(_ why: String, _ remedy: String) -> Result<[String], WorkerFailure> {
-            .failure(
-                WorkerFailure(
-                    64,
-                    "--results-topic: \(why): run kafka-configs.sh --bootstrap-server \(kafka.bootstrapServers) "
-                        + "--alter --entity-type topics --entity-name \(resultsTopic) --add-config \(remedy)"))
-        }
-        let policy = settings["cleanup.policy"] ?? ""
-        if policy.split(separator: ",").contains(where: { $0.utf8.elementsEqual("compact".utf8) }) {
-            return fail(
-                "\(resultsTopic) is compacted (cleanup.policy=\(policy)), so a later result would replace the "
-                    + "first one, which repeats are compared with", "cleanup.policy=delete")
-        }
-        if let kept = settings["retention.ms"].flatMap(Int64.init), kept >= 0, kept < dedupeWindow.milliseconds {
-            return fail(
-                "\(resultsTopic) keeps results for \(kept) ms (retention.ms), less than --dedupe-window, so repeats "
-                    + "would be called again", "retention.ms=\(dedupeWindow.milliseconds)")
-        }
-        if let bytes = settings["retention.bytes"].flatMap(Int64.init), bytes >= 0 {
-            return .success([
-                "topic \(resultsTopic) has retention.bytes=\(bytes), which may delete results within --dedupe-window; "
-                    + "repeats of those requests would be called again"
-            ])
-        }
-        return .success([])
+        let findings = [deployment.cleanup(results: settings), deployment.retention(results: settings)]
+        if let finding = findings.first(where: { $0.level == .error }) { return .failure(WorkerFailure(finding)) }
+        return .success(findings.filter { $0.level == .warning }.map(\.sentence))
     }
 }

@@ -50,6 +50,7 @@ nonisolated enum Main {
             case .explain: return try ExplainCommand.run(settings)
             case .audit: return try AuditCommand.run(settings)
             case .plan: return try PlanCommand.run(settings)
+            case .check: return try CheckCommand.run(settings, environment)
             case .errors: return ErrorsCommand.run(settings)
             case .schema: return try SchemaCommand.run(settings)
             case .sandbox: return try SandboxCommand.run(settings)

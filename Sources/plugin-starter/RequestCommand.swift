@@ -1,3 +1,4 @@
+internal import Checking
 internal import Core
 internal import Kafka
 internal import Reporting

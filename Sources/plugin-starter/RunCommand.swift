@@ -1,3 +1,4 @@
+internal import Checking
 internal import Core
 internal import HSS
 internal import HTTP
@@ -53,16 +54,16 @@ nonisolated enum RunCommand {
         return topic
     }
 
-    /// Raises the limit of open files as far as allowed, and requires enough of them. With too few, nothing works and
-    /// no message explains why.
+    /// Raises the limit of open files as far as allowed. Returns how many are needed, and how many are allowed now.
+    static func descriptors(_ settings: Settings) -> (needed: Int, allowed: Int) {
+        (64 + settings.value(SettingTable.concurrency), ProcessControl.raiseDescriptorLimit())
+    }
+
+    /// Requires enough open files. With too few, nothing works and no message explains why.
     private static func requireDescriptors(_ settings: Settings) throws(CommandFailure) {
-        let needed = 64 + settings.value(SettingTable.concurrency)
-        let allowed = ProcessControl.raiseDescriptorLimit()
-        guard allowed < needed else { return }
-        throw CommandFailure(
-            64,
-            "nofile: \(allowed) open files are allowed, and \(needed) are needed: raise the limit "
-                + "(ulimit -n, LimitNOFILE=)")
+        let (needed, allowed) = descriptors(settings)
+        let finding = Deployment.openFiles(needed, allowed)
+        if finding.level == .error { throw CommandFailure(finding.exitCode, finding.sentence) }
     }
 
     private static func adminEndpoint(_ settings: Settings, _ router: AdminRouter, _ log: Log) throws(WorkerFailure)
@@ -120,10 +121,7 @@ nonisolated enum RunCommand {
         do throws(CredentialsError) { credentials = try Credentials(environment: environment) } catch {
             throw CommandFailure(64, "credentials: \(error)")
         }
-        let target = try self.target(settings)
-        if case .user = credentials.identity, target.iam == nil {
-            throw CommandFailure(64, "iam-endpoint: is required for a user's token if --endpoint is given")
-        }
+        let target = try self.target(settings, credentials.identity)
         var http = HTTPClient.Configuration()
         http.maximumConnections = settings.value(SettingTable.concurrency)
         http.connectTimeout = settings.value(SettingTable.connectTimeout)
@@ -134,7 +132,18 @@ nonisolated enum RunCommand {
         }
     }
 
-    private static func target(_ settings: Settings) throws(CommandFailure) -> HSSClient.Target {
+    /// `identity` decides whether IAM is needed.
+    static func target(
+        _ settings: Settings, _ identity: Credentials.Identity?
+    ) throws(CommandFailure) -> HSSClient.Target {
+        let target = try endpoints(settings)
+        if case .user = identity, target.iam == nil {
+            throw CommandFailure(64, "iam-endpoint: is required for a user's token if --endpoint is given")
+        }
+        return target
+    }
+
+    private static func endpoints(_ settings: Settings) throws(CommandFailure) -> HSSClient.Target {
         let region = settings[SettingTable.region]
         let address = settings[SettingTable.endpoint]
         guard (region == nil) != (address == nil) else {
@@ -181,15 +190,16 @@ nonisolated enum RunCommand {
         configuration.maximumOpenBytes = settings.value(SettingTable.maxOpenBytes)
         configuration.maximumRequestBytes = settings.value(SettingTable.maxRequestBytes)
         configuration.keepsKeyOrder = settings.value(SettingTable.ordering) == "key"
-        if let path = settings[SettingTable.policy] {
-            guard let bytes = File.read(path) else { throw CommandFailure(64, "policy: \(path) cannot be read") }
-            do throws(SettingsError) { configuration.policy = try PolicyFile.load(bytes, file: path) } catch {
-                throw CommandFailure(64, error.description)
-            }
-        }
+        if let path = settings[SettingTable.policy] { configuration.policy = try policy(path) }
         // The prefix differs between processes, so that a call's id in a result always names one call.
         configuration.callPrefix = String(UInt64.random(in: 0...(.max)), radix: 36)
         configuration.seed = UInt64.random(in: 0...(.max))
         return configuration
+    }
+    static func policy(_ path: String) throws(CommandFailure) -> Policy {
+        guard let bytes = File.read(path) else { throw CommandFailure(64, "policy: \(path) cannot be read") }
+        do throws(SettingsError) { return try PolicyFile.load(bytes, file: path) } catch {
+            throw CommandFailure(64, error.description)
+        }
     }
 }

@@ -38,7 +38,7 @@ private func check(_ reply: Reply) throws {
     let reply = ReplyParser.reply(completion)
     try hold(ReplyParser.reply(completion) == reply, "reading twice gives the same result")
     try check(reply)
-    let rows = ReplyParser.reply(completion, isStatus: true)
+    let rows = ReplyParser.reply(completion, list: .hosts)
     try check(rows)
     if !reply.isSuccess { try hold(rows == reply, "a refusal is the same for every API") }
 

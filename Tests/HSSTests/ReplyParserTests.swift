@@ -93,7 +93,7 @@ import Testing
             var completion = HTTPCompletion(id: 1)
             completion.status = [200, 400, 429, 502].randomElement(using: &generator) ?? 400
             completion.body = body
-            let reply = ReplyParser.reply(completion, isStatus: Bool.random(using: &generator))
+            let reply = ReplyParser.reply(completion, list: Bool.random(using: &generator) ? .hosts : nil)
             longest = max(longest, reply.errorMessage?.utf8.count ?? 0)
         }
         #expect(longest > 0 && longest <= 1024)
@@ -105,10 +105,10 @@ import Testing
         var completion = HTTPCompletion(id: 1)
         completion.status = 200
         completion.body = Array(body.utf8)
-        #expect(Failure(ReplyParser.reply(completion, isStatus: true)) != nil)
+        #expect(Failure(ReplyParser.reply(completion, list: .hosts)) != nil)
         completion.body = Array(#"{"total_num":1,"data_list":[{"host_id":"h"}]}"#.utf8)
-        #expect(Failure(ReplyParser.reply(completion, isStatus: true)) == nil)
+        #expect(Failure(ReplyParser.reply(completion, list: .hosts)) == nil)
         completion.body = Array(#"{"total_num":0,"data_list":[]}"#.utf8)
-        #expect(Failure(ReplyParser.reply(completion, isStatus: true)) == nil)
+        #expect(Failure(ReplyParser.reply(completion, list: .hosts)) == nil)
     }
 }

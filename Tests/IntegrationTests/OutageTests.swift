@@ -27,7 +27,7 @@ extension OnABroker {
             ) {
                 try run("curl", ["-s", "\(admin)/readyz"]) == "ok\n"
             }
-            try eventually("offsets are committed to the end", seconds: 30) { try bench.committedLag() == 0 }
+            try eventually("offsets are committed to the end", seconds: 120) { try bench.committedLag() == 0 }
             worker.signal(SIGTERM)
             #expect(try worker.wait() == 0, "\(worker.errors)")
             try bench.checkOneResultEach(4_000)

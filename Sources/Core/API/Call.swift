@@ -53,6 +53,33 @@ package struct StatusQuery: Equatable, Sendable {
     }
 }
 
+/// A `ListPlugins` read: `GET /v5/{project_id}/plugins`.
+package struct PluginQuery: Equatable, Sendable {
+    package var id: CallID
+    package var projectID: String
+    package var enterpriseProjectID: String?
+
+    package init(id: CallID, projectID: String, enterpriseProjectID: String? = nil) {
+        self.id = id
+        self.projectID = projectID
+        self.enterpriseProjectID = enterpriseProjectID
+    }
+}
+
+/// A plugin, as `ListPlugins` reports it.
+package struct ListedPlugin: Equatable, Sendable {
+    /// What may be done with the plugin (`display_mode`).
+    package enum Display: Int64, Sendable { case allOperations, noInstallation, noOperation }
+
+    package var code: String
+    package var display: Display
+
+    package init(code: String, display: Display = .allOperations) {
+        self.code = code
+        self.display = display
+    }
+}
+
 /// The state of one host, as `ListPluginStatus` reports it in the vendor's own words.
 package struct HostStatus: Equatable, Sendable {
     package var hostID: String
@@ -106,6 +133,9 @@ package struct Reply: Equatable, Sendable {
     /// Rows of a ListPluginStatus answer, and the total number of rows.
     package var hosts: [HostStatus] = []
     package var totalHosts: Int = 0
+    /// Rows of a ListPlugins answer, and the total number of rows.
+    package var plugins: [ListedPlugin] = []
+    package var totalPlugins: Int = 0
 
     package init() {}
 

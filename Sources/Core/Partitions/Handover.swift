@@ -66,6 +66,11 @@ extension PreviousOwner {
         return last.map { "3;\($0.milliseconds)" } ?? ""
     }
 
+    /// Whether a committed offset's metadata has a form of this version.
+    package static func canRead(_ metadata: String) -> Bool {
+        metadata.isEmpty || metadata.hasPrefix("3;") || Handover(metadata) != nil
+    }
+
     private static func lastInherited(_ metadata: String) -> Timestamp {
         guard metadata.hasPrefix("3;"), let milliseconds = Int64(metadata.dropFirst(2)),
             (0..<1 << 53).contains(milliseconds)

@@ -66,11 +66,12 @@ let package = Package(
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         target("Planning", ["Core", "Sandbox"]),
         target("Reporting", ["Core"]),
+        target("Redriving", ["Core", "Reporting"]),
         .executableTarget(
             name: "plugin-starter",
             dependencies: [
                 "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "Schemas",
-                "Reporting", "CLinux",
+                "Reporting", "Redriving", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -94,6 +95,7 @@ let package = Package(
         tests("SettingsTests", ["Settings", "Core"]),
         tests("PlanningTests", ["Planning", "Core"]),
         tests("ReportingTests", ["Reporting", "Core"]),
+        tests("RedrivingTests", ["Redriving", "Reporting", "Planning", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),
         tests("SandboxTests", ["Sandbox", "HSS", "HTTP", "Core", "Crypto"]),

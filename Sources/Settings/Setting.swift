@@ -1,6 +1,6 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, audit, plan, errors, schema, sandbox, broker, completion, man
+    case run, demo, request, results, redrive, audit, plan, errors, schema, sandbox, broker, completion, man
 
     package var summary: String {
         switch self {
@@ -8,6 +8,7 @@ package enum Command: String, CaseIterable, Sendable {
         case .demo: "runs the worker with an embedded broker and a sandbox, and prints a table that must add up"
         case .request: "publishes requests: one from flags, or those of FILE, one per line (- is standard input)"
         case .results: "shows results from the results topic, or counts them"
+        case .redrive: "sends failed or dead-lettered requests again, after it has shown what that costs"
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"

@@ -47,6 +47,7 @@ nonisolated enum Main {
             case .demo: return try DemoCommand.run(settings)
             case .request: return try RequestCommand.run(settings)
             case .results: return try ResultsCommand.run(settings)
+            case .redrive: return try RedriveCommand.run(settings)
             case .audit: return try AuditCommand.run(settings)
             case .plan: return try PlanCommand.run(settings)
             case .errors: return ErrorsCommand.run(settings)

@@ -26,7 +26,8 @@ import Testing
         return (try #require(plan.waits(of: .critical)), plan.waits(of: .bulk))
     }
 
-    @Test(arguments: [(2000, 5.0), (500, 50.0)]) func `critical requests wait no longer beside a redrive`(
+    @Test(arguments: [(2000, 5.0), (500, 50.0)])
+    func `beside a redrive the p99 of critical requests grows by one window at most`(
         _ redrive: (requests: Int, rate: Double)
     ) throws {
         let alone = try Self.waits(redriven: 0, rate: 1)

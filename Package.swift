@@ -67,11 +67,12 @@ let package = Package(
         target("Sandbox", ["Core", "Crypto", "HTTP", "CLinux"]),
         target("Planning", ["Core", "Sandbox"]),
         target("Reporting", ["Core"]),
+        target("Redriving", ["Core", "Reporting"]),
         .executableTarget(
             name: "plugin-starter",
             dependencies: [
                 "Core", "Kafka", "HTTP", "HSS", "Settings", "Worker", "Sandbox", "Planning", "Audit", "Schemas",
-                "Reporting", "Checking", "CLinux",
+                "Reporting", "Checking", "Redriving", "CLinux",
             ],
             swiftSettings: strict),
 
@@ -99,6 +100,7 @@ let package = Package(
         tests("SettingsTests", ["Settings", "Core"]),
         tests("PlanningTests", ["Planning", "Core"]),
         tests("ReportingTests", ["Reporting", "Core"]),
+        tests("RedrivingTests", ["Redriving", "Reporting", "Planning", "Core"]),
         tests("AuditTests", ["Audit", "Core"]),
         tests("CheckingTests", ["Checking", "Core"]),
         tests("WorkerTests", ["Worker", "Core", "Kafka", "HSS", "HTTP"]),

@@ -156,6 +156,7 @@ extension RequestFacts {
         ]
         if let timestamp { members.append(.init("time", .integer(timestamp.milliseconds))) }
         if let key { members.append(.init("key", .string(key))) }
+        if let redrives { members.append(.init("redrives", .integer(redrives))) }
         if let scopedKey { members.append(.init("scoped", scopedKey.json)) }
         return members
     }
@@ -173,6 +174,7 @@ extension RequestFacts {
         (recordKey, traceparent, tracestate, action) = (others[0], others[1], others[2], others[3])
         timestamp = json.natural("time").map { Timestamp(milliseconds: $0) }
         scopedKey = json["scoped"].flatMap(ScopedKey.init(reading:))
+        redrives = json.natural("redrives")
     }
 }
 

@@ -12,6 +12,11 @@ struct Outcomes: Sendable {
         var completedAt: Timestamp
         /// The result's offset.
         var result: Int64
+
+        /// Whether a request may have an outcome of its own, because it sends the request of this outcome again.
+        func isRedriven(by facts: RequestFacts, at offset: Int64) -> Bool {
+            facts.redrives == offset && status.canBeRedriven && action.map { $0 == facts.action } ?? true
+        }
     }
 
     private(set) var all: [Int64: Outcome] = [:]

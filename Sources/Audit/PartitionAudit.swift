@@ -127,7 +127,7 @@ package struct PartitionAudit: Sendable {
         var found = faults.isEmpty ? [] : [violation(.altered, faults.joined(separator: "; "))]
         if let facts {
             answers.set(offset, result.status, result.completedAt)
-            found += judgeKey(result, facts.scopedKey, facts.action).map { violation($0.rule, $0.detail) }
+            found += judgeKey(result, facts).map { violation($0.rule, $0.detail) }
         } else if let first = answers[offset] {
             // The same status means the same id. Apart from the status, the id contains only the request's position.
             found.append(
@@ -145,18 +145,16 @@ package struct PartitionAudit: Sendable {
         return found
     }
 
-    private mutating func judgeKey(
-        _ result: ResultReading, _ key: ScopedKey?, _ action: TextDigest?
-    ) -> [(rule: Rule, detail: String)] {
-        guard let key else { return [] }
+    private mutating func judgeKey(_ result: ResultReading, _ facts: RequestFacts) -> [(rule: Rule, detail: String)] {
+        guard let key = facts.scopedKey else { return [] }
         if result.isRepeat {
-            return wrongOriginal(result, key, action).map { [(.wrongOriginal, $0)] } ?? []
+            return wrongOriginal(result, key, facts).map { [(.wrongOriginal, $0)] } ?? []
         }
         guard result.isOutcome else { return [] }
         let latest = outcomes.latest(key)
-        remember(result, key, action)
+        remember(result, key, facts.action)
         // The worker remembers an outcome's time in whole seconds, rounded down.
-        guard let (offset, outcome) = latest, !outcome.isRetryable,
+        guard let (offset, outcome) = latest, !outcome.isRetryable, !outcome.isRedriven(by: facts, at: offset),
             result.completedAt.milliseconds - outcome.completedAt.milliseconds / 1000 * 1000
                 <= rules.dedupeWindow.milliseconds
         else { return [] }
@@ -169,7 +167,7 @@ package struct PartitionAudit: Sendable {
     /// What is wrong with the original that a repeat names. The original's result comes before the repeat's result. The
     /// original's request may come after the repeat's request, if a crash came between the result of a new attempt and
     /// the result of a duplicate that waited for the attempt before.
-    private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ action: TextDigest?) -> String? {
+    private mutating func wrongOriginal(_ result: ResultReading, _ key: ScopedKey, _ facts: RequestFacts) -> String? {
         guard let original = result.value["original"], let offset = original["offset"]?.integer, offset >= 0,
             let status = original["status"]?.string, let id = original["id"]?.string
         else { return "original is missing or incomplete" }
@@ -187,7 +185,10 @@ package struct PartitionAudit: Sendable {
         }
         if outcome.status.rawValue != status { return "request \(position) was answered \(outcome.status.rawValue)" }
         if outcome.key != key { return "request \(position) has another key" }
-        guard let first = outcome.action, let action else { return nil }
+        if result.status == .duplicate && outcome.isRedriven(by: facts, at: offset) {
+            return "request \(position) failed and was sent again, so this is no duplicate of it"
+        }
+        guard let first = outcome.action, let action = facts.action else { return nil }
         if result.status == .duplicate && first != action { return "request \(position) has another action" }
         if result.status == .conflict && first == action { return "request \(position) has the same action" }
         return nil

@@ -45,6 +45,8 @@ struct RequestFacts: Sendable {
     /// Nil if the request is not valid.
     var scopedKey: ScopedKey?
     var action: TextDigest?
+    /// The offset of the request that this one sends again.
+    var redrives: Int64?
     /// The digest of each field, in the order of `Field.allCases`.
     var fields: [TextDigest?]
     var recordKey: TextDigest?
@@ -59,6 +61,7 @@ struct RequestFacts: Sendable {
         timestamp = record.timestamp
         size = record.value?.count ?? 0
         recordKey = record.key.map { TextDigest($0) }
+        redrives = Redrive(record, topic: topic)?.offset
         let read: RequestFields
         switch Self.decoder.decode(record) {
         case .success(let request):

@@ -1,6 +1,7 @@
 /// The commands, each with the name that the user types.
 package enum Command: String, CaseIterable, Sendable {
-    case run, demo, request, results, explain, audit, plan, check, errors, schema, sandbox, broker, completion, man
+    case run, demo, request, results, explain, redrive, audit, plan, check, errors, schema, sandbox, broker
+    case completion, man
 
     package var summary: String {
         switch self {
@@ -9,6 +10,7 @@ package enum Command: String, CaseIterable, Sendable {
         case .request: "publishes requests: one from flags, or those of FILE, one per line (- is standard input)"
         case .results: "shows results from the results topic, or counts them"
         case .explain: "tells everything that is known about an idempotency key, and what comes next"
+        case .redrive: "sends failed or dead-lettered requests again, after it has shown what that costs"
         case .audit: "proves or refutes that every request has exactly one right result"
         case .plan:
             "shows what the worker would do with requests from FILE or the topic: calls, hosts, minutes, refusals"

@@ -3,7 +3,7 @@ internal import Core
 /// Every setting. Flags, environment variables, YAML keys, defaults, help and docs/settings.md are made from this
 /// table.
 package enum SettingTable {
-    private static let kafka: [Command] = [.run, .request, .results, .explain, .audit, .plan, .check]
+    private static let kafka: [Command] = [.run, .request, .results, .explain, .redrive, .audit, .plan, .check]
 
     package static let bootstrapServers = Setting(
         "bootstrap-servers", .text, default: "127.0.0.1:9092", kafka,
@@ -11,11 +11,13 @@ package enum SettingTable {
     package static let requestsTopic = Setting(
         "requests-topic", .text, default: "plugin.start.requests", kafka, "topic of the requests")
     package static let resultsTopic = Setting(
-        "results-topic", .text, default: "plugin.start.results", [.run, .request, .results, .explain, .audit, .check],
+        "results-topic", .text, default: "plugin.start.results",
+        [.run, .request, .results, .explain, .redrive, .audit, .check],
         "topic of the results, with at least as many partitions as the requests topic")
     package static let deadLetterTopic = Setting(
-        "dead-letter-topic", .text, [.run, .explain],
-        "topic that the records of failed and rejected requests are also written to; default: none")
+        "dead-letter-topic", .text, [.run, .explain, .redrive],
+        "topic that the records of failed and rejected requests are also written to; redrive: send its records again, "
+            + "in place of those of the results; default: none")
     package static let deadLetterStatus = Setting(
         "dead-letter-status", .choice(["failed", "rejected", "partially_succeeded", "conflict"]), [.run],
         repeatable: true, "status whose requests go to the dead-letter topic; default: failed and rejected")
@@ -47,12 +49,13 @@ package enum SettingTable {
         "concurrency", .whole(1...4096), default: "16", [.run, .plan, .check],
         "maximum calls in flight; with a quota there are never more than three, so that a bad credential shows early")
     package static let quota = Setting(
-        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .plan, .check], overrides: [.demo: "5/2s"],
+        "quota", .quota, default: "5/60s", [.run, .demo, .sandbox, .redrive, .plan, .check], overrides: [.demo: "5/2s"],
         "calls of one API that a user may make in any window of that length")
     package static let hostsPerCall = Setting(
-        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .plan], "maximum hosts in one call")
+        "hosts-per-call", .whole(1...10_000), default: "100", [.run, .demo, .redrive, .plan],
+        "maximum hosts in one call")
     package static let pacing = Setting(
-        "pacing", .factor(0...4), default: "1", [.run, .demo, .plan],
+        "pacing", .factor(0...4), default: "1", [.run, .demo, .redrive, .plan],
         "how long a call may wait for more hosts while quota is left: 0 is not at all; more helps storms, less helps "
             + "single requests")
     package static let dedupeWindow = Setting(
@@ -105,17 +108,17 @@ package enum SettingTable {
         "seed", .whole(0...Int(Int32.max)), default: "1", [.demo, .sandbox, .plan], "random seed")
 
     package static let projectID = Setting(
-        "project-id", .text, [.request, .results, .check],
-        "project_id of the request; results: only results of this project; check: whose plugins are listed")
+        "project-id", .text, [.request, .results, .redrive, .check],
+        "project_id of the request; results, redrive: only those of this project; check: whose plugins are listed")
     package static let enterpriseProjectID = Setting(
         "enterprise-project-id", .text, [.request, .check], "enterprise_project_id; default: not sent")
     package static let pluginCode = Setting(
-        "plugin-code", .text, [.request, .results, .check],
-        "plugin_code of the request, such as ndr; results: only results of this plugin; check: the project must list it"
-    )
+        "plugin-code", .text, [.request, .results, .redrive, .check],
+        "plugin_code of the request, such as ndr; results, redrive: only those of this plugin; check: the project must "
+            + "list it")
     package static let host = Setting(
-        "host", .text, [.request, .results], repeatable: true,
-        "a host id of the request; results: only results of requests that name one of these hosts")
+        "host", .text, [.request, .results, .redrive], repeatable: true,
+        "a host id of the request; results, redrive: only those of requests that name one of these hosts")
     package static let operateAll = Setting(
         "operate-all", .flag, default: "false", [.request], "all hosts of the project, in place of --host")
     package static let idempotencyKey = Setting(
@@ -125,7 +128,8 @@ package enum SettingTable {
         "expires-in", .duration(.milliseconds(1)...(.seconds(31 * 86_400))), [.request],
         "time from now after which no call is made")
     package static let priority = Setting(
-        "priority", .choice(["critical", "normal", "bulk"]), [.request], "which waiting requests get the next call")
+        "priority", .choice(["critical", "normal", "bulk"]), [.request, .redrive],
+        "which waiting requests get the next call; default: normal, redrive: bulk")
     package static let correlationID = Setting("correlation-id", .text, [.request], "copied to the result")
     package static let requestedBy = Setting("requested-by", .text, [.request], "copied to the result")
     package static let reason = Setting("reason", .text, [.request], "copied to the result")
@@ -136,24 +140,27 @@ package enum SettingTable {
     package static let file = Setting(
         "file", .file, [.request], "the same as the argument FILE: requests as JSON objects, one per line")
     package static let json = Setting(
-        "json", .flag, default: "false", [.request, .results, .explain, .audit, .errors, .plan, .check],
+        "json", .flag, default: "false", [.request, .results, .explain, .redrive, .audit, .errors, .plan, .check],
         "one JSON object per line")
 
     package static let follow = Setting(
         "follow", .flag, default: "false", [.results], "keep printing new results as they arrive")
-    package static let key = Setting("key", .text, [.results], "only results of this idempotency key")
+    package static let key = Setting(
+        "key", .text, [.results, .redrive], "only results of this idempotency key")
     package static let status = Setting(
         "status",
         .choice(["succeeded", "partially_succeeded", "failed", "rejected", "duplicate", "conflict", "expired"]),
-        [.results], repeatable: true, "only results with this status")
+        [.results, .redrive], repeatable: true,
+        "only results with this status; redrive: one that is no success, default: failed")
     package static let code = Setting(
-        "code", .text, [.results], repeatable: true,
+        "code", .text, [.results, .redrive], repeatable: true,
         "only results with this error code, of the request or of one of its hosts, such as HSS.1001")
     package static let category = Setting(
-        "category", .choice(Failure.Category.allCases.map(\.rawValue)), [.results], repeatable: true,
+        "category", .choice(Failure.Category.allCases.map(\.rawValue)), [.results, .redrive], repeatable: true,
         "only results whose error has this category")
     package static let until = Setting(
-        "until", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results], "only records older than this")
+        "until", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .redrive],
+        "only records older than this")
     package static let summary = Setting(
         "summary", .flag, default: "false", [.results],
         "counts by status, error code and plugin, and over time, in place of the results")
@@ -163,11 +170,24 @@ package enum SettingTable {
     package static let atOnce = Setting(
         "at-once", .flag, default: "false", [.plan], "all requests arrive at the start, not at their times")
     package static let since = Setting(
-        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))), [.results, .explain, .audit, .plan],
+        "since", .duration(.milliseconds(1)...(.seconds(3660 * 86_400))),
+        [.results, .explain, .redrive, .audit, .plan],
         "only records newer than this; audit: applies to requests, where --state has no position yet")
     package static let limit = Setting(
-        "limit", .whole(1...Int(Int32.max)), [.results, .audit],
-        "stop after this many results; audit: show at most N violations and count the rest, default: 100")
+        "limit", .whole(1...Int(Int32.max)), [.results, .redrive, .audit],
+        "stop after this many results; redrive: send at most N, the oldest first, default: 10000; audit: show at most N violations and count the rest, default: 100"
+    )
+    package static let yes = Setting(
+        "yes", .flag, default: "false", [.redrive], "send without asking; required where there is no terminal")
+    package static let dryRun = Setting(
+        "dry-run", .flag, default: "false", [.redrive], "show what would be sent, and send nothing")
+    package static let rate = Setting(
+        "rate", .whole(1...10_000), default: "5", [.redrive],
+        "requests sent per second; a rate that the quota cannot follow makes them wait so long that they rise above "
+            + "newer ones")
+    package static let maxGeneration = Setting(
+        "max-generation", .whole(1...1000), default: "3", [.redrive],
+        "how often a request may be sent again; one that would exceed it is left out")
     package static let olderThan = Setting(
         "older-than", .duration(.zero...(.seconds(3660 * 86_400))), default: "30m", [.audit],
         "a request older than this must have a result; set it longer than --retry-for plus the time spent waiting")
@@ -226,7 +246,7 @@ package enum SettingTable {
         requests.row, seed.row, projectID.row, enterpriseProjectID.row, pluginCode.row, host.row, operateAll.row,
         idempotencyKey.row, expiresAt.row, expiresIn.row, priority.row, correlationID.row, requestedBy.row, reason.row,
         wait.row, file.row, follow.row, key.row, status.row, code.row, category.row, atOnce.row, since.row, until.row,
-        limit.row, summary.row, format.row, olderThan.row,
+        limit.row, yes.row, dryRun.row, rate.row, maxGeneration.row, summary.row, format.row, olderThan.row,
         allowRepeats.row, state.row, json.row, listen.row, accessKey.row,
         secretKey.row, user.row, password.row, domain.row, hosts.row, startDelay.row, latency.row, fault.row,
         maxClockSkew.row, clockOffset.row, topic.row, bootstrapFile.row, config.row,

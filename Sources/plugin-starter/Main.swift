@@ -48,6 +48,7 @@ nonisolated enum Main {
             case .request: return try RequestCommand.run(settings)
             case .results: return try ResultsCommand.run(settings)
             case .explain: return try ExplainCommand.run(settings)
+            case .redrive: return try RedriveCommand.run(settings)
             case .audit: return try AuditCommand.run(settings)
             case .plan: return try PlanCommand.run(settings)
             case .check: return try CheckCommand.run(settings, environment)

@@ -3,8 +3,11 @@ internal import Glibc
 internal import Kafka
 internal import Worker
 
-/// Reads a topic one partition after another, each between two offsets that were pinned before.
+/// Reads a topic one partition after another, or all side by side, each between two offsets that were pinned before.
 nonisolated final class PartitionCursor {
+    /// A broker that is silent for so long counts as unreachable.
+    private static let patience: Duration = .seconds(30)
+
     private let reader: PartitionReader
     private let kafka: ClientConfiguration
     private let topic: String
@@ -65,10 +68,44 @@ nonisolated final class PartitionCursor {
         }
     }
 
-    /// The next record; nil at the end, or when `isStopped`. A broker that is silent for half a minute counts as
-    /// unreachable.
+    /// Passes on every record of these ranges, in the order of each partition, until `isStopped`.
+    func read(
+        _ ranges: [Int32: Range<Int64>], until isStopped: () -> Bool, _ take: (Record) throws(CommandFailure) -> Void
+    ) throws(CommandFailure) {
+        var left = ranges.filter { !$0.value.isEmpty }
+        guard !left.isEmpty else { return }
+        do throws(KafkaError) { try reader.read(left.map { ($0.key, .offset($0.value.lowerBound)) }) } catch {
+            throw Topics.failure(error, kafka, topic: topic)
+        }
+        var deadline = Clock.uptime + Self.patience
+        while !left.isEmpty && !isStopped() {
+            switch reader.next(milliseconds: 100) {
+            case .record(let record):
+                let (partition, offset) = (record.position.partition, record.position.offset)
+                guard let range = left[partition], offset >= range.lowerBound else { continue }
+                left[partition] = offset + 1 < range.upperBound ? offset + 1..<range.upperBound : nil
+                deadline = Clock.uptime + Self.patience
+                if offset < range.upperBound { try take(record) }
+            case .end(let partition): left[partition] = nil
+            case .failed(let error): try check(error)
+            case nil: if Clock.uptime >= deadline { throw silent(left.keys.min() ?? 0) }
+            }
+        }
+    }
+
+    /// librdkafka retries by itself what can pass.
+    private func check(_ error: KafkaError) throws(CommandFailure) {
+        guard [.notPermitted, .insecure, .missing].contains(error.kind) else { return }
+        throw Topics.failure(error, kafka, topic: topic)
+    }
+
+    private func silent(_ partition: Int32) -> CommandFailure {
+        CommandFailure(69, "no record of \(topic) [\(partition)] for 30s")
+    }
+
+    /// The next record; nil at the end, or when `isStopped`.
     func next(until isStopped: () -> Bool) throws(CommandFailure) -> Record? {
-        let deadline = Clock.uptime + .seconds(30)
+        let deadline = Clock.uptime + Self.patience
         while !isAtEnd && !isStopped() {
             switch reader.next(milliseconds: 100) {
             case .record(let record):
@@ -81,14 +118,8 @@ nonisolated final class PartitionCursor {
                 }
                 return record
             case .end(let ended): if ended == partition { position = end }
-            case .failed(let error):
-                if [.notPermitted, .insecure, .missing].contains(error.kind) {
-                    throw Topics.failure(error, kafka, topic: topic)
-                }
-            case nil:
-                if Clock.uptime >= deadline {
-                    throw CommandFailure(69, "no record of \(topic) [\(partition)] at offset \(position) for 30s")
-                }
+            case .failed(let error): try check(error)
+            case nil: if Clock.uptime >= deadline { throw silent(partition) }
             }
         }
         return nil

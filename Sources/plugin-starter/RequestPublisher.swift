@@ -2,6 +2,14 @@ internal import Core
 internal import Kafka
 internal import Worker
 
+/// A record to publish. Without a partition the client chooses it by the key.
+nonisolated struct OutgoingRecord {
+    var partition: Int32?
+    var key: [UInt8]?
+    var value: [UInt8]?
+    var headers: [Header] = []
+}
+
 /// Publishes requests, one batch after another. A batch is acknowledged before the next one is sent, so that no more
 /// than one is on its way.
 nonisolated final class RequestPublisher {
@@ -21,13 +29,13 @@ nonisolated final class RequestPublisher {
         var positions: [Position?]
         /// Requests that may or may not have arrived.
         var unacknowledged = 0
-        /// Why not all are acknowledged; nil also after a stop. `request` is the one that was refused.
-        var failure: (error: KafkaError, request: OutgoingRequest?)?
+        /// Why not all are acknowledged; nil also after a stop. `index` is that of the record that was refused.
+        var failure: (error: KafkaError, index: Int?)?
     }
 
     /// Sends the batch and waits until all of it is acknowledged, until one is refused and those before it are
     /// acknowledged, or until `isStopped` and a second more.
-    func publish(_ batch: [OutgoingRequest], isStopped: () -> Bool) -> Outcome {
+    func publish(_ batch: [OutgoingRecord], isStopped: () -> Bool) -> Outcome {
         var outcome = Outcome(positions: Array(repeating: nil, count: batch.count))
         let first = id
         id += UInt64(batch.count)
@@ -38,14 +46,14 @@ nonisolated final class RequestPublisher {
         var deadline = Clock.uptime + Self.patience
         while outcome.unacknowledged > 0 || queued < batch.count && outcome.failure == nil && stoppedAt == nil {
             queue: while queued < batch.count && outcome.failure == nil && stoppedAt == nil {
-                let request = batch[queued]
+                let record = batch[queued]
                 switch producer.produce(
-                    id: first + UInt64(queued), partition: nil, key: Array(request.key.utf8), value: request.value,
-                    headers: [])
+                    id: first + UInt64(queued), partition: record.partition, key: record.key, value: record.value,
+                    headers: record.headers)
                 {
                 case .queued: (queued, outcome.unacknowledged) = (queued + 1, outcome.unacknowledged + 1)
                 case .full: break queue
-                case .refused(let error): outcome.failure = (error, request)
+                case .refused(let error): outcome.failure = (error, queued)
                 }
             }
             events.removeAll(keepingCapacity: true)
@@ -57,7 +65,7 @@ nonisolated final class RequestPublisher {
                     outcome.unacknowledged -= 1
                     deadline = Clock.uptime + Self.patience
                 case .refused(let id, let error) where id >= first:
-                    outcome.failure = outcome.failure ?? (error, batch[Int(id - first)])
+                    outcome.failure = outcome.failure ?? (error, Int(id - first))
                     outcome.unacknowledged -= 1
                 case .failed(let error): last = error
                 case .acknowledged, .refused, .log: break

@@ -52,16 +52,16 @@ nonisolated final class RequestSession {
     func send(_ batch: [OutgoingRequest]) throws(CommandFailure) -> Bool {
         guard try waitForRoom(batch.count) else { return false }
         guard !batch.isEmpty else { return true }
-        let outcome = publisher.publish(batch, isStopped: isStopped)
+        let outcome = publisher.publish(batch.map(\.record), isStopped: isStopped)
         unacknowledged += outcome.unacknowledged
         if !isSingle { progress.clear() }
         for case (let request, let position?) in zip(batch, outcome.positions) {
             sent += 1
             if waiter == nil { show(request, position) } else { waiter?.expect(request, at: position) }
         }
-        if let (error, request) = outcome.failure {
+        if let (error, index) = outcome.failure {
             leave()
-            throw failure(error, request)
+            throw failure(error, index.map { batch[$0] })
         }
         if !isSingle { progress.show(sent) }
         guard !wasStopped else { return false }

@@ -8,6 +8,8 @@ nonisolated struct OutgoingRequest {
     var value: [UInt8]
     /// The line of the input; nil for a request from flags.
     var line: Int?
+
+    var record: OutgoingRecord { OutgoingRecord(key: Array(key.utf8), value: value) }
 }
 
 /// Makes requests from the flags and, where there is one, from an object of the input. Flags override its members.

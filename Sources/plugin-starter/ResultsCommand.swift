@@ -11,7 +11,7 @@ nonisolated enum ResultsCommand {
     static func run(_ settings: Settings) throws(CommandFailure) -> Int32 {
         let format = try format(settings)
         let follow = settings.value(SettingTable.follow)
-        let filter = filter(settings)
+        let filter = settings.resultFilter()
         let until = try until(settings)
         let limit = settings[SettingTable.limit] ?? .max
         let topic = settings.value(SettingTable.resultsTopic)
@@ -70,11 +70,18 @@ nonisolated enum ResultsCommand {
 
     /// The time of the last record to show.
     private static func until(_ settings: Settings) throws(CommandFailure) -> Timestamp? {
-        guard let until = settings[SettingTable.until] else { return nil }
-        if settings.value(SettingTable.follow) {
+        if settings[SettingTable.until] != nil, settings.value(SettingTable.follow) {
             throw CommandFailure(64, "until: cannot be combined with --follow, which shows new results")
         }
-        if let since = settings[SettingTable.since], since <= until {
+        return try settings.untilTime()
+    }
+}
+
+extension Settings {
+    /// The time of the last record to take.
+    nonisolated func untilTime() throws(CommandFailure) -> Timestamp? {
+        guard let until = self[SettingTable.until] else { return nil }
+        if let since = self[SettingTable.since], since <= until {
             throw CommandFailure(
                 64,
                 "until: \"\(until.unitText)\" must be shorter than --since \(since.unitText), both counted back from now"
@@ -83,15 +90,16 @@ nonisolated enum ResultsCommand {
         return Clock.wall + (.zero - until)
     }
 
-    private static func filter(_ settings: Settings) -> ResultFilter {
+    /// The filters that choose results.
+    nonisolated func resultFilter() -> ResultFilter {
         var filter = ResultFilter()
-        filter.key = settings[SettingTable.key]
-        filter.statuses = settings.all(SettingTable.status)
-        filter.codes = settings.all(SettingTable.code)
-        filter.categories = settings.all(SettingTable.category)
-        filter.projectID = settings[SettingTable.projectID]
-        filter.pluginCode = settings[SettingTable.pluginCode]
-        filter.hosts = settings.all(SettingTable.host).flatMap { $0.split(separator: ",").map(String.init) }
+        filter.key = self[SettingTable.key]
+        filter.statuses = all(SettingTable.status)
+        filter.codes = all(SettingTable.code)
+        filter.categories = all(SettingTable.category)
+        filter.projectID = self[SettingTable.projectID]
+        filter.pluginCode = self[SettingTable.pluginCode]
+        filter.hosts = all(SettingTable.host).flatMap { $0.split(separator: ",").map(String.init) }
         return filter
     }
 }

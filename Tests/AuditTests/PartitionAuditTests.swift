@@ -39,6 +39,43 @@ import Testing
         #expect(violations.map(\.key) == ["k", "k", "k"])
     }
 
+    @Test func `a request that sends a failed one again may have an outcome, and one that names another may not`()
+        throws
+    {
+        var play = Play(seed: 1)
+        let body = #"{"idempotency_key":"k","project_id":"p0","plugin_code":"ndr","host_id_list":["h1"]}"#
+        play.request(body)
+        var history = play.end()
+        history.results = []
+        history.requests.append(history.requests[0])
+        for offset in 0..<2 as Range<Int64> {
+            history.requests[Int(offset)].position.offset = offset
+            let result = StartResult(
+                status: .failed, fields: try fields(history.requests[Int(offset)]),
+                position: Position(partition: 0, offset: offset),
+                requestTimestamp: history.requests[Int(offset)].timestamp,
+                recordKey: history.requests[Int(offset)].key, completedAt: history.now, attempts: 1,
+                call: .init(id: "c", httpStatus: 403, requests: 1, hosts: 1, latency: .zero),
+                failure: Failure(code: "HSS.1004", isRetryable: false, httpStatus: 403))
+            let made = ResultWriter(requestsTopic: History.topic).record(result)
+            history.append(
+                Record(
+                    position: Position(partition: 0, offset: 0), timestamp: history.now, key: made.key,
+                    value: made.value, headers: made.headers))
+        }
+        #expect(Self.rules(history.audit()) == [.twoOutcomes])
+        let id = try #require(history.results[0].header("ce_id"))
+        history.requests[1].headers = [Header(Redrive.ofHeader, id)]
+        #expect(history.audit() == [])
+        let other = id.replacing("/0/0/", with: "/0/1/")
+        history.requests[1].headers = [Header(Redrive.ofHeader, other)]
+        #expect(Self.rules(history.audit()) == [.twoOutcomes])
+    }
+
+    private func fields(_ record: Record) throws -> RequestFields {
+        try RequestDecoder(maximumBytes: .max, policy: Policy()).decode(record).get().fields
+    }
+
     @Test func `a second result with the same id is counted separately`() throws {
         var history = Self.history
         let place = try #require(history.places(.succeeded).last)

@@ -76,14 +76,27 @@ struct Play {
 
     mutating func request(_ json: String? = nil, headers: [Header] = []) {
         let offset = Int64(history.requests.count)
+        let again = json == nil && chance(10) == 0 ? redriven() : nil
+        let value = again?.value ?? (json ?? randomRequest()).map { Array($0.utf8) }
         let record = Record(
             position: Position(partition: 0, offset: offset), timestamp: now.wall,
             key: chance(5) == 0 ? nil : Array("record-key-\(offset % 7)".utf8),
-            value: (json ?? randomRequest()).map { Array($0.utf8) },
-            headers: headers + (chance(4) == 0 ? [Header("traceparent", Self.traceparent(offset))] : []))
+            value: value,
+            headers: headers + (again?.headers ?? [])
+                + (chance(4) == 0 ? [Header("traceparent", Self.traceparent(offset))] : []))
         history.requests.append(record)
         fetched.append(record)
         if chance(2) == 0 { take() }
+    }
+
+    /// A copy of a request that failed, which names its result.
+    private mutating func redriven() -> Record? {
+        let failed = history.places(.failed, .partiallySucceeded)
+        guard !failed.isEmpty else { return nil }
+        let place = failed[chance(failed.count)]
+        var record = history.requests[Int(history.request(place))]
+        record.headers = [Header(Redrive.ofHeader, history.results[place].header("ce_id") ?? "")]
+        return record
     }
 
     private static func traceparent(_ offset: Int64) -> String {

@@ -47,7 +47,7 @@ import Testing
 
     @Test func `bash offers all commands`() throws {
         #expect(try Self.offers([""]) == Command.allCases.map(\.rawValue) + ["help", "--help"])
-        #expect(try Self.offers(["re"]) == ["request", "results"])
+        #expect(try Self.offers(["re"]) == ["redrive", "request", "results"])
     }
 
     @Test(arguments: Command.allCases) func `bash offers each flag of a command and no other`(_ command: Command) throws
@@ -108,7 +108,8 @@ import Testing
     {
         try Self.withFile(Completion.script(.fish)) { script in
             for (line, offers) in [
-                ("plugin-starter re", ["request", "results"]), ("plugin-starter results --sta", ["--status"]),
+                ("plugin-starter re", ["redrive", "request", "results"]),
+                ("plugin-starter results --sta", ["--status"]),
                 ("plugin-starter results --status f", ["failed"]), ("plugin-starter completion z", ["zsh"]),
                 ("plugin-starter run --statu", []),
             ] {

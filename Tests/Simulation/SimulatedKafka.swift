@@ -36,12 +36,23 @@ struct SimulatedKafka {
         group = Group(partitions: partitions, isCooperative: isCooperative, isExclusive: isExclusive)
     }
 
-    mutating func produce(_ json: String, key: String, to partition: Int32, at time: Timestamp) {
+    mutating func produce(
+        _ json: String, key: String, to partition: Int32, at time: Timestamp, headers: [Header] = []
+    ) {
         let offset = Int64(requests[Int(partition)].count)
         requests[Int(partition)].append(
             Record(
                 position: Position(partition: partition, offset: offset), timestamp: time, key: Array(key.utf8),
-                value: Array(json.utf8)))
+                value: Array(json.utf8), headers: headers))
+    }
+
+    /// The `ce_id` of a failed result of this partition, whether or not it is still the latest outcome of its key, and
+    /// its key.
+    func failedResult(_ partition: Int32, _ number: Int) -> (id: String, key: String)? {
+        let failed = results[Int(partition)].map(\.result).filter(\.status.canBeRedriven)
+        guard !failed.isEmpty, let key = failed[number % failed.count].fields.idempotencyKey else { return nil }
+        let result = failed[number % failed.count]
+        return (writer.id(result.position, result.status), key)
     }
 
     func request(_ partition: Int32, _ offset: Int64) -> Record? {
@@ -73,17 +84,33 @@ struct SimulatedKafka {
             }
             if !isThere { return "\(position) points to \(original.offset), which has no result \(original.status)" }
         }
+        let redrives = redrive(of: result)?.offset
+        if let original = result.original, original.offset == redrives, original.status.canBeRedriven,
+            result.status == .duplicate
+        {
+            return "\(position) sends \(original.offset) again, and is called a duplicate of it"
+        }
         guard let key = result.scopedKey, [.succeeded, .partiallySucceeded, .failed].contains(result.status) else {
             return nil
         }
         // One second less than the window, because clocks differ.
         if let first = outcomes[key], result.completedAt - first.completedAt < dedupeWindow - .seconds(1),
-            first.failure?.isRetryable != true, !isFromZombie, !results[partition].contains(where: \.isFromZombie)
+            first.failure?.isRetryable != true, !isFromZombie, !results[partition].contains(where: \.isFromZombie),
+            redrives != first.position.offset || !first.status.canBeRedriven || first.fingerprint != result.fingerprint
         {
             return "the key of \(position) already has an outcome, from \(first.position)"
         }
         outcomes[key] = result
         return nil
+    }
+
+    /// What the result's request sends again, as far as the record is still there.
+    private func redrive(of result: StartResult) -> Redrive? {
+        let all = requests[Int(result.position.partition)]
+        guard all.indices.contains(Int(result.position.offset)) else { return nil }
+        let record = all[Int(result.position.offset)]
+        guard record.identity(topic: writer.requestsTopic) == result.record else { return nil }
+        return Redrive(record, topic: writer.requestsTopic)
     }
 
     mutating func commit(_ partition: Int32, _ offset: Int64, _ metadata: String) -> String? {

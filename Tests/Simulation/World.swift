@@ -175,6 +175,14 @@ package final class World {
             for host in hosts { partitionOfHost[host] = Int32(Int(step.a) % settings.partitions) }
         }
         var chosen = keys[repeats ? Int(step.a) % keys.count : keys.count - 1]
+        var headers: [Header] = []
+        if repeats, (step.b >> 8) % 2 == 0, let failed = kafka.failedResult(Int32(chosen.partition), Int(step.b >> 9)),
+            let again = keys.first(where: { $0.key == failed.key })
+        {
+            met["sent again", default: 0] += 1
+            chosen = again
+            headers = [Header(Redrive.ofHeader, failed.id)]
+        }
         if repeats && step.b % 5 == 0 { chosen.hosts = ["other\(requestCount)"] }
         let hosts = chosen.hosts.map { "\"\($0)\"" }.joined(separator: ",")
         let expiry = step.b % 11 == 0 ? ",\"expires_at\":\"\(Self.wall(time + .seconds(90)))\"" : ""
@@ -184,7 +192,7 @@ package final class World {
             : "{\"idempotency_key\":\"\(chosen.key)\",\"project_id\":\"\(chosen.project)\",\"plugin_code\":\"\(chosen.plugin)\","
                 + "\"host_id_list\":[\(hosts)],\"n\":\(requestCount)\(expiry)}"
         // No two records are identical to the last byte.
-        kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time))
+        kafka.produce(json, key: chosen.key, to: Int32(chosen.partition), at: Self.wall(time), headers: headers)
     }
 
     static func wall(_ time: Uptime) -> Timestamp { Timestamp(milliseconds: 1_767_225_600_000) + time.sinceBoot }

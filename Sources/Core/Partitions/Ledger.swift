@@ -21,6 +21,11 @@ package struct Ledger: Sendable {
 
         /// Responders send a key again after a retryable failure in order to make progress.
         var freesKey: Bool { status == .failed && (failure?.isRetryable ?? false) }
+
+        /// Whether a request with this action, which names this outcome's result, is a new attempt.
+        func isRedriven(by redrive: Redrive?, _ action: Fingerprint?) -> Bool {
+            redrive?.offset == offset && status.canBeRedriven && action?.high == fingerprint.high
+        }
     }
 
     private var keys = KeyTable()
@@ -87,10 +92,24 @@ package struct Ledger: Sendable {
 
     /// The outcome that answers this key; nil where the key is free.
     package func outcome(for key: Fingerprint, now: Timestamp, window: Duration) -> Outcome? {
+        latest(for: key, now: now, window: window).flatMap { $0.freesKey ? nil : $0 }
+    }
+
+    /// The outcome that answers a request that sends another one again. It is a new attempt while the result that it
+    /// names is the latest outcome of the key. If a later request with the key has an outcome, that outcome answers it,
+    /// even where the key is free.
+    func outcome(
+        for key: Fingerprint, redriving redrive: Redrive, _ fingerprint: Fingerprint, now: Timestamp, window: Duration
+    ) -> Outcome? {
+        guard let latest = latest(for: key, now: now, window: window) else { return nil }
+        if latest.offset > redrive.offset { return latest }
+        return latest.freesKey || latest.isRedriven(by: redrive, fingerprint) ? nil : latest
+    }
+
+    private func latest(for key: Fingerprint, now: Timestamp, window: Duration) -> Outcome? {
         guard let entry = keys.find(key) else { return nil }
         let outcome = self.outcome(entry)
-        guard !outcome.freesKey, now - outcome.completedAt <= window else { return nil }
-        return outcome
+        return now - outcome.completedAt <= window ? outcome : nil
     }
 
     /// Stores the outcome of a key, once its result is acknowledged.

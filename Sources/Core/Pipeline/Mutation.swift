@@ -17,6 +17,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case believesEachStepOfAClock
     case probesTheSameProject
     case probesWithCallsOnly
+    case redrivesAnyOutcome
 }
 
 /// The only place where mutations take effect. Without `-DMUTATIONS` none can be set, and

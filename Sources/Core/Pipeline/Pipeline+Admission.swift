@@ -44,6 +44,7 @@ extension Pipeline {
             end(id, .rejected, failure: Failure(rejection), fields: rejection.fields, now)
         case .success(let request):
             entry.request = request
+            entry.redrive = Redrive(record, topic: configuration.requestsTopic)
             deduplicate(open.insert(entry), now)
         }
     }
@@ -113,14 +114,22 @@ extension Pipeline {
         if let owner = open.owner(of: key, in: entry.partition) {
             open.update(id) { $0.stage = .waitingForKey }
             open.update(owner) { $0.waitingDuplicates.append(id) }
-        } else if let outcome = partition.ledger.outcome(
-            for: key, now: now.wall, window: configuration.dedupeWindow)
-        {
+        } else if let outcome = outcome(for: key, request, entry.redrive, partition.ledger, now.wall) {
             repeated(id, of: outcome, now)
         } else {
             open.occupyKey(id)
             lineUp(id, request, now)
         }
+    }
+
+    /// The earlier outcome that answers the request; nil where the request is a new attempt.
+    private func outcome(
+        for key: Fingerprint, _ request: StartRequest, _ redrive: Redrive?, _ ledger: Ledger, _ now: Timestamp
+    ) -> Ledger.Outcome? {
+        let window = configuration.dedupeWindow
+        guard let redrive else { return ledger.outcome(for: key, now: now, window: window) }
+        if configuration.mutations.has(.redrivesAnyOutcome) { return nil }
+        return ledger.outcome(for: key, redriving: redrive, request.fingerprint, now: now, window: window)
     }
 
     /// Ends a request whose key already has an outcome.

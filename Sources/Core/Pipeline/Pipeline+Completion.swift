@@ -54,7 +54,10 @@ extension Pipeline {
             partitions[entry.position.partition]?.ledger.remember(outcome, for: key)
             // Waiting duplicates get this outcome, even if the key is free again now.
             for duplicate in duplicates {
-                if outcome.freesKey && open[duplicate]?.request?.fingerprint != outcome.fingerprint {
+                let action = open[duplicate]?.request?.fingerprint
+                // A request can be sent again before the worker knows that its result is written.
+                let isRedrive = outcome.isRedriven(by: open[duplicate]?.redrive, action)
+                if isRedrive || outcome.freesKey && action != outcome.fingerprint {
                     deduplicate(duplicate, now)
                 } else {
                     repeated(duplicate, of: outcome, now)

@@ -22,6 +22,8 @@ struct OpenRequest {
     var expiresBy: Uptime?
     /// Nil for a record that is not a valid request.
     var request: StartRequest?
+    /// Set where the record sends an earlier request again.
+    var redrive: Redrive?
     var stage: Stage = .calling
     /// The number of hosts (or 1 for `operate_all`) with neither success nor final failure.
     var unsettled = 0

@@ -29,6 +29,7 @@ package struct Metrics: Sendable {
     var waiting = 0
     var inFlight = 0
     var isGateOpen = true
+    var isPolicyCurrent = true
     var isActive = false
     var isPaused = false
     var unwrittenFor: Duration = .zero
@@ -120,6 +121,9 @@ package struct Metrics: Sendable {
         one(
             "credential_accepted", "gauge", "0 while calls are stopped because the credential was refused.",
             isGateOpen ? 1 : 0)
+        one(
+            "policy_current", "gauge", "0 while the policy file is broken and the policy before it stays in force.",
+            isPolicyCurrent ? 1 : 0)
         one(
             "active", "gauge", "1 while this worker consumes and calls, 0 while it stands by or has no partition.",
             isActive ? 1 : 0)

@@ -26,7 +26,8 @@ nonisolated enum RunCommand {
             group: settings.value(SettingTable.group),
             pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout),
             sessionTimeout: settings[SettingTable.sessionTimeout]
-                ?? (pipeline.quota == nil ? .seconds(45) : .seconds(10)))
+                ?? (pipeline.quota == nil ? .seconds(45) : .seconds(10)),
+            policy: policySource(settings))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
             let admin = try adminEndpoint(settings, worker.router, log)
@@ -148,6 +149,16 @@ nonisolated enum RunCommand {
         return .init(hss: hss, iam: iam, projectName: settings[SettingTable.projectName])
     }
 
+    private static func policySource(_ settings: Settings) -> PolicySource? {
+        settings[SettingTable.policy].map { path in
+            PolicySource(path: path) { bytes in
+                do throws(SettingsError) { return .success(try PolicyFile.load(bytes, file: path)) } catch {
+                    return .failure(PolicyError(error.description))
+                }
+            }
+        }
+    }
+
     /// The core's configuration from the settings; `plan` uses the same.
     static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
         var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
@@ -161,10 +172,13 @@ nonisolated enum RunCommand {
         configuration.maximumOpenBytes = settings.value(SettingTable.maxOpenBytes)
         configuration.maximumRequestBytes = settings.value(SettingTable.maxRequestBytes)
         configuration.keepsKeyOrder = settings.value(SettingTable.ordering) == "key"
-        if let path = settings[SettingTable.policy] {
-            guard let bytes = File.read(path) else { throw CommandFailure(64, "policy: \(path) cannot be read") }
-            do throws(SettingsError) { configuration.policy = try PolicyFile.load(bytes, file: path) } catch {
-                throw CommandFailure(64, error.description)
+        if let source = policySource(settings) {
+            guard let bytes = File.read(source.path) else {
+                throw CommandFailure(64, "policy: \(source.path) cannot be read")
+            }
+            switch source.parse(bytes) {
+            case .success(let policy): configuration.policy = policy
+            case .failure(let error): throw CommandFailure(64, error.reason)
             }
         }
         // The prefix differs between processes, so that a call's id in a result always names one call.

@@ -75,7 +75,7 @@ import Testing
         ("rules: [{name: a, effect: deny, plugins: []}]", "p:1:42", "with one at least"),
         ("rules: [{name: a, effect: allow, operate-all: true, plugins: ['*']}]", "p:1:9", "[\"*\"] stands for all"),
         (
-            "rules: [{name: a, effect: allow, all-granted-eps: true, enterprise-projects: [e]}]", "p:1:79",
+            "rules: [{name: a, effect: allow, all-granted-eps: true, enterprise-projects: [e]}]", "p:1:78",
             "must not be beside all-granted-eps"
         ),
         ("limits: [{name: a}]", "p:1:17", "must have one of: hosts-per-request"),

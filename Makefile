@@ -81,6 +81,7 @@ schemas: test-deps ## checks the schemas and their examples; with ASYNCAPI_SCHEM
 	.build/venv/bin/check-jsonschema --schemafile schemas/start-request.schema.json $(VALID)
 	! .build/venv/bin/check-jsonschema --schemafile schemas/start-request.schema.json schemas/examples/request-for-rejected.json
 	.build/venv/bin/check-jsonschema --schemafile schemas/start-result.schema.json schemas/examples/result-*.json
+	.build/venv/bin/check-jsonschema --schemafile schemas/policy.schema.json schemas/examples/policy.yaml
 	$(if $(ASYNCAPI_SCHEMA),.build/venv/bin/check-jsonschema --schemafile $(ASYNCAPI_SCHEMA) schemas/asyncapi.json)
 
 compose-check: test-deps ## checks docker-compose.yml

@@ -95,12 +95,7 @@ struct RequestFacts: Sendable {
 
     /// The audit knows neither the policy that the worker ran under nor its size limit, so it refuses nothing for
     /// either.
-    private static let decoder: RequestDecoder = {
-        var policy = Policy()
-        policy.allowOperateAll = true
-        policy.allowAllGrantedEnterpriseProjects = true
-        return RequestDecoder(maximumBytes: .max, policy: policy)
-    }()
+    private static let decoder = RequestDecoder(maximumBytes: .max, policy: .unrestricted)
 }
 
 extension RequestFacts {

@@ -1,5 +1,4 @@
 package import Core
-internal import Glibc
 
 package struct CredentialsError: Error, Equatable, CustomStringConvertible {
     package var variable: String
@@ -17,35 +16,26 @@ package struct Credentials {
 
     package private(set) var identity: Identity
     private let environment: [String: String]
-    private var stamps: [String: Stamp]
+    private var versions: [String: FileVersion]
     private var checkedAt: Uptime = .zero
-
-    /// Identifies a file's version, to detect a change.
-    private struct Stamp: Equatable {
-        var inode: UInt
-        var size: Int
-        var seconds: Int
-        var nanoseconds: Int
-    }
 
     private static let prefix = "HUAWEICLOUD_SDK_"
     private static let names = ["AK", "SK", "SECURITY_TOKEN", "USERNAME", "PASSWORD", "DOMAIN"]
-    private static let maximumBytes = 64 << 10
 
     package init(environment: [String: String]) throws(CredentialsError) {
         self.environment = environment
-        stamps = Self.stamps(environment)
+        versions = Self.versions(environment)
         identity = try Self.read(environment)
     }
 
     /// Checks at most once a second whether a file changed. Returns true if the credential changed. An unreadable file
     /// leaves the old credential in place.
     package mutating func refresh(now: Uptime) -> Bool {
-        guard !stamps.isEmpty, now - checkedAt >= .seconds(1) else { return false }
+        guard !versions.isEmpty, now - checkedAt >= .seconds(1) else { return false }
         checkedAt = now
-        let current = Self.stamps(environment)
-        guard current != stamps, let fresh = try? Self.read(environment) else { return false }
-        stamps = current
+        let current = Self.versions(environment)
+        guard current != versions, let fresh = try? Self.read(environment) else { return false }
+        versions = current
         guard fresh != identity else { return false }
         identity = fresh
         return true
@@ -85,7 +75,7 @@ package struct Credentials {
         }
         var text = direct
         if let file {
-            guard let bytes = contents(of: file) else {
+            guard let bytes = FileVersion.contents(of: file) else {
                 throw CredentialsError(variable: variable + "_FILE", rule: "names a file that cannot be read: \(file)")
             }
             guard let read = String(validating: bytes, as: UTF8.self) else {
@@ -103,34 +93,12 @@ package struct Credentials {
         return text
     }
 
-    private static func stamps(_ environment: [String: String]) -> [String: Stamp] {
-        var found: [String: Stamp] = [:]
+    private static func versions(_ environment: [String: String]) -> [String: FileVersion] {
+        var found: [String: FileVersion] = [:]
         for name in names {
             guard let file = environment[prefix + name + "_FILE"], !file.isEmpty else { continue }
-            var about = stat()
-            if unsafe stat(file, &about) == 0 {
-                found[file] = Stamp(
-                    inode: UInt(about.st_ino), size: Int(about.st_size), seconds: about.st_mtim.tv_sec,
-                    nanoseconds: about.st_mtim.tv_nsec)
-            } else {
-                found[file] = Stamp(inode: 0, size: -1, seconds: 0, nanoseconds: 0)
-            }
+            found[file] = FileVersion(of: file)
         }
         return found
-    }
-
-    private static func contents(of file: String) -> [UInt8]? {
-        let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 4096)
-        while bytes.count <= maximumBytes {
-            let count = unsafe Glibc.read(descriptor, &block, block.count)
-            if count < 0 { return nil }
-            if count == 0 { return bytes }
-            bytes += block[..<count]
-        }
-        return nil
     }
 }

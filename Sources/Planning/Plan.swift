@@ -23,7 +23,10 @@ package struct Plan {
     /// How long each request waited for its result, from its arrival. Only requests that were called are counted.
     package private(set) var waits: [(fields: RequestFields, priority: Priority, arrived: Duration, wait: Duration)] =
         []
+    /// What the policy says about each valid request, at its arrival.
+    package private(set) var decisions: [Position: PolicyDecision] = [:]
     private var pipeline: Pipeline
+    private let decoder: RequestDecoder
     private var hss: FakeHSS
     private var now: Now
     private let began: Now
@@ -36,6 +39,7 @@ package struct Plan {
         _ records: [Record], _ configuration: Pipeline.Configuration, hosts: Set<String>?, now: Now, atOnce: Bool
     ) {
         pipeline = Pipeline(configuration)
+        decoder = RequestDecoder(maximumBytes: configuration.maximumRequestBytes, policy: .unrestricted)
         hss = FakeHSS(hosts: hosts)
         let timed = atOnce ? records.map { (at: Duration.zero, record: $0) } : Self.inOrder(records)
         let start = atOnce ? now.wall : records.compactMap(\.timestamp).min() ?? now.wall
@@ -69,6 +73,7 @@ package struct Plan {
                 fetched.append(next.record)
                 waiting.removeFirst()
             }
+            for record in fetched { decide(record) }
             hand(.received(fetched))
             if let (id, reply) = replies.popFirst() {
                 hand(.answered(id, reply))
@@ -111,8 +116,20 @@ package struct Plan {
         }
     }
 
+    private mutating func decide(_ record: Record) {
+        guard case .success(let request) = decoder.decode(record) else { return }
+        decisions[record.position] = pipeline.policy.decision(for: request, at: now.wall)
+    }
+
     private mutating func ended(_ result: StartResult) {
         results.append(result)
+        // A full window is known only now.
+        if let failure = result.failure, failure.code == "policy", decisions[result.position]?.refusal == nil,
+            let limit = pipeline.policy.limits.first(where: { failure.detail?.contains("(\($0.name))") ?? false })
+        {
+            decisions[result.position]?.rule = limit.name
+            decisions[result.position]?.refusal = PolicyRefusal(limit.name, "request", failure.detail ?? "")
+        }
         ends = now.uptime - began.uptime
         guard result.call != nil, let priority = result.priority, let arrived = arrivals[result.position] else {
             return

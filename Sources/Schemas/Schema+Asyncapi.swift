@@ -6,7 +6,7 @@ extension Schema {
   "asyncapi": "3.1.0",
   "info": {
     "title": "plugin-starter",
-    "version": "1.1.0",
+    "version": "1.2.0",
     "description": "Takes requests to start a Huawei Cloud HSS plugin on hosts, and answers each request record with one result. Topic names, group and numbers of partitions are settings of the worker and its cluster; the defaults are written here.",
     "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
   },
@@ -224,6 +224,7 @@ extension Schema {
         "type": "object",
         "properties": {
           "idempotency-key": {"type": "string", "description": "The key, where the value has none."},
+          "requested-by": {"type": "string", "description": "The producer as the worker's policy knows it, where the value has no requested_by."},
           "traceparent": {"type": "string", "description": "W3C trace context of the sender's span."},
           "tracestate": {"type": "string"}
         }

@@ -18,7 +18,7 @@ package enum Command: String, CaseIterable, Sendable {
             "checks brokers, topics, rights, clocks, credential and policy before the first request, and names remedies"
         case .errors: "prints the table of HSS error codes: what each means and what the worker does about it"
         case .schema:
-            "prints the JSON Schema of requests or of results, or the AsyncAPI document; default: all three as one object"
+            "prints the JSON Schema of requests, of results or of the policy file, or the AsyncAPI document; default: all as one object"
         case .sandbox: "runs a stand-in for HSS and IAM on this machine"
         case .broker: "runs an embedded broker without durability, for trying things out"
         case .completion: "prints a completion script for a shell"
@@ -31,7 +31,7 @@ package enum Command: String, CaseIterable, Sendable {
         switch self {
         case .request, .plan: "FILE"
         case .explain: "KEY"
-        case .schema: "request|result|asyncapi"
+        case .schema: "request|result|asyncapi|policy"
         case .completion: Shell.allCases.map(\.rawValue).joined(separator: "|")
         default: nil
         }

@@ -97,7 +97,8 @@ package enum SettingTable {
         "admin endpoint of a worker to ask what comes next, such as http://127.0.0.1:8080")
     package static let policy = Setting(
         "policy", .file, [.run, .plan, .check],
-        "YAML file: allow-operate-all, allow-all-granted-eps, projects, plugins, max-hosts")
+        "YAML file with what requests may ask for, and when calls may go; run reads it again on SIGHUP and when it changes"
+    )
     package static let ordering = Setting(
         "ordering", .choice(["none", "key"]), default: "none", [.run, .plan],
         "key: requests with the same Kafka key are called in order")

@@ -1,5 +1,3 @@
-package import Core
-
 /// Reads the configuration file. Its keys are the names of the flags. Keys of other commands are allowed, so that one
 /// file serves all commands.
 enum YAMLSettings {
@@ -64,45 +62,5 @@ enum YAMLSettings {
 
     private static func text(_ node: YAML) -> String {
         if case .scalar(let text, _) = node { text } else { "..." }
-    }
-}
-
-/// The policy file.
-package enum PolicyFile {
-    private static let keys = ["allow-operate-all", "allow-all-granted-eps", "projects", "plugins", "max-hosts"]
-
-    package static func load(_ bytes: [UInt8], file: String) throws(SettingsError) -> Policy {
-        var policy = Policy()
-        for (key, place, value) in try YAMLSettings.members(bytes, file: file) {
-            func fail(_ place: YAML.Place, _ rule: String) -> SettingsError {
-                SettingsError(setting: key, source: "\(file):\(place.line):\(place.column)", value: key, rule: rule)
-            }
-            func parse<Value>(_ type: ValueType<Value>) throws(SettingsError) -> Value {
-                guard case .scalar(let text, let place) = value else {
-                    throw fail(value.place, "must be a plain value")
-                }
-                do throws(ValueError) { return try type.parse(text) } catch { throw fail(place, error.rule) }
-            }
-            func names() throws(SettingsError) -> Set<String> {
-                guard case .list(let elements, _) = value else { throw fail(value.place, "must be a list of names") }
-                var names: Set<String> = []
-                for element in elements {
-                    guard case .scalar(let name, _) = element, !name.isEmpty else {
-                        throw fail(element.place, "must be a list of names")
-                    }
-                    names.insert(name)
-                }
-                return names
-            }
-            switch key {
-            case "allow-operate-all": policy.allowOperateAll = try parse(.flag)
-            case "allow-all-granted-eps": policy.allowAllGrantedEnterpriseProjects = try parse(.flag)
-            case "projects": policy.projects = try names()
-            case "plugins": policy.plugins = try names()
-            case "max-hosts": policy.maximumHosts = try parse(.whole(1...1_000_000))
-            default: throw fail(place, "is not a policy key" + suggestion(for: key, among: keys))
-            }
-        }
-        return policy
     }
 }

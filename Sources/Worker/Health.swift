@@ -9,7 +9,7 @@ package struct Snapshot: Sendable {
     var notReady: [String]
     /// This worker is ready, and another worker of the group makes the calls.
     var isStandby = false
-    /// What else an operator should know about a ready worker, in words.
+    /// What else an operator should know, in words.
     var notes: [String] = []
     var metrics: Metrics
 }
@@ -105,12 +105,13 @@ package struct AdminRouter: Sendable {
                 : (200, "text/plain; charset=utf-8", "ok\n")
         case "/readyz":
             let reasons = snapshot.notReady + (stuck ? ["the main loop is stuck"] : [])
+            let notes = snapshot.notes.map { "note: \($0)\n" }.joined()
             return reasons.isEmpty
                 ? (
                     200, "text/plain; charset=utf-8",
-                    (snapshot.isStandby ? "standby\n" : "ok\n") + snapshot.notes.map { "note: \($0)\n" }.joined()
+                    (snapshot.isStandby ? "standby\n" : "ok\n") + notes
                 )
-                : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined())
+                : (503, "text/plain; charset=utf-8", reasons.map { "not ready: \($0)\n" }.joined() + notes)
         case "/metrics":
             let isOpen = accept?.contains("application/openmetrics-text") ?? false
             return (

@@ -145,6 +145,9 @@ package enum MetricTable {
         .one("refused_projects", .gauge, "projects for which the credential is refused, and accepted for others") {
             $0.refusedProjects
         },
+        .one("policy_current", .gauge, "0 while the policy file is broken and the policy before it stays in force") {
+            $0.isPolicyCurrent ? 1 : 0
+        },
         .one("active", .gauge, "1 while this worker consumes and calls, 0 while it stands by or has no partition") {
             $0.isActive ? 1 : 0
         },

@@ -43,6 +43,7 @@ package struct Metrics: Sendable {
     var refusedProjects = 0
     var isRestoring = false
     var isGateOpen = true
+    var isPolicyCurrent = true
     var isActive = false
     var isPaused = false
     var unwrittenFor: Duration = .zero

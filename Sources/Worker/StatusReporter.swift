@@ -21,6 +21,8 @@ final class StatusReporter {
     private let options: Worker.Options
     private var telemetry: Telemetry
     private var health = ClientHealth()
+    /// Why the policy file as it is now is not in force, and since when; nil where it is.
+    private var policyFault: (reason: String, since: Timestamp)?
     private var readCheck: ReadCheck?
     private var requestPartitions = 0
     private let box: SnapshotBox
@@ -84,6 +86,23 @@ final class StatusReporter {
         log(
             isRepeated ? .debug : line.level <= 3 ? .warning : line.level <= 5 ? .info : .debug, "Kafka client log",
             [(.facility, .string(line.facility)), (.detail, .string(line.text))])
+    }
+
+    // MARK: Policy
+
+    func policyRead(isNew: Bool) {
+        changed()
+        let wasRefused = policyFault != nil
+        policyFault = nil
+        telemetry.metrics.isPolicyCurrent = true
+        if isNew || wasRefused { log(.info, "policy file read: it is in force") }
+    }
+
+    func policyRefused(_ reason: String) {
+        changed()
+        policyFault = (reason, policyFault?.since ?? Clock.wall)
+        telemetry.metrics.isPolicyCurrent = false
+        log(.error, "policy file not taken: the old policy stays in force", [(.detail, .string(reason))])
     }
 
     // MARK: Health of the Kafka clients
@@ -211,9 +230,21 @@ final class StatusReporter {
     }
 
     private func notes(_ pipeline: Pipeline) -> [String] {
+        var notes: [String] = []
+        if let policyFault {
+            // The reason can quote the file, which may hold any character.
+            let reason = policyFault.reason.escapingDeceptive.replacing("\n", with: " ")
+            notes.append("policy file not taken since \(policyFault.since), the old policy stays in force: \(reason)")
+        }
+        for (maintenance, until) in pipeline.policy.activeMaintenance(at: Clock.wall) {
+            let what = maintenance.allowsCritical ? "all but critical requests" : "requests"
+            notes.append("maintenance \(maintenance.name) until \(until): \(what) that it matches wait")
+        }
         let projects = pipeline.refusedProjects
-        guard let first = projects.first else { return [] }
-        let name = String(decoding: JSON.string(first).bytes, as: UTF8.self).escapingDeceptive
-        return ["credential refused for \(projects.count) projects, such as \(name): only their requests wait"]
+        if let first = projects.first {
+            let name = String(decoding: JSON.string(first).bytes, as: UTF8.self).escapingDeceptive
+            notes.append("credential refused for \(projects.count) projects, such as \(name): only their requests wait")
+        }
+        return notes
     }
 }

@@ -29,8 +29,13 @@ extension Worker {
     private func nextSignal() -> Int32? {
         while let number = signals.next() {
             guard Signals.isHangUp(number) else { return number }
-            status.log(
-                .info, "SIGHUP ignored: credential files are reloaded automatically, other settings need a restart")
+            guard policyWatcher != nil else {
+                status.log(
+                    .info, "SIGHUP ignored: credential files are reloaded automatically, other settings need a restart")
+                continue
+            }
+            rereadsPolicy = true
+            status.log(.info, "SIGHUP: reading the policy file again; other settings need a restart")
         }
         return nil
     }

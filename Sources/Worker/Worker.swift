@@ -17,6 +17,9 @@ package final class Worker {
     var pipeline: Pipeline
     /// Not the pipeline's own function, which would copy the pipeline for each log line.
     private let callName: (CallID) -> String
+    private(set) var policyWatcher: PolicyWatcher?
+    /// Whether the policy file is to be read again, although it did not change.
+    var rereadsPolicy = false
     var shutdown = Shutdown()
     var failure: WorkerFailure?
     private var clock = SteadyClock()
@@ -35,6 +38,7 @@ package final class Worker {
         pipeline = Pipeline(options.pipeline)
         callName = { [prefix = options.pipeline.callPrefix] in Pipeline.callName($0, prefix) }
         status = StatusReporter(options, log)
+        policyWatcher = options.policy.flatMap(PolicyWatcher.init)
         do throws(KafkaError) {
             let consumer = try Consumer(
                 options.kafka, topic: options.requestsTopic, group: options.group,
@@ -112,6 +116,7 @@ package final class Worker {
         if !ready.isEmpty { status.changed() }
         takeAcknowledgements()
         takeAnswers()
+        takePolicy()
         takeEvents()
         if let deadline = pipeline.deadline(now), deadline <= Clock.uptime { apply(.tick) }
         apply(ownership.poll(now, isIdle: publisher.isIdle, isRunning: shutdown.isRunning))
@@ -131,6 +136,20 @@ package final class Worker {
         if let old = watched[source] { poller.remove(old) }
         if let descriptor { poller.add(descriptor, as: source.rawValue) }
         watched[source] = descriptor
+    }
+
+    /// Takes a new policy. A broken file leaves the old one in force.
+    private func takePolicy() {
+        let forced = rereadsPolicy
+        rereadsPolicy = false
+        switch policyWatcher?.refresh(now: Clock.uptime, forced: forced) {
+        case .success(let policy)?:
+            let isNew = policy != pipeline.policy
+            if isNew { apply(.policyChanged(policy)) }
+            status.policyRead(isNew: isNew || forced)
+        case .failure(let error)?: status.policyRefused(error.reason)
+        case nil: break
+        }
     }
 
     // MARK: Events in, effects out

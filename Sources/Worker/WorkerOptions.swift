@@ -13,11 +13,14 @@ extension Worker {
         package var shutdownTimeout: Duration
         /// How long the group waits for a silent member.
         package var sessionTimeout: Duration
+        /// Where the policy is read again from; nil where there is no file.
+        package var policy: PolicySource?
 
         package init(
             kafka: ClientConfiguration, requestsTopic: String, resultsTopic: String, deadLetterTopic: String? = nil,
             group: String,
-            pipeline: Pipeline.Configuration, shutdownTimeout: Duration, sessionTimeout: Duration
+            pipeline: Pipeline.Configuration, shutdownTimeout: Duration, sessionTimeout: Duration,
+            policy: PolicySource? = nil
         ) {
             self.kafka = kafka
             self.requestsTopic = requestsTopic
@@ -27,6 +30,7 @@ extension Worker {
             self.pipeline = pipeline
             self.shutdownTimeout = shutdownTimeout
             self.sessionTimeout = sessionTimeout
+            self.policy = policy
             // With a quota, one worker of the group makes calls at a time.
             self.pipeline.needsLease = pipeline.quota != nil
             self.pipeline.requestsTopic = requestsTopic

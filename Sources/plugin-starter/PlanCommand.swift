@@ -22,7 +22,12 @@ nonisolated enum PlanCommand {
         let plan = Plan(
             records, configuration, hosts: try settings.knownHosts(), now: Clock.now,
             atOnce: settings.value(SettingTable.atOnce))
-        if settings.value(SettingTable.json) { printJSON(plan) } else { printTable(plan, configuration) }
+        if settings.value(SettingTable.json) {
+            printJSON(plan, configuration)
+        } else {
+            printTable(plan, configuration)
+            if configuration.policy != Policy() { printPolicy(plan) }
+        }
         guard plan.unanswered == 0 else { throw CommandFailure(70, "\(plan.unanswered) requests get no result") }
         return 0
     }
@@ -137,7 +142,20 @@ nonisolated enum PlanCommand {
 
     private static func tenths(_ number: Double) -> String { "\((number * 10).rounded() / 10)" }
 
-    private static func printJSON(_ plan: Plan) {
+    /// How many requests each rule of the policy decided about.
+    private static func printPolicy(_ plan: Plan) {
+        func row(_ rule: String, _ verdict: String, _ requests: String) {
+            Console.print(
+                rule + String(repeating: " ", count: max(1, 33 - rule.count)) + verdict
+                    + String(repeating: " ", count: max(1, 9 - verdict.count)) + pad(requests, 8))
+        }
+        row("POLICY RULE", "DECISION", "REQUESTS")
+        for entry in PolicyTally(plan.decisions.values).rows {
+            row(entry.rule, entry.verdict.rawValue, "\(entry.requests)")
+        }
+    }
+
+    private static func printJSON(_ plan: Plan, _ configuration: Pipeline.Configuration) {
         func out(_ members: [JSON.Member]) {
             Console.print(String(decoding: JSON.object(members).bytes, as: UTF8.self))
         }
@@ -164,6 +182,10 @@ nonisolated enum PlanCommand {
             if let failure = result.failure {
                 members.append(.init("code", .string(failure.code)))
                 members.append(.init("detail", .string(failure.detail ?? failure.title)))
+            }
+            if configuration.policy != Policy(), let decision = plan.decisions[result.position] {
+                members.append(.init("policy_rule", .string(decision.rule)))
+                if let hold = decision.maintenance { members.append(.init("maintenance", .string(hold.rule))) }
             }
             out(members)
         }

@@ -43,10 +43,7 @@ nonisolated struct RequestTemplate {
         set("reason", settings[SettingTable.reason].map(JSON.string))
         overrides = members
         // The worker's policy is not known here.
-        var policy = Policy()
-        policy.allowOperateAll = true
-        policy.allowAllGrantedEnterpriseProjects = true
-        decoder = RequestDecoder(maximumBytes: 16 << 20, policy: policy)
+        decoder = RequestDecoder(maximumBytes: 16 << 20, policy: .unrestricted)
     }
 
     /// Whether a flag gives every request the same key.

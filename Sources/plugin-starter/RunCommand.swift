@@ -27,7 +27,8 @@ nonisolated enum RunCommand {
             group: settings.value(SettingTable.group),
             pipeline: pipeline, shutdownTimeout: settings.value(SettingTable.shutdownTimeout),
             sessionTimeout: settings[SettingTable.sessionTimeout]
-                ?? (pipeline.quota == nil ? .seconds(45) : .seconds(10)))
+                ?? (pipeline.quota == nil ? .seconds(45) : .seconds(10)),
+            policy: policySource(settings))
         do throws(WorkerFailure) {
             let worker = try Worker(options, hss: hss, log: log)
             let admin = try adminEndpoint(settings, worker.router, log)
@@ -177,6 +178,16 @@ nonisolated enum RunCommand {
         return .init(hss: hss, iam: iam, projectName: settings[SettingTable.projectName])
     }
 
+    private static func policySource(_ settings: Settings) -> PolicySource? {
+        settings[SettingTable.policy].map { path in
+            PolicySource(path: path) { bytes in
+                do throws(SettingsError) { return .success(try PolicyFile.load(bytes, file: path)) } catch {
+                    return .failure(PolicyError(error.description))
+                }
+            }
+        }
+    }
+
     /// The core's configuration from the settings; `plan` uses the same.
     static func pipeline(_ settings: Settings) throws(CommandFailure) -> Pipeline.Configuration {
         var configuration = Pipeline.Configuration(quota: settings.value(SettingTable.quota).limit)
@@ -190,7 +201,7 @@ nonisolated enum RunCommand {
         configuration.maximumOpenBytes = settings.value(SettingTable.maxOpenBytes)
         configuration.maximumRequestBytes = settings.value(SettingTable.maxRequestBytes)
         configuration.keepsKeyOrder = settings.value(SettingTable.ordering) == "key"
-        if let path = settings[SettingTable.policy] { configuration.policy = try policy(path) }
+        if let source = policySource(settings) { configuration.policy = try policy(source.path) }
         // The prefix differs between processes, so that a call's id in a result always names one call.
         configuration.callPrefix = String(UInt64.random(in: 0...(.max)), radix: 36)
         configuration.seed = UInt64.random(in: 0...(.max))

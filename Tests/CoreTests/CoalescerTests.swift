@@ -95,6 +95,6 @@ import Testing
 extension Coalescer {
     /// The next call of an allowed scope, without pacing.
     mutating func next(now: Uptime, where isAllowed: (Scope) -> Bool = { _ in true }) -> Batch? {
-        next(now, nil) { isAllowed($0) ? now : nil }
+        next(now, nil) { Opening(isAllowed($0) ? now : nil) }
     }
 }

@@ -22,7 +22,19 @@
     }
     try hold(try PolicyFile.load(bytes, file: "f") == policy, "reading twice gives the same result")
     try hold(policy.maximumHosts.map { (1...1_000_000).contains($0) } ?? true, "a number of hosts")
-    for names in [policy.projects, policy.plugins] { try hold(!(names?.contains("") ?? false), "a name is not empty") }
+    let names = policy.rules.map(\.name) + policy.limits.map(\.name) + policy.maintenance.map(\.name)
+    try hold(Set(names).count == names.count, "each rule has a name of its own")
+    try hold(Policy.reservedNames.isDisjoint(with: names), "no rule has the name of a key")
+    for rule in policy.rules where rule.effect == .allow && (rule.operateAll || rule.allGrantedEnterpriseProjects) {
+        try hold(rule.selector.projects != nil && rule.selector.plugins != nil, "a leave names projects and plugins")
+    }
+    for maintenance in policy.maintenance {
+        if case .weekly(let days, let from, let lasting) = maintenance.times {
+            try hold(!days.isEmpty && days.isSubset(of: 0...6), "days of a week")
+            try hold(from >= .zero && lasting > .zero && lasting <= .seconds(86_400), "a time within a day")
+        }
+        _ = maintenance.end(at: Timestamp(milliseconds: Timestamp.writable.lowerBound))
+    }
 }
 
 /// Checks a text as the value of each type, and its lines as a command line.

@@ -65,7 +65,7 @@ extension OnABroker {
         @Test func `the program prints the schemas as the files have them`() throws {
             let files = [
                 "request": "start-request.schema.json", "result": "start-result.schema.json",
-                "asyncapi": "asyncapi.json",
+                "asyncapi": "asyncapi.json", "policy": "policy.schema.json",
             ]
             var all: [String: JSON] = [:]
             for (name, file) in files {
@@ -74,10 +74,10 @@ extension OnABroker {
                 all[name] = try JSON(parsing: Array(text.utf8))
             }
             let printed = try JSON(parsing: Array(try run(Executable.binary.path, ["schema"]).utf8))
-            for name in ["request", "result", "asyncapi"] { #expect(printed[name] == all[name]) }
+            for name in files.keys { #expect(printed[name] == all[name]) }
             let wrong = try Executable.starter(["schema", "results"])
             #expect(try wrong.wait() == 64)
-            #expect(wrong.errors.contains("schema results: must be one of: request, result, asyncapi"))
+            #expect(wrong.errors.contains("schema results: must be one of: request, result, asyncapi, policy"))
         }
 
         /// The command of a service in docker-compose.yml, from its list.

@@ -78,4 +78,27 @@ import Testing
         }
         #expect(plan.calls.count <= 3 && plan.unanswered == 0)
     }
+
+    @Test func `a plan names the rule that decides about each request, also that of a full window`() {
+        let requests =
+            (0..<4).map { Request(project: "a", host: "h\($0)") } + [Request(project: "b", host: "h")]
+            + [Request(at: 100, project: "c", host: "h")]
+        let plan = Self.plan(requests) {
+            var deny = Policy.Rule("no-b", .deny)
+            deny.selector.projects = ["b"]
+            $0.policy.rules = [deny]
+            $0.policy.limits = [Policy.Limit("few-hosts", .hosts(3, window: .seconds(60)))]
+            let (from, to) = (Timestamp(milliseconds: 90_000), Timestamp(milliseconds: 200_000))
+            $0.policy.maintenance = [Maintenance("freeze", .once(from..<to))]
+        }
+        #expect(
+            PolicyTally(plan.decisions.values).rows == [
+                .init(rule: "default", verdict: .allowed, requests: 4),
+                .init(rule: "few-hosts", verdict: .refused, requests: 1),
+                .init(rule: "freeze", verdict: .waits, requests: 1),
+                .init(rule: "no-b", verdict: .refused, requests: 1),
+            ])
+        #expect(plan.results.filter { $0.status == .rejected }.count == 2 && plan.results.count == 6)
+        #expect(Self.calls(plan, "h") == [200])
+    }
 }

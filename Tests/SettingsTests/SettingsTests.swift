@@ -176,17 +176,6 @@ import Testing
         for command in Command.allCases { _ = try Self.resolve([command.rawValue]) }
     }
 
-    @Test func `a policy is read, and its errors name their position`() throws {
-        let text = "allow-operate-all: true\nprojects: [a, b]\nmax-hosts: 10\n"
-        let policy = try PolicyFile.load(Array(text.utf8), file: "p")
-        #expect(policy.allowOperateAll)
-        #expect(policy.projects == ["a", "b"])
-        #expect(policy.maximumHosts == 10)
-        let error = #expect(throws: SettingsError.self) { try PolicyFile.load(Array("project: [a]\n".utf8), file: "p") }
-        #expect(error?.source == "p:1:1")
-        #expect(error?.rule.contains("did you mean projects") ?? false)
-    }
-
     @Test func `mutated files never trap`() {
         var generator = SplitMix64(seed: 11)
         let good = Array("concurrency: 3\nkafka-property:\n  a: b\nprojects: [x, 'y']\n".utf8)

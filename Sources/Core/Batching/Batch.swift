@@ -59,6 +59,8 @@ struct Batch {
     var scope: Scope
     var hosts: [String]
     var parts: [Part]
+    /// Whether no other requests may join it.
+    var isCriticalOnly = false
     var sentAt: Uptime = .zero
 
     /// Records that the batch covers these hosts for a request. Each request has only one part.

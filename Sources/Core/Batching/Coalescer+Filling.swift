@@ -1,12 +1,17 @@
 /// Takes requests out of a line and into a call.
 extension Coalescer {
-    mutating func takeCall(_ line: Int) -> Batch {
+    /// Takes only the critical requests where the opening allows no others yet. An `operate_all` takes all of them, because
+    /// it has its effect for each.
+    mutating func takeCall(_ line: Int, _ opening: Opening) -> Batch {
         let scope = lines[line].scope
         order.called(scope.project)
         let batch =
             scope.operateAll
             ? everything(of: line)
-            : fill(Batch(scope: scope, hosts: [], parts: []), to: capacity(of: scope), from: line)
+            : fill(
+                Batch(
+                    scope: scope, hosts: [], parts: [], isCriticalOnly: opening.all.map { $0 > now } ?? true),
+                to: capacity(of: scope), from: line)
         refresh(line)
         return batch
     }
@@ -26,10 +31,11 @@ extension Coalescer {
         var union = Set(batch.hosts.map(ExactText.init))
         var passedOver = 0
         var places = [0, 0, 0]
+        let ranks = batch.isCriticalOnly ? 0..<1 : 0..<3
         while batch.hosts.count < capacity, passedOver < Self.passOver {
             // Takes the queue whose first request has the best effective priority, as between scopes.
             var best: (rank: Int, place: CallOrder.Place)?
-            for rank in 0..<3 {
+            for rank in ranks {
                 skipGone(line, rank, &places)
                 guard places[rank] < lines[line].waiting[rank].count else { continue }
                 let request = lines[line].waiting[rank][places[rank]]

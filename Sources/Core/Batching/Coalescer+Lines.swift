@@ -135,6 +135,9 @@ extension Coalescer {
         refresh(line)
     }
 
+    /// A critical request has joined the line. It may be allowed where the others are not.
+    mutating func reconsider(_ line: Int) { if lines[line].stop == .parked { wake(line) } }
+
     mutating func forgetParked(_ line: Int) {
         let subject = lines[line].scope.subject()
         parked[subject]?.remove(line)

@@ -63,6 +63,7 @@ struct Coalescer {
         let demand = Demand(line: line, priority: priority, arrived: arrived, latest: latest, hosts: hosts)
         lines[line].waiting[priority.rank].append(request)
         join(request, demand)
+        if priority == .critical { reconsider(line) }
         // The line's place stays where an earlier request of the class is in it.
         if lines[line].stop == nil, lines[line].waiting[priority.rank].count > 1, pacing.factor == 0 { return }
         refresh(line)
@@ -95,6 +96,7 @@ struct Coalescer {
             }
             if !fresh.isEmpty { lines[line].waiting[rank].prepend(contentsOf: fresh) }
         }
+        if parts.contains(where: { $0.priority == .critical }) { reconsider(line) }
         if let notBefore { lines[line].notBefore = notBefore }
         if let failures { lines[line].failures = failures }
         refresh(line)
@@ -167,52 +169,55 @@ struct Coalescer {
         return [due, wakes.first?.key].compactMap { $0 }.min()
     }
 
-    /// Takes the next call out of the queues; nil where no call may go now. `earliest` gives the time from which
-    /// everything else allows a scope; nil until an answer comes.
+    /// Takes the next call out of the queues; nil where no call may go now. `opening` gives the time from which
+    /// everything else allows a scope.
     ///
     /// A line that is not allowed is parked until then, or until `unpark`.
-    mutating func next(_ time: Uptime, _ load: Pacing.Load?, earliest: (Scope) -> Uptime?) -> Batch? {
+    mutating func next(_ time: Uptime, _ load: Pacing.Load?, opening: (Scope) -> Opening) -> Batch? {
         advance(time)
         let hold = hold(load)
         var undue: [Int] = []
         defer { for line in undue { setPlace(line) } }
         while let line = order.first, due(hold) <= now {
-            let allowed = earliest(lines[line].scope)
+            let opening = opening(lines[line].scope)
+            let allowed = opening.time(hasCritical: lines[line].hasCritical)
             guard let allowed, allowed <= now else {
                 park(line, until: allowed)
                 continue
             }
-            if due(line, hold) <= now { return takeCall(line) }
+            if due(line, hold) <= now { return takeCall(line, opening) }
             undue.append(line)
             order.remove(line, of: lines[line].scope.project)
         }
         return nil
     }
 
-    /// The same as `next`, but looks at every line, also at those that are parked. No verdict of `isAllowed` is kept.
-    mutating func scan(_ time: Uptime, _ load: Pacing.Load?, where isAllowed: (Scope) -> Bool) -> Batch? {
+    /// The same as `next`, but looks at every line, also at those that are parked. No opening is kept.
+    mutating func scan(_ time: Uptime, _ load: Pacing.Load?, opening: (Scope) -> Opening) -> Batch? {
         advance(time)
         let hold = hold(load)
-        var best: (line: Int, place: CallOrder.Place)?
+        var best: (line: Int, place: CallOrder.Place, opening: Opening)?
         for line in lines.indices where lines[line].count > 0 && lines[line].notBefore <= now {
             let scope = lines[line].scope
-            guard due(line, hold) <= now, isAllowed(scope),
+            guard due(line, hold) <= now else { continue }
+            let opening = opening(scope)
+            guard let allowed = opening.time(hasCritical: lines[line].hasCritical), allowed <= now,
                 let place = heads(of: line).map({ place(of: $0.request, $0.demand) }).min()
             else { continue }
             if let best, !order.isBefore(place, of: scope.project, best.place, of: lines[best.line].scope.project) {
                 continue
             }
-            best = (line, place)
+            best = (line, place, opening)
         }
-        return best.map { takeCall($0.line) }
+        return best.map { takeCall($0.line, $0.opening) }
     }
 
     /// The same as `nextTime`, but looks at every line.
-    func scanTime(_ load: Pacing.Load?, earliest: (Scope) -> Uptime?) -> Uptime? {
+    func scanTime(_ load: Pacing.Load?, opening: (Scope) -> Opening) -> Uptime? {
         let hold = hold(load)
         var first: Uptime?
         for line in lines.indices where lines[line].count > 0 {
-            guard let allowed = earliest(lines[line].scope) else { continue }
+            guard let allowed = opening(lines[line].scope).time(hasCritical: lines[line].hasCritical) else { continue }
             let time = max(allowed, lines[line].notBefore, due(line, hold))
             first = min(first ?? time, time)
         }

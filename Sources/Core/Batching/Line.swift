@@ -24,6 +24,8 @@ struct Line {
 
     init(_ scope: Scope) { self.scope = scope }
 
+    var hasCritical: Bool { company.criticals > 0 }
+
     /// Whether a call of the line waits for company. Calls that come after all others must not take the slots that
     /// others leave free.
     var isPaced: Bool { scope.lane.isLast || (scope.lane == .shared && company.criticals == 0) }

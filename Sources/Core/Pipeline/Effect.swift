@@ -18,6 +18,9 @@ package enum Event {
     /// Partitions must be given up by the deadline, or are already lost.
     case revoked([Int32], isLost: Bool, deadline: Uptime)
     case credentialChanged
+    /// A new policy is in force, for the requests that are admitted from now on. Its maintenance also applies to those
+    /// that wait.
+    case policyChanged(Policy)
     /// Stop: finish what is in flight and start nothing.
     case drain
     case tick

@@ -116,6 +116,8 @@ extension Pipeline {
             open.update(owner) { $0.waitingDuplicates.append(id) }
         } else if let outcome = outcome(for: key, request, entry.redrive, partition.ledger, now.wall) {
             repeated(id, of: outcome, now)
+        } else if let failure = refusal(id, request, now) {
+            end(id, .rejected, failure: failure, now)
         } else {
             open.occupyKey(id)
             lineUp(id, request, now)
@@ -130,6 +132,24 @@ extension Pipeline {
         guard let redrive else { return ledger.outcome(for: key, now: now, window: window) }
         if configuration.mutations.has(.redrivesAnyOutcome) { return nil }
         return ledger.outcome(for: key, redriving: redrive, request.fingerprint, now: now, window: window)
+    }
+
+    /// Why a request that would be called gets no call: a limit's window is full, or the policy is on a dry run. A request
+    /// that was counted before, or called, came back after a rebalance.
+    private mutating func refusal(_ id: RequestID, _ request: StartRequest, _ now: Now) -> Failure? {
+        guard let entry = open[id], entry.attempts == 0 else { return nil }
+        if !policy.limits.isEmpty && !entry.isCounted {
+            if let refusal = limitCounts.admit(request, policy, now) { return Failure(Rejection(refusal, request)) }
+            open.update(id) { $0.isCounted = true }
+        }
+        return policy.isDryRun ? .dryRun(request, policy.decision(for: request, at: now.wall)) : nil
+    }
+
+    /// Requests that wait keep their leave. Only the times of calls are looked at again.
+    mutating func policyChanged(_ policy: Policy) {
+        decoder.policy = policy
+        limitCounts.keep(policy)
+        coalescer.unpark()
     }
 
     /// Ends a request whose key already has an outcome.
@@ -181,6 +201,16 @@ extension Failure {
             code: rejection.category == .policy ? "policy" : "invalid",
             title: rejection.category == .policy ? "Not allowed by the policy" : "Not a valid request",
             detail: rejection.message)
+    }
+
+    /// What would have been done without the dry run.
+    static func dryRun(_ request: StartRequest, _ decision: PolicyDecision) -> Failure {
+        let hosts = request.operateAll ? "all" : "\(request.hostIDs.count)"
+        return Failure(
+            category: .policy, disposition: .refuse, scope: .request, code: "dry-run",
+            title: "Dry run: no call was made",
+            detail: "would start \(request.pluginCode) on \(hosts) hosts of project \(request.projectID); "
+                + decision.description)
     }
 
     static func expired(_ at: Timestamp) -> Failure {

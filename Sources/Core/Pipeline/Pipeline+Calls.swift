@@ -15,11 +15,13 @@ extension Pipeline {
         dispatchReads(now)
     }
 
-    /// When the credential and the reads allow a call of the scope; nil where it must wait for an answer.
-    func earliest(_ scope: Scope, _ now: Uptime) -> Uptime? { Self.earliest(scope, permits.gate, reads, now) }
-
-    private static func earliest(_ scope: Scope, _ gate: AuthGate, _ reads: StatusReads, _ now: Uptime) -> Uptime? {
-        gate.earliest(scope.subject(), now: now).map { max($0, reads.hold(scope) ?? $0) }
+    /// When the credential, the reads and the policy's maintenance allow a call of a scope.
+    func openings(_ now: Now) -> (Scope) -> Opening {
+        let (gate, reads, active) = (permits.gate, reads, policy.activeMaintenance(at: now.wall))
+        return { scope in
+            let time = gate.earliest(scope.subject(), now: now.uptime).map { max($0, reads.hold(scope) ?? $0) }
+            return Opening(time).held(by: active, scope, now)
+        }
     }
 
     private mutating func nextBatch(_ now: Now) -> Batch? {
@@ -39,18 +41,14 @@ extension Pipeline {
     }
 
     private mutating func nextAllowed(_ now: Now) -> Batch? {
-        let (gate, reads) = (permits.gate, reads)
-        return coalescer.next(now.uptime, permits.load(at: now.uptime)) { Self.earliest($0, gate, reads, now.uptime) }
+        coalescer.next(now.uptime, permits.load(at: now.uptime), opening: openings(now))
     }
 
     /// The next call while it is not known whether the credential is good.
     private mutating func nextProbe(_ now: Now) -> Batch? {
-        let (gate, reads, load) = (permits.gate, reads, permits.load(at: now.uptime))
+        let (gate, load, openings) = (permits.gate, permits.load(at: now.uptime), openings(now))
         func next(_ isCandidate: (AuthGate.Subject) -> Bool) -> Batch? {
-            coalescer.scan(now.uptime, load) { scope in
-                isCandidate(scope.subject())
-                    && Self.earliest(scope, gate, reads, now.uptime).map { $0 <= now.uptime } ?? false
-            }
+            coalescer.scan(now.uptime, load) { isCandidate($0.subject()) ? openings($0) : Opening(nil) }
         }
         if let untried = next(gate.isUntried) { return untried }
         if !configuration.mutations.has(.probesWithCallsOnly) {

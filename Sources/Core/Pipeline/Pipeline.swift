@@ -42,7 +42,8 @@ package struct Pipeline: Sendable {
     package let configuration: Configuration
     /// Whether nothing new is started.
     var isDraining: Bool { lifecycle != .running }
-    let decoder: RequestDecoder
+    var decoder: RequestDecoder
+    var limitCounts = LimitCounts()
     let retry: RetryPolicy
     var generator: SplitMix64
     var partitions: [Int32: Partition] = [:]
@@ -90,6 +91,7 @@ package struct Pipeline: Sendable {
         case .publishFailed(let request, let reason, let isTooLarge): publishFailed(request, reason, isTooLarge, now)
         case .revoked(let revoked, let isLost, let deadline): self.revoked(revoked, isLost: isLost, deadline: deadline)
         case .credentialChanged: permits.credentialChanged(now.uptime)
+        case .policyChanged(let policy): policyChanged(policy)
         case .drain: drain()
         case .tick: tick(now)
         }
@@ -120,6 +122,8 @@ package struct Pipeline: Sendable {
     package var gateState: AuthGate.State { permits.gate.state }
     /// Projects that are refused while the credential is accepted for others.
     package var refusedProjects: [String] { permits.gate.refusedAlone }
+    /// The policy in force.
+    package var policy: Policy { decoder.policy }
     /// Whether there is room for another record beside `count` records of `bytes` that are about to be handed over.
     package func wantsRecords(beside count: Int = 0, bytes: Int = 0) -> Bool {
         !intake.isFull && !isDraining && open.count + count < configuration.maximumOpen
@@ -174,7 +178,7 @@ package struct Pipeline: Sendable {
         let load = permits.load(at: free)
         let allowed =
             permits.gate.state == .accepted
-            ? coalescer.nextTime(load) : coalescer.scanTime(load) { earliest($0, now.uptime) }
+            ? coalescer.nextTime(load) : coalescer.scanTime(load, opening: openings(now))
         // A call that waits for company waits less once another slot is free.
         return allowed.map { max(free, min($0, load == nil ? $0 : permits.nextFreeing(after: free) ?? $0)) }
     }

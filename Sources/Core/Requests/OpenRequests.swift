@@ -35,6 +35,8 @@ struct OpenRequest {
     /// Whether a read showed hosts of the request as started after an answer was lost.
     var isObserved = false
     var attempts = 0
+    /// Whether the policy's limits have counted it.
+    var isCounted = false
     /// How many halves of refused calls contained only this request.
     var halves = 0
     /// When the request first had a retryable failure, with no host started since. The retry budget runs from here.
@@ -57,6 +59,7 @@ struct OpenRequests {
     private struct SavedAttempts {
         var identity: Fingerprint
         var attempts: Int
+        var isCounted: Bool
         var failingSince: Uptime?
         var failure: Failure?
         var call: StartResult.CallSummary?
@@ -98,6 +101,7 @@ struct OpenRequests {
         if let saved = saved.removeValue(forKey: request.position), saved.identity == request.identity {
             (request.attempts, request.failingSince) = (saved.attempts, saved.failingSince)
             (request.failure, request.call) = (saved.failure, saved.call)
+            request.isCounted = saved.isCounted
         }
         lastID += 1
         if let place = free.popLast() {
@@ -143,11 +147,11 @@ struct OpenRequests {
     /// Removes the request here without a result.
     mutating func abandon(_ id: RequestID) -> OpenRequest? {
         guard let entry = self[id] else { return nil }
-        if entry.attempts > 0 || entry.failingSince != nil {
+        if entry.attempts > 0 || entry.failingSince != nil || entry.isCounted {
             if saved.count >= Self.maximumSaved { saved = [:] }
             saved[entry.position] = SavedAttempts(
-                identity: entry.identity, attempts: entry.attempts, failingSince: entry.failingSince,
-                failure: entry.failure, call: entry.call)
+                identity: entry.identity, attempts: entry.attempts, isCounted: entry.isCounted,
+                failingSince: entry.failingSince, failure: entry.failure, call: entry.call)
         }
         _ = remove(id, entry)
         return entry

@@ -12,19 +12,18 @@ package struct RequestDecoder: Sendable {
     package func decode(_ record: Record) -> Result<StartRequest, Rejection> {
         var reading = Reading()
         do throws(Envelope.Fault) {
-            return .success(try read(record, into: &reading))
+            let request = try read(record, into: &reading)
+            if let refusal = policy.refusal(of: request) { return .failure(Rejection(refusal, request)) }
+            return .success(request)
         } catch {
             return .failure(
-                Rejection(
-                    category: reading.isPolicy ? .policy : .invalid, field: error.field, rule: error.rule,
-                    fields: reading.fields))
+                Rejection(category: .invalid, field: error.field, rule: error.rule, fields: reading.fields))
         }
     }
 
     /// What has been read so far. It is kept when decoding fails.
     private struct Reading {
         var fields = RequestFields()
-        var isPolicy = false
     }
 
     private func read(_ record: Record, into reading: inout Reading) throws(Envelope.Fault) -> StartRequest {
@@ -78,11 +77,10 @@ package struct RequestDecoder: Sendable {
             }
             priority = known
         }
-        reading.isPolicy = true
-        try checkPolicy(project, enterpriseProject, plugin, operateAll: operateAll, hosts: hosts.count)
         return StartRequest(
             idempotencyKey: key, projectID: project, enterpriseProjectID: enterpriseProject, pluginCode: plugin,
-            operateAll: operateAll, hostIDs: hosts, expiresAt: expiresAt, priority: priority, fields: reading.fields)
+            operateAll: operateAll, hostIDs: hosts, expiresAt: expiresAt, priority: priority,
+            producer: producer(record, envelope, reading.fields), fields: reading.fields)
     }
 
     /// A key outside the body: the header, or else the event's source and id. A source is a URI reference and contains
@@ -131,26 +129,11 @@ package struct RequestDecoder: Sendable {
         return time
     }
 
-    private func checkPolicy(
-        _ project: String, _ enterpriseProject: String?, _ plugin: String, operateAll: Bool, hosts: Int
-    ) throws(Envelope.Fault) {
-        if operateAll && !policy.allowOperateAll {
-            throw .init(field: "operate_all", rule: "is not allowed by the policy (allow-operate-all)")
-        }
-        if enterpriseProject == "all_granted_eps" && !policy.allowAllGrantedEnterpriseProjects {
-            throw .init(
-                field: "enterprise_project_id",
-                rule: "must not be all_granted_eps: not allowed by the policy (allow-all-granted-eps)")
-        }
-        if let allowed = policy.projects, !allowed.contains(where: { ExactText($0) == ExactText(project) }) {
-            throw .init(field: "project_id", rule: "is not among the policy's projects")
-        }
-        if let allowed = policy.plugins, !allowed.contains(where: { ExactText($0) == ExactText(plugin) }) {
-            throw .init(field: "plugin_code", rule: "is not among the policy's plugins")
-        }
-        if let maximum = policy.maximumHosts, hosts > maximum {
-            throw .init(field: "host_id_list", rule: "must name at most \(maximum) hosts under the policy (max-hosts)")
-        }
+    /// A value that is not UTF-8 counts as absent, because the request says the same without it.
+    private func producer(_ record: Record, _ envelope: Envelope, _ fields: RequestFields) -> String? {
+        let named = [fields.requestedBy, envelope.source, record.header("requested-by")].compactMap { $0 }
+        guard let name = named.first(where: { !$0.isEmpty }) else { return nil }
+        return name.utf8.count <= 256 ? name : String(String.UnicodeScalarView(name.unicodeScalars.prefix(256)))
     }
 
     // MARK: One field

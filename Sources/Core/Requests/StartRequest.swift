@@ -42,6 +42,9 @@ package final class StartRequest: Equatable, Sendable {
     package let hostIDs: [String]
     package let expiresAt: Timestamp?
     package let priority: Priority
+    /// Who sent the request, as it names itself: `requested_by`, else the CloudEvents source, else the header
+    /// `requested-by`; nil where there is none. No more than 256 characters of it are kept.
+    package let producer: String?
     /// The key within its project, in 128 bits.
     package let scopedKey: Fingerprint
     /// What the request does.
@@ -51,7 +54,7 @@ package final class StartRequest: Equatable, Sendable {
 
     init(
         idempotencyKey: String, projectID: String, enterpriseProjectID: String?, pluginCode: String, operateAll: Bool,
-        hostIDs: [String], expiresAt: Timestamp?, priority: Priority, fields: RequestFields
+        hostIDs: [String], expiresAt: Timestamp?, priority: Priority, producer: String?, fields: RequestFields
     ) {
         self.idempotencyKey = idempotencyKey
         self.projectID = projectID
@@ -61,6 +64,7 @@ package final class StartRequest: Equatable, Sendable {
         self.hostIDs = hostIDs
         self.expiresAt = expiresAt
         self.priority = priority
+        self.producer = producer
         self.fields = fields
         scopedKey = Fingerprint(scoping: idempotencyKey, to: projectID)
         fingerprint = Fingerprint(
@@ -86,4 +90,10 @@ package struct Rejection: Error, Equatable, Sendable {
     package var fields: RequestFields
 
     package var message: String { "\(field) \(rule)" }
+}
+
+extension Rejection {
+    init(_ refusal: PolicyRefusal, _ request: StartRequest) {
+        self.init(category: .policy, field: refusal.field, rule: refusal.text, fields: request.fields)
+    }
 }

@@ -74,7 +74,8 @@ nonisolated enum CheckCommand {
             return
         }
         facts.hss.endpoint = target.hss.url
-        facts.hss.pluginCodes = (policy?.plugins?.exactNames ?? []) + [settings[SettingTable.pluginCode]].compactMap { $0 }
+        facts.hss.pluginCodes =
+            (policy?.plugins?.exactNames ?? []) + [settings[SettingTable.pluginCode]].compactMap { $0 }
         let project = settings[SettingTable.projectID] ?? policy?.projects?.exactNames.first
         var http = HTTPClient.Configuration()
         http.connectTimeout = min(.seconds(5), settings.value(SettingTable.connectTimeout))

@@ -149,7 +149,11 @@ package struct KafkaInspection {
 
     private func askGroup(_ facts: inout ClusterFacts) {
         do throws(KafkaError) {
-            try use(GroupInspection(kafka, group: deployment.group)) { group in askGroup(group, &facts) }
+            let group = try GroupInspection(kafka, group: deployment.group, topic: deployment.requestsTopic)
+            // Never destroyed. If a question about the group is still open, librdkafka 2.0.2 can abort the process when
+            // its client is destroyed (observed). The command exits without destroying it.
+            unsafe _ = Unmanaged.passRetained(group)
+            askGroup(group, &facts)
         } catch {
             (facts.mayReadGroup, facts.group) = (Answer(error), Answer(error))
         }
@@ -157,7 +161,7 @@ package struct KafkaInspection {
 
     private func askGroup(_ group: GroupInspection, _ facts: inout ClusterFacts) {
         facts.mayReadGroup = Answer { () throws(KafkaError) in
-            try group.mayRead(topic: deployment.requestsTopic, milliseconds: Self.followUp)
+            try group.mayRead(milliseconds: Self.followUp)
         }
         if facts.mayReadGroup.value == false {
             facts.group = .denied

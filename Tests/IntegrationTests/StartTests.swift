@@ -259,7 +259,7 @@ extension OnABroker {
 
     @Test func `help lists every command`() throws {
         let text = try run(Executable.binary.path, ["--help"])
-        for command in ["run", "demo", "request", "results", "errors", "sandbox", "broker"] {
+        for command in ["run", "demo", "request", "results", "check", "errors", "sandbox", "broker"] {
             #expect(text.contains("  \(command) "))
             #expect(try run(Executable.binary.path, [command, "--help"]).contains("--"))
         }

@@ -21,6 +21,8 @@ struct SimulatedKafka {
     var answered: [[Int64: Int]]
     /// The first outcome of each key.
     private var outcomes: [Fingerprint: StartResult] = [:]
+    /// What redriven records send again, by the records' identities.
+    private var redriven: [Fingerprint: Redrive] = [:]
     private let dedupeWindow: Duration
     var committed: [Int32: (offset: Int64, metadata: String)] = [:]
     var group: Group
@@ -40,10 +42,13 @@ struct SimulatedKafka {
         _ json: String, key: String, to partition: Int32, at time: Timestamp, headers: [Header] = []
     ) {
         let offset = Int64(requests[Int(partition)].count)
-        requests[Int(partition)].append(
-            Record(
-                position: Position(partition: partition, offset: offset), timestamp: time, key: Array(key.utf8),
-                value: Array(json.utf8), headers: headers))
+        let record = Record(
+            position: Position(partition: partition, offset: offset), timestamp: time, key: Array(key.utf8),
+            value: Array(json.utf8), headers: headers)
+        requests[Int(partition)].append(record)
+        if let redrive = Redrive(record, topic: writer.requestsTopic) {
+            redriven[record.identity(topic: writer.requestsTopic)] = redrive
+        }
     }
 
     /// The `ce_id` of a failed result of this partition, whether or not it is still the latest outcome of its key, and
@@ -104,14 +109,8 @@ struct SimulatedKafka {
         return nil
     }
 
-    /// What the result's request sends again, as far as the record is still there.
-    private func redrive(of result: StartResult) -> Redrive? {
-        let all = requests[Int(result.position.partition)]
-        guard all.indices.contains(Int(result.position.offset)) else { return nil }
-        let record = all[Int(result.position.offset)]
-        guard record.identity(topic: writer.requestsTopic) == result.record else { return nil }
-        return Redrive(record, topic: writer.requestsTopic)
-    }
+    /// What the result's request sends again, also where its record was deleted since.
+    private func redrive(of result: StartResult) -> Redrive? { result.record.flatMap { redriven[$0] } }
 
     mutating func commit(_ partition: Int32, _ offset: Int64, _ metadata: String) -> String? {
         committed[partition] = (offset, metadata)

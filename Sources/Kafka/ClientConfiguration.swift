@@ -58,8 +58,7 @@ package struct ClientConfiguration: Sendable {
         guard ["sasl.mechanism", "sasl.mechanisms"].contains(name), value.uppercased() == "OAUTHBEARER",
             crashesOnOAuth
         else { return nil }
-        let version = unsafe String(cString: rd_kafka_version_str())
-        return "must not be OAUTHBEARER with librdkafka \(version), which can crash with it: "
+        return "must not be OAUTHBEARER with librdkafka \(libraryVersion.text), which can crash with it: "
             + "use librdkafka 2.16 or newer, PLAIN over TLS, or a client certificate"
     }
 
@@ -100,8 +99,8 @@ package struct ClientConfiguration: Sendable {
         else {
             return nil
         }
-        let version = unsafe String(cString: rd_kafka_version_str())
-        return "librdkafka \(version) repeats the client's SCRAM nonce, which brokers from 3.7.2 refuse "
+        return
+            "librdkafka \(Self.libraryVersion.text) repeats the client's SCRAM nonce, which brokers from 3.7.2 refuse "
             + "(fixed in 2.6.1): use PLAIN over TLS or a client certificate, or a newer librdkafka"
     }
 

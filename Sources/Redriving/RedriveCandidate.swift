@@ -40,15 +40,10 @@ package struct DeadLetterReading {
 
     /// Nil for a record that is not a dead letter of this worker.
     init?(_ letter: Record, _ decoder: RequestDecoder) {
-        func text(_ name: String) -> String? {
-            letter.headers.last { $0.name == "dlq-\(name)" }?.value.flatMap { String(validating: $0, as: UTF8.self) }
-        }
-        guard let id = text("result-id"), let topic = text("topic"),
-            let partition = text("partition").flatMap({ Int32($0) }), partition >= 0,
-            let offset = text("offset").flatMap({ Int64($0) }), offset >= 0,
+        func text(_ name: String) -> String? { letter.deadLetterHeader(name) }
+        guard let (topic, position) = letter.deadLetterOrigin, let id = text("result-id"),
             let status = id.split(separator: "/").last.flatMap({ Status(rawValue: String($0)) })
         else { return nil }
-        let position = Position(partition: partition, offset: offset)
         guard id == ResultWriter(requestsTopic: topic).id(position, status) else { return nil }
         self.topic = topic
         isWithoutValue = text("omitted-bytes") != nil

@@ -58,11 +58,7 @@ package struct RedriveSelection {
 
     package init(_ rules: Rules) {
         self.rules = rules
-        // The worker's policy is not known here.
-        var policy = Policy()
-        policy.allowOperateAll = true
-        policy.allowAllGrantedEnterpriseProjects = true
-        decoder = RequestDecoder(maximumBytes: .max, policy: policy)
+        decoder = RequestDecoder(maximumBytes: .max, policy: .unrestricted)
     }
 
     package var isTooLarge: Bool { candidates.count > Self.maximumCandidates }

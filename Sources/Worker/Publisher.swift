@@ -23,8 +23,8 @@ final class Publisher {
     private var held: [RequestID: StartResult] = [:]
     /// Requests whose dead letter is acknowledged, with their partitions, until their result is too.
     private var buried: [RequestID: Int32] = [:]
+    /// Records that were not queued: a request's number, or a dead letter's.
     private var refused: [(RequestID, KafkaError)] = []
-    private var refusedLetters: [(RequestID, KafkaError)] = []
     private var rebuilding = Backoff()
     private var events: [ProducerEvent] = []
     private static let eventsPerPoll = 64
@@ -52,7 +52,7 @@ final class Publisher {
 
     /// The latest time for the next `poll`.
     func deadline(_ now: Uptime) -> Uptime? {
-        if hasMore || !refused.isEmpty || !refusedLetters.isEmpty { return now }
+        if hasMore || !refused.isEmpty { return now }
         return backlog.isEmpty ? nil : now + .milliseconds(10)
     }
 
@@ -81,11 +81,10 @@ final class Publisher {
         if producer.isBroken && producer.pending == 0 && rebuilding.allows(now) { rebuild(now) }
         let sent = backlog.prefix { send($0.request, $0.result, $0.letter) }.count
         backlog.removeFirst(sent)
-        outcomes += refused.map { .refused($0, $1, topic: topics[0]) }
-        refused.removeAll()
-        let letters = refusedLetters
-        refusedLetters.removeAll()
-        for (request, error) in letters { letterRefused(request, error, &outcomes) }
+        // What is sent in place of a refused dead letter can be refused as well, and is then told the next time.
+        let refused = refused
+        self.refused.removeAll()
+        for (number, error) in refused { wasRefused(number, error, &outcomes) }
         return outcomes
     }
 
@@ -107,9 +106,7 @@ final class Publisher {
                 rebuilding.worked()
                 buried[request] = nil
                 outcomes.append(.acknowledged(request))
-            case .refused(let number, let error) where number & Self.letterMark != 0:
-                letterRefused(number ^ Self.letterMark, error, &outcomes)
-            case .refused(let request, let error): outcomes.append(.refused(request, error, topic: topics[0]))
+            case .refused(let number, let error): wasRefused(number, error, &outcomes)
             case .failed(let error): outcomes.append(.failed(error))
             case .log(let line): status.pass(line)
             }
@@ -123,7 +120,12 @@ final class Publisher {
         publish(request, result)
     }
 
-    private func letterRefused(_ request: RequestID, _ error: KafkaError, _ outcomes: inout [Outcome]) {
+    private func wasRefused(_ number: RequestID, _ error: KafkaError, _ outcomes: inout [Outcome]) {
+        guard number & Self.letterMark != 0 else {
+            outcomes.append(.refused(number, error, topic: topics[0]))
+            return
+        }
+        let request = number ^ Self.letterMark
         guard let result = held[request] else { return }
         guard error.isTooLarge else {
             held[request] = nil
@@ -139,23 +141,24 @@ final class Publisher {
 
     /// Returns false if there was no room.
     private func send(_ request: RequestID, _ result: StartResult, _ letter: DeadLetter?) -> Bool {
+        let number = letter == nil ? request : request | Self.letterMark
         let outcome: Producer.Outcome
         if let letter {
             held[request] = result
             outcome = producer.produce(
-                id: request | Self.letterMark, topic: 1, partition: nil, key: letter.record.key,
+                id: number, topic: 1, partition: nil, key: letter.record.key,
                 value: letter.record.value, headers: writer.headers(letter))
         } else {
             let record = writer.record(result)
             outcome = producer.produce(
-                id: request, partition: record.partition, key: record.key, value: record.value,
+                id: number, partition: record.partition, key: record.key, value: record.value,
                 headers: record.headers)
         }
         switch outcome {
         case .queued: return true
         case .full: return false
         case .refused(let error):
-            if letter == nil { refused.append((request, error)) } else { refusedLetters.append((request, error)) }
+            refused.append((number, error))
             return true
         }
     }

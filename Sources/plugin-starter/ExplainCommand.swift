@@ -1,5 +1,6 @@
 internal import Core
 internal import Glibc
+internal import HSS
 internal import HTTP
 internal import Kafka
 internal import Reporting
@@ -16,7 +17,7 @@ nonisolated enum ExplainCommand {
         // The worker is asked first. A request that it answers in the meantime has its result when the topics are read.
         story.workers = try workers(settings, key)
         let since = settings[SettingTable.since].map { Clock.wall + (.zero - $0) }
-        let decoder = anyRequest
+        let decoder = RequestDecoder(maximumBytes: 16 << 20, policy: .unrestricted)
         try read(topic, kafka, since) { record in
             let fields: RequestFields
             switch decoder.decode(record) {
@@ -42,28 +43,14 @@ nonisolated enum ExplainCommand {
         return story.isKnown ? 0 : 1
     }
 
-    /// The worker's own decoder. Its policy does not matter here.
-    private static var anyRequest: RequestDecoder {
-        var policy = Policy()
-        policy.allowOperateAll = true
-        policy.allowAllGrantedEnterpriseProjects = true
-        return RequestDecoder(maximumBytes: 16 << 20, policy: policy)
-    }
-
     private static func read(
         _ topic: String, _ kafka: ClientConfiguration, _ since: Timestamp?, _ take: (Record) -> Void
     ) throws(CommandFailure) {
         let cursor = try PartitionCursor(topic, kafka)
         let partitions = (0..<Int32(try Topics.partitions(topic, kafka))).map { $0 }
-        let starts = try since.map { (time) throws(CommandFailure) in try cursor.offsets(at: time, partitions) }
-        for partition in partitions {
-            let range = try cursor.range(partition)
-            guard let start = starts.map({ $0[partition] }) ?? range.lowerBound else { continue }
-            try cursor.begin(partition, start..<max(start, range.upperBound))
-            while let record = try cursor.next(until: { false }) {
-                if let since, let time = record.timestamp, time < since { continue }
-                take(record)
-            }
+        try cursor.read(try cursor.ranges(partitions, since: since), until: { false }) { record in
+            if let since, let time = record.timestamp, time < since { return }
+            take(record)
         }
     }
 
@@ -73,7 +60,7 @@ nonisolated enum ExplainCommand {
     ) throws(CommandFailure) {
         var results: [Position: JSON] = [:]
         // Calls that other requests may share.
-        var calls: [String: [String]] = [:]
+        var calls: [String: [Position: String]] = [:]
         func entry(_ record: Record) -> LedgerEntry? {
             LedgerEntry(record).flatMap { $0.source.map { $0.topic == story.topic } ?? true ? $0 : nil }
         }
@@ -82,7 +69,7 @@ nonisolated enum ExplainCommand {
                 let result = record.value.flatMap({ try? JSON(parsing: $0) })
             else { return }
             results[entry.position] = result
-            if let call = entry.call, result["call"]?["requests"]?.integer ?? 1 > 1 { calls[call] = [] }
+            if let call = entry.call, result["call"]?["requests"]?.integer ?? 1 > 1 { calls[call] = [:] }
         }
         if !calls.isEmpty {
             try read(topic, kafka, since) { record in
@@ -90,10 +77,11 @@ nonisolated enum ExplainCommand {
                     !positions.contains(entry.position),
                     let key = record.value.flatMap({ try? JSON(parsing: $0) })?["idempotency_key"]?.string
                 else { return }
-                calls[call]?.append(key)
+                calls[call]?[entry.position] = key
             }
         }
-        (story.results, story.sharers) = (results, calls)
+        story.results = results
+        story.sharers = calls.mapValues { keys in keys.sorted { $0.key < $1.key }.map(\.value) }
     }
 
     private static func addDeadLetters(
@@ -103,14 +91,7 @@ nonisolated enum ExplainCommand {
         guard let topic else { return }
         var found: Set<Position> = []
         try read(topic, kafka, since) { record in
-            // The last header with a name is the worker's.
-            func last(_ name: String) -> String? {
-                record.headers.last { $0.name == name }?.value.flatMap { String(validating: $0, as: UTF8.self) }
-            }
-            guard last("dlq-topic") == story.topic, let partition = last("dlq-partition").flatMap({ Int32($0) }),
-                let offset = last("dlq-offset").flatMap({ Int64($0) })
-            else { return }
-            let position = Position(partition: partition, offset: offset)
+            guard let (origin, position) = record.deadLetterOrigin, origin == story.topic else { return }
             if positions.contains(position) { found.insert(position) }
         }
         story.deadLetters = found
@@ -140,7 +121,7 @@ nonisolated enum ExplainCommand {
         }
         for (number, url) in urls.enumerated() {
             client.send(
-                HTTPRequest(method: "GET", url: "\(url)/explain?key=\(percentEncode(key))"), id: UInt64(number))
+                HTTPRequest(method: "GET", url: "\(url)/explain?key=\(Signer.percentEncode(key))"), id: UInt64(number))
         }
         var answers = urls.map { KeyStory.WorkerAnswer(url: $0, answer: .failure(.init("no answer"))) }
         while client.inFlight > 0 {
@@ -158,17 +139,5 @@ nonisolated enum ExplainCommand {
             return .failure(.init("HTTP \(completion.status)"))
         }
         return .success(json)
-    }
-
-    private static func percentEncode(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF")
-        return text.utf8.reduce(into: "") { out, byte in
-            let scalar = Unicode.Scalar(byte)
-            if byte < 0x80, scalar.properties.isAlphabetic || (48...57).contains(byte) {
-                out.unicodeScalars.append(scalar)
-            } else {
-                out += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
-            }
-        }
     }
 }

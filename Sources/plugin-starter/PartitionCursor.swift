@@ -55,6 +55,18 @@ nonisolated final class PartitionCursor {
         return found
     }
 
+    /// What the partitions hold now, or of that the records from the time on.
+    func ranges(_ partitions: [Int32], since time: Timestamp?) throws(CommandFailure) -> [Int32: Range<Int64>] {
+        let starts = try time.map { (time) throws(CommandFailure) in try offsets(at: time, partitions) }
+        var ranges: [Int32: Range<Int64>] = [:]
+        for partition in partitions {
+            let range = try range(partition)
+            let start = max(range.lowerBound, starts.map { $0[partition] ?? range.upperBound } ?? range.lowerBound)
+            ranges[partition] = start..<max(start, range.upperBound)
+        }
+        return ranges
+    }
+
     /// Repeats a failed query for some seconds. A new partition, or one whose broker just went away, has no leader for
     /// a moment.
     private func ask<Answer>(_ question: () throws(KafkaError) -> Answer) throws(CommandFailure) -> Answer {

@@ -87,14 +87,8 @@ nonisolated final class RedriveReading {
     private func readCandidates() throws(CommandFailure) {
         let partitions = (0..<Int32(fromCount)).map { $0 }
         let time = since.map { Clock.wall + (.zero - $0) }
-        let starts = try time.map { (time) throws(CommandFailure) in try from.offsets(at: time, partitions) }
-        var ranges: [Int32: Range<Int64>] = [:]
-        for partition in partitions {
-            let range = try from.range(partition)
-            let start = max(range.lowerBound, starts.map { $0[partition] ?? range.upperBound } ?? range.lowerBound)
-            ranges[partition] = start..<max(start, range.upperBound)
-        }
-        try from.read(ranges, until: stop.isRaised) { (record) throws(CommandFailure) in
+        try from.read(try from.ranges(partitions, since: time), until: stop.isRaised) {
+            (record) throws(CommandFailure) in
             if let time, let made = record.timestamp, made < time { return }
             take(record)
             guard !selection.isTooLarge else {

@@ -201,12 +201,13 @@ nonisolated enum RunCommand {
         configuration.maximumOpenBytes = settings.value(SettingTable.maxOpenBytes)
         configuration.maximumRequestBytes = settings.value(SettingTable.maxRequestBytes)
         configuration.keepsKeyOrder = settings.value(SettingTable.ordering) == "key"
-        if let source = policySource(settings) { configuration.policy = try policy(source.path) }
+        if let path = settings[SettingTable.policy] { configuration.policy = try policy(path) }
         // The prefix differs between processes, so that a call's id in a result always names one call.
         configuration.callPrefix = String(UInt64.random(in: 0...(.max)), radix: 36)
         configuration.seed = UInt64.random(in: 0...(.max))
         return configuration
     }
+
     static func policy(_ path: String) throws(CommandFailure) -> Policy {
         guard let bytes = File.read(path) else { throw CommandFailure(64, "policy: \(path) cannot be read") }
         do throws(SettingsError) { return try PolicyFile.load(bytes, file: path) } catch {

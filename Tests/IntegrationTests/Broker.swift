@@ -115,16 +115,18 @@ final class Broker: @unchecked Sendable {
         if let directory { try? FileManager.default.removeItem(at: directory) }
     }
 
+    /// Creates a topic with 12 partitions. The broker does so when a client asks for one that does not exist.
+    func create(_ topic: String) throws {
+        try eventually("topic \(topic) is there", seconds: 30) {
+            try run("kcat", ["-L", "-b", bootstrap, "-t", topic, "-X", "allow.auto.create.topics=true"])
+                .contains("with 12 partitions")
+        }
+    }
+
     func topics(_ name: String, requests: Int = 12, results: Int = 12) throws -> Topics {
         let topics = Topics(name)
         if requests == 12 && results == 12 {
-            // The broker creates a topic when a client asks for one that does not exist.
-            for topic in [topics.requests, topics.results] {
-                try eventually("topic \(topic) is there", seconds: 30) {
-                    try run("kcat", ["-L", "-b", bootstrap, "-t", topic, "-X", "allow.auto.create.topics=true"])
-                        .contains("with 12 partitions")
-                }
-            }
+            for topic in [topics.requests, topics.results] { try create(topic) }
             return topics
         }
         for (topic, count) in [(topics.requests, requests), (topics.results, results)] {

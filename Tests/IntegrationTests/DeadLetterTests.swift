@@ -11,11 +11,7 @@ extension OnABroker {
             let bench = try WorkerHarness(
                 "letters", sandbox: ["--quota", "off", "--latency", "20ms", "--fault", "HSS.1001:host=bad"])
             let topic = bench.topics.requests + ".dead"
-            try eventually("the dead-letter topic is there", seconds: 30) {
-                try run(
-                    "kcat", ["-L", "-b", bench.broker.bootstrap, "-t", topic, "-X", "allow.auto.create.topics=true"]
-                ).contains("with 12 partitions")
-            }
+            try bench.broker.create(topic)
             let arguments = ["--dead-letter-topic", topic, "--session-timeout", "2s", "--admin-listen", "127.0.0.1:0"]
             let first = try bench.worker(arguments)
             try bench.publish(

@@ -50,6 +50,11 @@ package struct Record: Equatable, Sendable {
         (key?.count ?? 0) + (value?.count ?? 0) + headers.reduce(0) { $0 + $1.name.utf8.count + ($1.value?.count ?? 0) }
     }
 
+    /// The text of the last header with exactly this name; nil where the header is absent, null or not UTF-8.
+    package func lastHeader(_ name: String) -> String? {
+        headers.last { $0.name == name }?.value.flatMap { String(validating: $0, as: UTF8.self) }
+    }
+
     /// The text of the first header with this name, ignoring case; nil where the header is absent, null or not UTF-8.
     package func header(_ name: String) -> String? {
         guard let header = headers.first(where: { $0.name.lowercased() == name }), let value = header.value else {

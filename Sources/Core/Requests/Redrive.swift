@@ -14,9 +14,7 @@ package struct Redrive: Equatable, Sendable {
 
     /// Nil where the record names no result of its own topic and partition. It is then an ordinary request.
     package init?(_ record: Record, topic: String) {
-        guard let id = record.headers.last(where: { $0.name == Self.ofHeader })?.value,
-            let text = String(validating: id, as: UTF8.self)
-        else { return nil }
+        guard let text = record.lastHeader(Self.ofHeader) else { return nil }
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 4, parts[0] == topic, Int32(parts[1]) == record.position.partition,
             let offset = Int64(parts[2]), offset >= 0, Status(rawValue: String(parts[3])) != nil

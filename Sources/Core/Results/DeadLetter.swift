@@ -23,6 +23,20 @@ package struct DeadLetter: Equatable, Sendable {
     }
 }
 
+extension Record {
+    /// What a dead letter's header tells. Where the record had one of that name, the worker's is the last.
+    package func deadLetterHeader(_ name: String) -> String? { lastHeader("dlq-\(name)") }
+
+    /// The topic and position of the request whose record this dead letter is; nil for any other record.
+    package var deadLetterOrigin: (topic: String, position: Position)? {
+        guard let topic = deadLetterHeader("topic"),
+            let partition = deadLetterHeader("partition").flatMap({ Int32($0) }),
+            let offset = deadLetterHeader("offset").flatMap({ Int64($0) }), partition >= 0, offset >= 0
+        else { return nil }
+        return (topic, Position(partition: partition, offset: offset))
+    }
+}
+
 extension ResultWriter {
     /// Appended to the record's own headers. Where a name repeats, the last one is this worker's.
     package func headers(_ letter: DeadLetter) -> [Header] {
